@@ -1,0 +1,67 @@
+package fdpass
+
+import (
+	"fmt"
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// Pair makes a connected pair of stream sockets, both close-on-exec. The
+// caller owns both ends.
+//
+// Only the parent's end is non-blocking. The child's is for exec to inherit:
+// each end has file status flags of its own, so a child in any language may
+// set what it likes.
+func Pair() (parent *Conn, child *os.File, err error) {
+	fds, err := socketpair()
+	if err != nil {
+		return nil, nil, fmt.Errorf("cannot make a socketpair: %w", err)
+	}
+	child = os.NewFile(uintptr(fds[1]), "fdpass-child")
+	parent, err = Adopt(fds[0])
+	if err != nil {
+		child.Close()
+		return nil, nil, err
+	}
+	return parent, child, nil
+}
+
+// Adopt takes ownership of the stream socket fd, typically one inherited from
+// the process that called [Pair]: it becomes close-on-exec and non-blocking,
+// and [Conn.Close] closes it. On error fd is closed if it was a socket and
+// left alone if it was not: then it was never ours.
+func Adopt(fd int) (*Conn, error) {
+	if !IsStreamSocket(fd) {
+		return nil, fmt.Errorf("cannot use descriptor %d: not a stream socket", fd)
+	}
+	unix.CloseOnExec(fd)
+	if err := unix.SetNonblock(fd, true); err != nil {
+		unix.Close(fd)
+		return nil, fmt.Errorf("cannot make descriptor %d non-blocking: %w", fd, err)
+	}
+	f := os.NewFile(uintptr(fd), "fdpass")
+	raw, err := f.SyscallConn()
+	if err != nil {
+		f.Close()
+		return nil, fmt.Errorf("cannot use descriptor %d: %w", fd, err)
+	}
+	return &Conn{file: f, raw: raw}, nil
+}
+
+// IsStreamSocket reports whether fd is an open stream socket.
+func IsStreamSocket(fd int) bool {
+	typ, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_TYPE)
+	return err == nil && typ == unix.SOCK_STREAM
+}
+
+// Close closes a descriptor that the caller owns.
+func Close(fd int) { unix.Close(fd) }
+
+// CloseAll closes descriptors that the caller owns, such as received ones that
+// it has no use for.
+func CloseAll(fds []int) {
+	for _, fd := range fds {
+		unix.Close(fd)
+	}
+}
