@@ -1,0 +1,147 @@
+package routing
+
+import (
+	"fmt"
+	"hash/fnv"
+	"math/rand/v2"
+	"net/netip"
+	"slices"
+	"strings"
+)
+
+// A Balancer chooses a member for a connection that has no live session.
+// The router calls it one at a time.
+type Balancer interface {
+	// Pick returns one of members, which are ready, ordered by slot, and never
+	// none.
+	Pick(members []*Member, q Query) *Member
+
+	// Bound says that the choice must not depend on who is busy: a connection
+	// waits for its member. Otherwise members without room are left out.
+	Bound() bool
+}
+
+// Balancers are the names that NewBalancer knows.
+var Balancers = []string{"least-connection", "round-robin", "random", "client-address", "forwarded-for"}
+
+// NewBalancer returns the balancer of that name. forwarded-for differs from
+// client-address only in where the caller takes Query.Client from.
+func NewBalancer(name string) (Balancer, error) {
+	switch name {
+	case "least-connection":
+		return &leastConnection{}, nil
+	case "round-robin":
+		return &roundRobin{}, nil
+	case "random":
+		return random{}, nil
+	case "client-address", "forwarded-for":
+		return rendezvous{}, nil
+	}
+	return nil, fmt.Errorf("unknown balance %q: must be one of %s", name, strings.Join(Balancers, ", "))
+}
+
+// leastConnection picks the member with the least load; among equals the next
+// one in turn. A member far behind the others, such as a replacement that has
+// just started, is not flooded: it gets at most twice its share, so that it
+// levels while the others go on.
+type leastConnection struct {
+	turn   int
+	credit float64 // of the member that is behind, in connections
+}
+
+// behind is the difference in load to the next member from which on a member
+// counts as catching up, beside a tenth of that load.
+const behind = 8
+
+func (b *leastConnection) Pick(members []*Member, _ Query) *Member {
+	least, next := b.lowest(members)
+	b.turn = least.Slot
+	if next == nil || least.load() >= next.load()-behind-next.load()/10 {
+		return least
+	}
+	b.credit += min(2/float64(len(members)), 0.75)
+	if b.credit < 1 {
+		b.turn = next.Slot
+		return next
+	}
+	b.credit--
+	return least
+}
+
+// lowest returns the members with the lowest and the second lowest load, in
+// turn behind the last one picked where loads are equal.
+func (b *leastConnection) lowest(members []*Member) (least, next *Member) {
+	start := slices.IndexFunc(members, func(m *Member) bool { return m.Slot > b.turn })
+	for i := range members {
+		m := members[(max(start, 0)+i)%len(members)]
+		switch {
+		case least == nil || m.load() < least.load():
+			least, next = m, least
+		case next == nil || m.load() < next.load():
+			next = m
+		}
+	}
+	return least, next
+}
+
+func (*leastConnection) Bound() bool { return false }
+
+// roundRobin picks one after the other in the order of their slots.
+type roundRobin struct{ last int }
+
+func (b *roundRobin) Pick(members []*Member, _ Query) *Member {
+	i := max(0, slices.IndexFunc(members, func(m *Member) bool { return m.Slot > b.last }))
+	b.last = members[i].Slot
+	return members[i]
+}
+
+func (*roundRobin) Bound() bool { return false }
+
+// random picks any, all equally often.
+type random struct{}
+
+func (random) Pick(members []*Member, _ Query) *Member {
+	return members[rand.IntN(len(members))]
+}
+
+func (random) Bound() bool { return false }
+
+// rendezvous picks by the client's address (highest random weight, Thaler and
+// Ravishankar 1998): when a slot goes, only its clients move, each to a slot
+// of its own, and they come back with it. An IPv6 client is its /64, the
+// smallest network that is given to a customer (RFC 6177).
+type rendezvous struct{}
+
+func (rendezvous) Pick(members []*Member, q Query) *Member {
+	client := clientNetwork(q.Client)
+	var best *Member
+	var bestWeight uint64
+	for _, m := range members {
+		if w := weight(client, m.Slot); best == nil || w > bestWeight {
+			best, bestWeight = m, w
+		}
+	}
+	return best
+}
+
+func (rendezvous) Bound() bool { return true }
+
+func clientNetwork(a netip.Addr) [16]byte {
+	a = a.Unmap()
+	b := a.As16()
+	if a.Is6() {
+		clear(b[8:])
+	}
+	return b
+}
+
+// weight mixes a client and a slot. FNV alone leaves the high bits of similar
+// inputs alike; the finalizer of SplitMix64 spreads them.
+func weight(client [16]byte, slot int) uint64 {
+	h := fnv.New64a()
+	h.Write(client[:])
+	x := h.Sum64() + uint64(slot)*0x9e3779b97f4a7c15
+	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
+	x = (x ^ x>>27) * 0x94d049bb133111eb
+	return x ^ x>>31
+}

@@ -1,0 +1,280 @@
+package routing
+
+import (
+	"container/list"
+	"net/netip"
+	"slices"
+	"sync"
+)
+
+// A Query is what a router needs to know of a connection.
+type Query struct {
+	// Session is the session id of the request at its head, empty if it has
+	// none.
+	Session []byte
+
+	// Client is the address to balance by; the zero Addr if the balancer does
+	// not look at it.
+	Client netip.Addr
+
+	// From is the member that gave the connection back or could not take it,
+	// nil for a new one.
+	From *Member
+
+	// Returned says that From had the connection and gave it back because of
+	// its session. If that is nobody's, From gets it again, to say so.
+	Returned bool
+}
+
+// A Member is a target that the router knows. Its fields belong to the router.
+type Member struct {
+	Slot   int
+	Target any // the caller's
+
+	incarnation Incarnation
+	ready       bool // in Router.ready
+	retired     bool // keeps its sessions, gets no new ones
+	gone        bool
+	inFlight    int // routed to it and not yet taken
+	pending     int // connections that count as load by themselves
+	sessions    func() int
+	waiting     list.List // tickets that only this member can serve
+}
+
+func (m *Member) load() int { return m.sessions() + m.pending }
+
+// A Route is the router's answer: the member has room for the connection,
+// which counts as in flight until Taken, or Release.
+type Route struct {
+	Member *Member
+
+	// Session says that the member owns the connection's session.
+	Session bool
+}
+
+// A Router knows the members, their load and their sessions. All methods may
+// be called from any goroutine; none blocks but for Sync (see NewRouter).
+type Router struct {
+	balancer Balancer
+	window   int
+	table    *Table
+	barrier  *barrier
+
+	mu      sync.Mutex
+	members map[Incarnation]*Member
+	ready   []*Member // not retired, by slot
+	waiting list.List // tickets that any member can serve
+}
+
+// NewRouter returns a router without members. At most window connections are
+// in flight to one.
+//
+// sync must return only after every registration that a worker had sent when
+// sync was called was passed to Bind. The router calls it, without a lock
+// held, when it does not know a session: the registration may be on its way.
+func NewRouter(b Balancer, window int, table *Table, sync func()) *Router {
+	return &Router{
+		balancer: b, window: window, table: table,
+		barrier: newBarrier(sync),
+		members: make(map[Incarnation]*Member),
+	}
+}
+
+// Join makes a member whose sessions can be bound; it gets connections after
+// Add. Remove must follow some time.
+func (r *Router) Join(slot int, target any) *Member {
+	m := &Member{Slot: slot, Target: target, incarnation: r.table.Open()}
+	m.sessions = func() int { return r.table.Sessions(m.incarnation) }
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.members[m.incarnation] = m
+	return m
+}
+
+// Incarnation returns the number that the table knows m by.
+func (m *Member) Incarnation() Incarnation { return m.incarnation }
+
+// Add says that m takes connections.
+func (r *Router) Add(m *Member) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if m.gone || m.retired || m.ready {
+		return
+	}
+	m.ready = true
+	i, _ := slices.BinarySearchFunc(r.ready, m.Slot, func(m *Member, slot int) int { return m.Slot - slot })
+	r.ready = slices.Insert(r.ready, i, m)
+	r.serveLocked(m)
+}
+
+// Retire says that m keeps its sessions and gets no new ones.
+func (r *Router) Retire(m *Member) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.retireLocked(m)
+}
+
+func (r *Router) retireLocked(m *Member) {
+	m.ready, m.retired = false, true
+	r.ready = slices.DeleteFunc(r.ready, func(other *Member) bool { return other == m })
+}
+
+// Remove forgets m and purges its sessions, whose number it returns.
+// Connections that waited for m look for another member.
+func (r *Router) Remove(m *Member) (sessions int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if m.gone {
+		return 0
+	}
+	m.gone = true
+	r.retireLocked(m)
+	delete(r.members, m.incarnation)
+	sessions = r.table.Kill(m.incarnation)
+	for t := pop(&m.waiting); t != nil; t = pop(&m.waiting) {
+		r.grantLocked(t)
+	}
+	return sessions
+}
+
+// Bind says that m owns a session. It returns an error, which says why, if it
+// does not become so.
+func (r *Router) Bind(m *Member, id []byte) error { return r.table.Bind(id, m.incarnation) }
+
+// Unbind says that a session of m has ended.
+func (r *Router) Unbind(m *Member, id []byte) { r.table.Unbind(id, m.incarnation) }
+
+// Settled says that n connections of m count as load no longer.
+func (r *Router) Settled(m *Member, n int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	m.pending -= n
+}
+
+// Taken says that m took n connections, so that there is room for others.
+func (r *Router) Taken(m *Member, n int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	m.inFlight -= n
+	r.serveLocked(m)
+}
+
+// Release undoes a Route whose connection m did not get after all, or gave
+// back before it was taken.
+func (r *Router) Release(to Route) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !to.Session {
+		to.Member.pending--
+	}
+	to.Member.inFlight--
+	r.serveLocked(to.Member)
+}
+
+// Route decides where a connection goes. If the member that it must go to, or
+// every one that it might go to, has no room, the answer comes later, through
+// the ticket.
+func (r *Router) Route(q Query) (Route, *Ticket) {
+	r.lookUp(&q)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	route, wait := r.routeLocked(q)
+	if wait == nil {
+		return route, nil
+	}
+	q.Session = slices.Clone(q.Session) // the caller's buffer
+	t := &Ticket{query: q, ready: make(chan Route, 1)}
+	t.push(wait)
+	return Route{}, t
+}
+
+// lookUp waits for the registration of q's session, which may be on its way.
+func (r *Router) lookUp(q *Query) {
+	if len(q.Session) == 0 {
+		return
+	}
+	if _, ok := r.table.Lookup(q.Session); !ok {
+		r.barrier.pass()
+	}
+}
+
+// routeLocked returns a route, or the list that the connection must wait in.
+func (r *Router) routeLocked(q Query) (Route, *list.List) {
+	if owner := r.ownerLocked(q.Session); owner != nil {
+		return r.reserveLocked(owner, true)
+	}
+	if q.Returned && !q.From.gone {
+		return r.reserveLocked(q.From, false)
+	}
+	if m := r.balanceLocked(q); m != nil {
+		return r.reserveLocked(m, false)
+	}
+	return Route{}, &r.waiting
+}
+
+func (r *Router) ownerLocked(id []byte) *Member {
+	if len(id) == 0 {
+		return nil
+	}
+	in, ok := r.table.Lookup(id)
+	if !ok {
+		return nil
+	}
+	return r.members[in]
+}
+
+// balanceLocked returns the balancer's choice, nil if there is none now.
+func (r *Router) balanceLocked(q Query) *Member {
+	var room [64]*Member // on the stack for most
+	candidates := room[:0]
+	for _, m := range r.ready {
+		if r.balancer.Bound() || m.inFlight < r.window {
+			candidates = append(candidates, m)
+		}
+	}
+	// Who could not take it is asked again only if nobody else is there.
+	if i := slices.Index(candidates, q.From); i >= 0 && len(candidates) > 1 {
+		candidates = slices.Delete(candidates, i, i+1)
+	}
+	if len(candidates) == 0 {
+		return nil
+	}
+	return r.balancer.Pick(candidates, q)
+}
+
+func (r *Router) reserveLocked(m *Member, session bool) (Route, *list.List) {
+	if m.inFlight >= r.window {
+		return Route{}, &m.waiting
+	}
+	m.inFlight++
+	if !session {
+		m.pending++
+	}
+	return Route{Member: m, Session: session}, nil
+}
+
+// serveLocked gives the room that m has to those who wait, first to those who
+// can go nowhere else.
+func (r *Router) serveLocked(m *Member) {
+	for !m.gone && m.inFlight < r.window {
+		t := pop(&m.waiting)
+		if t == nil && m.ready {
+			t = pop(&r.waiting)
+		}
+		if t == nil {
+			return
+		}
+		r.grantLocked(t)
+	}
+}
+
+// grantLocked routes a waiting connection anew: in the meantime its session
+// may have come or gone.
+func (r *Router) grantLocked(t *Ticket) {
+	route, wait := r.routeLocked(t.query)
+	if wait != nil {
+		t.push(wait)
+		return
+	}
+	t.ready <- route
+}
