@@ -1,0 +1,19 @@
+// Package workerproto holds the words that stickyd and its workers exchange:
+// the frames of PROTOCOL.md, stickyd's half of the conversation ([Link]), and
+// the library that a worker written in Go imports ([Listen]).
+//
+// From a plain net/http server to a worker:
+//
+//	w, err := workerproto.Listen(":8080") // an ordinary listener without stickyd
+//	if err != nil {
+//		log.Fatal(err)
+//	}
+//	log.Fatal(w.Serve(&http.Server{Handler: mux}))
+//
+// and, in the handler that starts a session, before it writes the response
+// that reveals the id:
+//
+//	err := w.Bind(r.Context(), id)
+//
+// The package neither executes processes nor accepts connections.
+package workerproto

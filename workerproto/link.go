@@ -1,0 +1,309 @@
+package workerproto
+
+import (
+	"errors"
+	"io"
+	"sync"
+	"time"
+
+	"github.com/stickyd/stickyd/fdpass"
+)
+
+// A Connection is one on its way to a worker.
+type Connection struct {
+	// FD is the connection's descriptor. Whoever holds the Connection owns it.
+	FD int
+
+	// Replay is what was already read off it, at most MaxReplay bytes: the
+	// worker reads it first.
+	Replay []byte
+
+	// Session says that it belongs to a live session of this worker, so that
+	// it does not count as load by itself.
+	Session bool
+
+	// Refusals is how many workers could not take it. A Link gives it back
+	// untouched.
+	Refusals int
+}
+
+// A Handler is told what a worker says. Its methods are called one at a time,
+// in the order of the worker's frames, and must neither block nor call Sync or
+// Close of any Link.
+type Handler interface {
+	// Ready: the worker accepts connections from now on.
+	Ready()
+
+	Traffic
+}
+
+// Traffic is what a worker says of its sessions and connections.
+type Traffic interface {
+	// Bind: the session is this worker's. It returns false to refuse. id is
+	// valid during the call.
+	Bind(id []byte) bool
+
+	// Unbind: the session has ended.
+	Unbind(id []byte)
+
+	// Taken: the worker's application has accepted n more connections.
+	Taken(n int)
+
+	// Settled: n connections count as load no longer: they have ended, or
+	// became part of a session.
+	Settled(n int)
+
+	// Returned: the worker gives a connection back, for a request that is
+	// another worker's. The receiver owns c.
+	Returned(c Connection)
+
+	// Declined: the worker never had the connection. The receiver owns c.
+	Declined(c Connection)
+}
+
+// ErrEnded is returned by Hand once a Link takes no more connections.
+var ErrEnded = errors.New("workerproto: the worker takes no more connections")
+
+// A Link is stickyd's side of the conversation with one worker process. It
+// owns the control socket and the connections that the worker has not taken.
+//
+// All methods may be called from any goroutine, but those that Handler names
+// not from a Handler.
+type Link struct {
+	conn    *fdpass.Conn
+	terms   Terms
+	handler Handler
+
+	read   sync.Mutex // held while receiving and handling frames
+	stream stream
+	state  linkState
+	ledger ledger
+	failed error // what ended receiving, io.EOF included
+
+	write   sync.Mutex // taken inside read, never the other way round
+	out     outbox
+	untaken []untaken // in the order of their ids
+	lastID  uint64    // of the last connection handed
+	ended   bool
+
+	full chan struct{} // buffered 1: the socket is full, wait for room
+	stop chan struct{} // closed by Close
+}
+
+// An untaken is a connection that the worker has been sent, or is about to be.
+type untaken struct {
+	Connection
+	id uint64
+	at time.Time
+}
+
+type linkState uint8
+
+const (
+	awaitHello linkState = iota
+	awaitReady
+	ready
+)
+
+// maxOutbox bounds in bytes what waits for a worker that does not read, beside
+// the connections that its window bounds.
+const maxOutbox = 1 << 20
+
+// NewLink takes ownership of conn. Run must be called.
+func NewLink(conn *fdpass.Conn, terms Terms, h Handler) *Link {
+	return &Link{
+		conn: conn, terms: terms, handler: h,
+		stream: stream{conn: conn},
+		out:    outbox{conn: conn},
+		full:   make(chan struct{}, 1),
+		stop:   make(chan struct{}),
+	}
+}
+
+// Run receives frames and calls the handler until the worker closes its end
+// (nil), breaks the protocol (an error that is ErrProtocol), or Close is
+// called (nil). It returns once its goroutines have ended.
+func (l *Link) Run() error {
+	var writer sync.WaitGroup
+	done := make(chan struct{})
+	writer.Go(func() { l.writeWhenFull(done) })
+	l.conn.OnReadable(func() bool { return l.receive(nil) })
+	close(done)
+	l.conn.SetWriteDeadline(time.Now()) // wakes the writer
+	writer.Wait()
+
+	l.read.Lock()
+	defer l.read.Unlock()
+	if errors.Is(l.failed, ErrProtocol) {
+		return l.failed
+	}
+	return nil
+}
+
+// syncBytes is more than a control socket holds: a worker that goes on and on
+// can't keep Sync from returning.
+const syncBytes = 4 << 20
+
+// Sync handles every frame that the worker had sent when Sync was called.
+func (l *Link) Sync() {
+	budget := syncBytes
+	l.receive(&budget)
+}
+
+// receive handles what is there to be received, up to the budget in bytes, if
+// there is one. It returns true when there will be no more.
+func (l *Link) receive(budget *int) (done bool) {
+	for {
+		l.read.Lock()
+		n, err := l.receiveOnce()
+		l.read.Unlock()
+		switch {
+		case errors.Is(err, fdpass.ErrWouldBlock):
+			return false
+		case err != nil:
+			return true
+		}
+		if budget != nil {
+			if *budget -= n; *budget < 0 {
+				return false
+			}
+		}
+	}
+}
+
+func (l *Link) receiveOnce() (n int, err error) {
+	if l.failed != nil {
+		return 0, l.failed
+	}
+	n, err = l.stream.receive()
+	if err == nil {
+		err = l.handleFrames()
+	}
+	if err != nil && !errors.Is(err, fdpass.ErrWouldBlock) {
+		l.failed = err
+		l.stream.close()
+		if !errors.Is(err, io.EOF) {
+			l.conn.Close() // ends Run where it was not Run that met the error
+		}
+	}
+	return n, err
+}
+
+// Hand gives the worker a connection and takes ownership of it, without
+// waiting: the caller sees to it that no more than the window are untaken.
+// After an error the caller owns it still.
+func (l *Link) Hand(c Connection) error {
+	var flags uint8
+	if c.Session {
+		flags = FlagSession
+	}
+	l.write.Lock()
+	defer l.write.Unlock()
+	if l.ended {
+		return ErrEnded
+	}
+	l.ledger.handed(c)
+	l.lastID++
+	// Before it is sent: the answer may be here before flush returns.
+	l.untaken = append(l.untaken, untaken{c, l.lastID, time.Now()})
+	frame := appendConn(make([]byte, 0, HeaderSize+8+len(c.Replay)), Conn, flags, l.lastID, c.Replay)
+	l.pushLocked(frame, c.FD)
+	return nil
+}
+
+// Drain tells the worker that it gets no new sessions and has this long for
+// the ones that it has. finish tells it that no connection will come at all:
+// it finishes what is open and ends.
+func (l *Link) Drain(limit time.Duration, finish bool) {
+	l.write.Lock()
+	defer l.write.Unlock()
+	if l.ended {
+		return
+	}
+	ms := min(limit.Milliseconds(), 1<<32-1)
+	l.pushLocked(appendCount(nil, Drain, uint32(ms)), -1)
+	if finish {
+		l.ended = true
+		l.finishLocked()
+	}
+}
+
+// finishLocked closes our direction once everything has been sent.
+func (l *Link) finishLocked() {
+	if l.out.size == 0 {
+		l.conn.CloseWrite()
+	}
+}
+
+// pushLocked sends a frame, or leaves that to the writer. Errors are left to
+// the receiving side: a socket that can't be written reads as end of file.
+func (l *Link) pushLocked(frame []byte, fd int) {
+	l.out.push(frame, fd)
+	if errors.Is(l.flushLocked(), fdpass.ErrWouldBlock) {
+		select {
+		case l.full <- struct{}{}:
+		default:
+		}
+	}
+}
+
+func (l *Link) flushLocked() error {
+	err := l.out.flush()
+	if err == nil && l.ended {
+		l.finishLocked()
+	}
+	return err
+}
+
+// writeWhenFull flushes what found the socket full.
+func (l *Link) writeWhenFull(done <-chan struct{}) {
+	for {
+		select {
+		case <-done:
+			return
+		case <-l.full:
+		}
+		l.out.wait(func() error {
+			l.write.Lock()
+			defer l.write.Unlock()
+			return l.flushLocked()
+		}, done)
+	}
+}
+
+// OldestUntaken returns when the oldest connection that the worker has not
+// taken was handed to it.
+func (l *Link) OldestUntaken() (at time.Time, ok bool) {
+	l.write.Lock()
+	defer l.write.Unlock()
+	if len(l.untaken) == 0 {
+		return time.Time{}, false
+	}
+	return l.untaken[0].at, true
+}
+
+// Close ends the conversation. It first handles what the worker had sent, so
+// that what it had taken is known, and returns the connections that it never
+// took, which are the caller's now. No handler is called after it has
+// returned. Only the first call returns connections.
+func (l *Link) Close() []Connection {
+	l.Sync()
+	l.read.Lock()
+	defer l.read.Unlock()
+	if l.failed == nil {
+		l.failed = ErrEnded
+		l.stream.close()
+	}
+	l.conn.Close()
+
+	l.write.Lock()
+	defer l.write.Unlock()
+	l.ended = true
+	orphans := make([]Connection, 0, len(l.untaken))
+	for _, u := range l.untaken {
+		orphans = append(orphans, u.Connection)
+	}
+	l.untaken = nil
+	l.out.queue = nil // its descriptors are the caller's
+	return orphans
+}

@@ -1,0 +1,118 @@
+package workerproto
+
+import (
+	"errors"
+	"time"
+
+	"github.com/stickyd/stickyd/fdpass"
+)
+
+// An outbox is frames on their way into a control socket, in order. Frames
+// that wait together leave together: one send carries as many frames and
+// descriptors as the kernel takes at once. It is not safe for concurrent use.
+type outbox struct {
+	conn  *fdpass.Conn
+	queue []outgoing
+	sent  int    // how many at the head of queue are gone
+	rest  []byte // tail of a frame whose beginning was sent
+	size  int    // bytes in queue and rest
+	owing int    // descriptors in queue
+
+	scratch []byte // the message being put together
+	fds     []int
+}
+
+// An outgoing is an encoded frame and the descriptor that goes with it, -1 for
+// none. The outbox borrows the descriptor until the frame has been sent.
+type outgoing struct {
+	bytes []byte
+	fd    int
+}
+
+func (o *outbox) push(b []byte, fd int) {
+	o.queue = append(o.queue, outgoing{b, fd})
+	o.size += len(b)
+	if fd >= 0 {
+		o.owing++
+	}
+}
+
+// flush sends what it can without waiting. A nil error means that all is sent;
+// fdpass.ErrWouldBlock that the socket is full.
+func (o *outbox) flush() error {
+	for {
+		if len(o.rest) > 0 {
+			n, err := o.conn.TrySend(o.rest, nil)
+			if err != nil {
+				return err
+			}
+			o.rest = o.rest[n:]
+			o.size -= n
+			continue
+		}
+		if o.sent == len(o.queue) {
+			o.queue, o.sent = o.queue[:0], 0
+			return nil
+		}
+		if err := o.sendMessage(); err != nil {
+			return err
+		}
+	}
+}
+
+// sendMessage sends the frames at the head of the queue that fit one message.
+func (o *outbox) sendMessage() error {
+	o.scratch, o.fds = o.scratch[:0], o.fds[:0]
+	count := 0
+	for _, f := range o.queue[o.sent:] {
+		if count > 0 && len(o.scratch)+len(f.bytes) > fdpass.MaxMessage || len(o.fds) == fdpass.MaxFDs {
+			break
+		}
+		o.scratch = append(o.scratch, f.bytes...)
+		if f.fd >= 0 {
+			o.fds = append(o.fds, f.fd)
+		}
+		count++
+	}
+	setDescriptors(o.scratch, len(o.fds))
+	n, err := o.conn.TrySend(o.scratch, o.fds)
+	if err != nil {
+		return err
+	}
+	o.size -= n
+	o.owing -= len(o.fds)
+	if n < len(o.scratch) { // only a single frame larger than MaxMessage
+		o.rest = append([]byte(nil), o.scratch[n:]...)
+	}
+	clear(o.queue[o.sent : o.sent+count])
+	o.sent += count
+	return nil
+}
+
+// tooManyPause is the time between tries while this user has too many
+// descriptors in flight: nothing announces that some were received.
+const tooManyPause = 10 * time.Millisecond
+
+// wait calls flush, which locks what it must, each time that it may get
+// further, until it returns nil or an error other than fdpass.ErrWouldBlock,
+// stop is closed, or the conn is.
+func (o *outbox) wait(flush func() error, stop <-chan struct{}) error {
+	for {
+		var err error
+		waitErr := o.conn.OnWritable(func() bool {
+			err = flush()
+			return !errors.Is(err, fdpass.ErrWouldBlock) || errors.Is(err, fdpass.ErrTooManyInFlight)
+		})
+		if waitErr != nil {
+			return waitErr
+		}
+		if !errors.Is(err, fdpass.ErrTooManyInFlight) {
+			return err
+		}
+		select {
+		case <-stop:
+			return err
+		case <-time.After(tooManyPause):
+		}
+	}
+}

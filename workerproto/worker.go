@@ -1,0 +1,436 @@
+package workerproto
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/stickyd/stickyd/fdpass"
+	"github.com/stickyd/stickyd/routing/session"
+)
+
+// The environment of a worker.
+const (
+	EnvFD       = "STICKYD_FD"       // number of the control descriptor
+	EnvWorker   = "STICKYD_WORKER"   // slot, 1 to STICKYD_WORKERS
+	EnvWorkers  = "STICKYD_WORKERS"  // how many slots there are
+	EnvProtocol = "STICKYD_PROTOCOL" // highest version that stickyd speaks
+)
+
+// helloTimeout is how long Listen waits for stickyd's answer.
+const helloTimeout = 30 * time.Second
+
+// A Worker is a net.Listener whose connections come from stickyd, and the
+// place to register sessions. Its methods may be called from any goroutine.
+//
+// Without stickyd (STICKYD_FD is not in the environment) it is an ordinary
+// listener, and registering sessions does nothing.
+type Worker struct {
+	net.Listener // the ordinary one, where there is no stickyd
+
+	conn     *fdpass.Conn // nil without stickyd
+	terms    Terms
+	sources  session.Sources
+	queue    chan arrival
+	closed   chan struct{} // Close was called
+	closing  sync.Once
+	ended    chan struct{} // stickyd sends no more
+	draining chan struct{} // stickyd sends no new sessions
+	deadline atomic.Int64  // UnixNano until which to drain, 0 if none was named
+	ready    sync.Once
+
+	write    sync.Mutex // the outbox, and the counters that go with it
+	out      outbox
+	accepted uint64 // id of the last connection that Accept returned
+	unsaid   uint32 // closed connections not yet reported
+	flush    *time.Timer
+
+	acked atomic.Uint64 // id up to which TAKEN was said
+
+	ids sessionSet
+}
+
+// An arrival is a connection that stickyd sent and Accept has not returned.
+type arrival struct {
+	id      uint64
+	fd      int
+	session bool
+	replay  []byte
+}
+
+// Listen returns the listener of a worker that stickyd started, or, in a
+// program that was not started by stickyd, one on the TCP address addr. The
+// environment variables that announce stickyd are removed, so that children
+// of this process don't take themselves for workers.
+//
+// stickyd sends connections after the first call of Accept.
+func Listen(addr string) (*Worker, error) {
+	value, ok := os.LookupEnv(EnvFD)
+	if !ok {
+		ln, err := net.Listen("tcp", addr)
+		if err != nil {
+			return nil, err
+		}
+		return &Worker{Listener: ln, draining: make(chan struct{})}, nil
+	}
+	for _, name := range []string{EnvFD, EnvWorker, EnvWorkers, EnvProtocol} {
+		os.Unsetenv(name)
+	}
+	fd, err := strconv.Atoi(value)
+	if err != nil {
+		return nil, fmt.Errorf("cannot use %s=%q: not a descriptor number", EnvFD, value)
+	}
+	conn, err := fdpass.Adopt(fd)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", EnvFD, err)
+	}
+	w, err := attach(conn)
+	if err != nil {
+		conn.Close()
+		return nil, err
+	}
+	return w, nil
+}
+
+// maxWindow is the largest window that a stickyd may announce.
+const maxWindow = 250
+
+// attach says HELLO, waits for WELCOME and starts receiving.
+func attach(conn *fdpass.Conn) (*Worker, error) {
+	w := &Worker{
+		conn: conn, out: outbox{conn: conn},
+		queue:    make(chan arrival, maxWindow),
+		closed:   make(chan struct{}),
+		ended:    make(chan struct{}),
+		draining: make(chan struct{}),
+	}
+	w.flush = time.AfterFunc(time.Hour, w.sayClosed)
+	w.flush.Stop()
+	if err := w.send(hello{min: Version, max: Version, library: "go"}.append(nil), -1); err != nil {
+		return nil, fmt.Errorf("cannot say hello to stickyd: %w", err)
+	}
+	welcome := make(chan error, 1)
+	// The receiver ends with the control socket, which is open for as long as
+	// the process is: sessions and connections outlive the listener.
+	go w.receive(welcome)
+	select {
+	case err := <-welcome:
+		if err != nil {
+			return nil, fmt.Errorf("cannot work for stickyd: %w", err)
+		}
+		return w, nil
+	case <-time.After(helloTimeout):
+		return nil, fmt.Errorf("cannot work for stickyd: no answer within %v", helloTimeout)
+	}
+}
+
+// Slot returns the worker's number, 1 to the number of workers; it stays when
+// the process is replaced. Without stickyd it is 0.
+func (w *Worker) Slot() int { return w.terms.Slot }
+
+// Draining is closed when stickyd asks the worker to come to an end: it sends
+// no new sessions from then on.
+func (w *Worker) Draining() <-chan struct{} { return w.draining }
+
+// Accept returns the next connection. It returns an error that is
+// net.ErrClosed after Close, and one that is ErrEnded once stickyd sends no
+// more, because it stops or is gone, and all that it had sent were returned.
+func (w *Worker) Accept() (net.Conn, error) {
+	if w.conn == nil {
+		return w.Listener.Accept()
+	}
+	w.ready.Do(func() { w.send(appendHeader(nil, Ready, 0, 0), -1) })
+	for {
+		a, err := w.next()
+		if err != nil {
+			return nil, err
+		}
+		c, err := newWorkerConn(w, a)
+		if err != nil {
+			// Typically out of descriptors: another worker has some.
+			w.send(appendNumber(nil, Decline, a.id), -1)
+			continue
+		}
+		w.write.Lock()
+		w.accepted = a.id
+		w.write.Unlock()
+		return c, nil
+	}
+}
+
+func (w *Worker) next() (arrival, error) {
+	select {
+	case <-w.closed:
+		return arrival{}, net.ErrClosed
+	case a := <-w.queue:
+		return a, nil
+	default:
+	}
+	w.sayTaken() // nobody may touch the connections before the next one comes
+	select {
+	case <-w.closed:
+		return arrival{}, net.ErrClosed
+	case a := <-w.queue:
+		return a, nil
+	case <-w.ended:
+	}
+	select { // ended is closed after the last one was queued
+	case a := <-w.queue:
+		return a, nil
+	default:
+		return arrival{}, ErrEnded
+	}
+}
+
+// Close stops accepting. Connections that Accept has not returned go to other
+// workers. Those that it has returned, and the sessions, live on.
+func (w *Worker) Close() error {
+	if w.conn == nil {
+		return w.Listener.Close()
+	}
+	w.closing.Do(func() {
+		close(w.closed)
+		w.sayTaken()
+		w.declineQueue()
+	})
+	return nil
+}
+
+func (w *Worker) declineQueue() {
+	for {
+		select {
+		case a := <-w.queue:
+			fdpass.Close(a.fd)
+			w.send(appendNumber(nil, Decline, a.id), -1)
+		default:
+			return
+		}
+	}
+}
+
+// Addr returns the listener's address; under stickyd, which listens itself,
+// it names the slot.
+func (w *Worker) Addr() net.Addr {
+	if w.conn == nil {
+		return w.Listener.Addr()
+	}
+	return slotAddr(w.terms.Slot)
+}
+
+type slotAddr int
+
+func (slotAddr) Network() string  { return "stickyd" }
+func (a slotAddr) String() string { return "worker " + strconv.Itoa(int(a)) }
+
+// receive handles what stickyd sends until it sends no more. welcome gets the
+// outcome of the handshake.
+func (w *Worker) receive(welcome chan<- error) {
+	s := stream{conn: w.conn}
+	var err error
+	w.conn.OnReadable(func() bool {
+		for {
+			if _, err = s.receive(); err == nil {
+				err = w.handleAll(&s, welcome)
+			}
+			if err != nil {
+				return !errors.Is(err, fdpass.ErrWouldBlock)
+			}
+		}
+	})
+	s.close()
+	if errors.Is(err, ErrProtocol) {
+		slog.Error("stickyd broke the worker protocol", "err", err)
+	}
+	select {
+	case welcome <- fmt.Errorf("it went away: %w", err):
+	default:
+	}
+	close(w.ended)
+}
+
+func (w *Worker) handleAll(s *stream, welcome chan<- error) error {
+	for {
+		f, ok, err := s.next()
+		if !ok || err != nil {
+			return err
+		}
+		if err := w.handle(f, welcome); err != nil {
+			return err
+		}
+	}
+}
+
+func (w *Worker) handle(f frame, welcome chan<- error) error {
+	if f.fd >= 0 && f.kind != Conn {
+		fdpass.Close(f.fd)
+	}
+	switch f.kind {
+	case Welcome:
+		err := w.handleWelcome(f)
+		welcome <- err
+		return err
+	case Conn:
+		return w.handleConn(f)
+	case Drain:
+		return w.handleDrain(f)
+	case Refused:
+		return w.handleRefused(f)
+	}
+	return nil // a later version's: skipped
+}
+
+func (w *Worker) handleWelcome(f frame) (err error) {
+	if _, w.terms, err = parseWelcome(f.body); err != nil {
+		return err
+	}
+	w.sources, err = session.Parse(w.terms.Sessions)
+	return err
+}
+
+func (w *Worker) handleConn(f frame) error {
+	id, replay, err := parseConn(Conn, f.body)
+	if err != nil {
+		fdpass.Close(f.fd)
+		return err
+	}
+	if f.fd < 0 {
+		// It was lost on the way for want of descriptors; stickyd has a copy.
+		return w.send(appendNumber(nil, Decline, id), -1)
+	}
+	a := arrival{id: id, fd: f.fd, session: f.flags&FlagSession != 0, replay: append([]byte(nil), replay...)}
+	select {
+	case w.queue <- a:
+	default:
+		fdpass.Close(f.fd)
+		return w.send(appendNumber(nil, Decline, id), -1)
+	}
+	select {
+	case <-w.closed: // perhaps after Close had emptied the queue
+		w.declineQueue()
+	default:
+	}
+	return nil
+}
+
+func (w *Worker) handleDrain(f frame) error {
+	ms, err := parseCount(Drain, f.body)
+	if err != nil {
+		return err
+	}
+	w.deadline.Store(time.Now().Add(time.Duration(ms) * time.Millisecond).UnixNano())
+	select {
+	case <-w.draining:
+	default:
+		close(w.draining)
+	}
+	return nil
+}
+
+func (w *Worker) handleRefused(f frame) error {
+	for id, err := range parseIDs(Refused, f.body) {
+		if err != nil {
+			return err
+		}
+		w.ids.remove(string(id))
+		slog.Warn("session id is another worker's", "id", redact(string(id)))
+	}
+	return nil
+}
+
+// redact shortens a session id for a log: it is a credential.
+func redact(id string) string { return id[:min(4, len(id)/4)] + "…" }
+
+// send writes a frame whole; it waits while the socket is full. Once stickyd
+// is gone there is nobody to tell, which send reports and most callers ignore.
+func (w *Worker) send(frame []byte, fd int) error {
+	w.write.Lock()
+	defer w.write.Unlock()
+	return w.sendLocked(frame, fd)
+}
+
+func (w *Worker) sendLocked(frame []byte, fd int) error {
+	w.out.push(frame, fd)
+	err := w.out.flush()
+	if errors.Is(err, fdpass.ErrWouldBlock) {
+		err = w.out.wait(w.out.flush, nil)
+	}
+	if err != nil {
+		w.out = outbox{conn: w.conn} // nobody will ever read what waits in it
+	}
+	return err
+}
+
+// sayTaken tells stickyd that everything that Accept has returned is ours.
+func (w *Worker) sayTaken() {
+	w.write.Lock()
+	defer w.write.Unlock()
+	if w.accepted > w.acked.Load() {
+		w.sendLocked(appendNumber(nil, Taken, w.accepted), -1)
+		w.acked.Store(w.accepted)
+	}
+}
+
+// closedDelay is how long the report of a closed connection may wait for
+// others, so that many share one system call.
+const closedDelay = 10 * time.Millisecond
+
+// noteClosed counts an ended connection that was load.
+func (w *Worker) noteClosed() {
+	w.write.Lock()
+	defer w.write.Unlock()
+	if w.unsaid++; w.unsaid == 1 {
+		w.flush.Reset(closedDelay)
+	}
+}
+
+func (w *Worker) sayClosed() {
+	w.write.Lock()
+	defer w.write.Unlock()
+	if w.unsaid > 0 {
+		w.sendLocked(appendCount(nil, Closed, w.unsaid), -1)
+		w.unsaid = 0
+	}
+}
+
+// ErrID is returned by Bind for an id that can't be routed by.
+var ErrID = errors.New("workerproto: a session id has 1 to 256 bytes")
+
+// Bind registers a session that lives in this worker. Once it has returned,
+// every request with that id comes here; so call it before the response that
+// reveals the id is written. Binding again is harmless.
+//
+// ctx is the context of the request that started the session, if there is one
+// (from a server that runs through Serve): its connection then counts as part
+// of the session and not as further load.
+//
+// An id that a live worker holds already is refused: stickyd logs it, and the
+// session is never routed here.
+func (w *Worker) Bind(ctx context.Context, id string) error {
+	if len(id) == 0 || len(id) > MaxID {
+		return ErrID
+	}
+	if w.conn == nil {
+		return nil
+	}
+	w.ids.add(id)
+	var adopted uint32
+	if c := connOf(ctx); c != nil && c.adopt() {
+		adopted = 1
+	}
+	w.send(appendBind(nil, adopted, id), -1)
+	return nil
+}
+
+// Unbind says that a session has ended. An id that was not bound is ignored.
+func (w *Worker) Unbind(id string) {
+	if w.conn != nil && w.ids.remove(id) {
+		w.send(appendIDFrame(nil, Unbind, id), -1)
+	}
+}
