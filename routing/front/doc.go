@@ -1,0 +1,19 @@
+// Package front is stickyd's door: it listens, accepts, looks at the head of
+// what a client sends, asks package routing who gets the connection, and hands
+// it over.
+//
+// It only peeks (recv(2), MSG_PEEK): what the client sent stays in the kernel,
+// and the worker finds the connection as if it had accepted it. After the
+// hand-over nothing of the connection is left here.
+//
+// The usual connection has its head there when it is accepted and a worker
+// with room: it is accepted, peeked at, routed and handed over in one go, with
+// neither a goroutine nor the poller. One that has to wait, for the rest of
+// its head or for a worker, gets a goroutine, a deadline, and a place among a
+// bounded number of others.
+//
+// The descriptor of a connection has one owner at any time: the function that
+// has the [Conn], until [Target.Hand] takes it or [Front] closes it.
+//
+// The package does not know how a target delivers, and chooses none itself.
+package front

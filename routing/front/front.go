@@ -1,0 +1,223 @@
+package front
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/stickyd/stickyd/routing"
+	"github.com/stickyd/stickyd/routing/session"
+)
+
+// ClientFrom says which address of a connection the balancer goes by.
+type ClientFrom int
+
+const (
+	NoClient     ClientFrom = iota // it goes by none
+	PeerAddress                    // the other end of the connection
+	ForwardedFor                   // X-Forwarded-For, see forwardedClient
+)
+
+// Config says what to look for in a head, and bounds what a client that is not
+// routed yet may cost.
+type Config struct {
+	Sessions session.Sources
+	Client   ClientFrom
+	Trusted  []netip.Prefix // proxies whose entries in X-Forwarded-For are passed over
+
+	HeadTimeout  time.Duration // from accept to a whole head, then 408
+	HeadBytes    int           // of a head, then 414 or 431
+	QueueTimeout time.Duration // for a worker with room, then 503
+	MaxWaiting   int           // connections that wait, for either
+}
+
+// A Conn is a connection that no target has yet, and whoever holds it owns its
+// descriptor.
+type Conn struct {
+	FD     int
+	Replay []byte // what was read off it already; a target reads it first
+
+	// Refusals is how many targets could not take it.
+	Refusals int
+}
+
+// A Target is what a routing.Member must have as its Target. Hand takes
+// ownership of the connection; after an error the caller has it still. session
+// says that the target owns the session of the request at its head. Hand does
+// not wait.
+type Target interface {
+	Hand(c Conn, session bool) error
+}
+
+// Stats counts what happened to connections.
+type Stats struct {
+	Accepted  atomic.Int64
+	Handed    atomic.Int64 // to a target, each time
+	Returned  atomic.Int64 // by a target, because of their session
+	Rerouted  atomic.Int64 // since a target could not take them, or died before
+	Refused   atomic.Int64 // answered by ourselves
+	Abandoned atomic.Int64 // closed by the client, or lost, before any of it
+	Pauses    atomic.Int64 // of accepting, for want of descriptors
+}
+
+// A Front serves any number of listeners with one configuration. Its methods
+// may be called from any goroutine.
+type Front struct {
+	config   Config
+	router   *routing.Router
+	log      *slog.Logger
+	needHead bool // not only the request line
+	peeks    bool // anything at all
+	waiters  waiters
+	buffers  sync.Pool // of *[]byte, see newBuffer
+	Stats    Stats
+
+	ending context.Context // done: nobody waits any more
+	end    context.CancelFunc
+}
+
+// New returns a front that routes with r.
+func New(config Config, r *routing.Router, log *slog.Logger) *Front {
+	f := &Front{
+		config: config, router: r, log: log,
+		needHead: config.Sessions.NeedHeader() || config.Client == ForwardedFor,
+		peeks:    len(config.Sessions.Strings()) > 0 || config.Client == ForwardedFor,
+	}
+	f.waiters.max = config.MaxWaiting
+	f.buffers.New = func() any {
+		b := f.newBuffer()
+		return &b
+	}
+	f.ending, f.end = context.WithCancel(context.Background())
+	return f
+}
+
+// acceptPause is how long accepting pauses for want of descriptors.
+const acceptPause = 50 * time.Millisecond
+
+// Serve accepts from ln until it is closed; then it returns nil.
+func (f *Front) Serve(ln *Listener) error {
+	buf := f.newBuffer()
+	for {
+		var failed error
+		err := ln.raw.Read(func(fd uintptr) bool {
+			failed = f.acceptAll(int(fd), buf)
+			return !errors.Is(failed, errNoMore)
+		})
+		switch {
+		case errors.Is(err, os.ErrClosed):
+			return nil
+		case err != nil:
+			return fmt.Errorf("cannot accept on %s: %w", ln.Addr(), err)
+		case !outOfResources(failed):
+			return fmt.Errorf("cannot accept on %s: %w", ln.Addr(), failed)
+		}
+		f.pause(failed)
+	}
+}
+
+// pause lets some time pass, in which descriptors may become free. Clients
+// wait in the kernel's queue.
+func (f *Front) pause(cause error) {
+	if f.Stats.Pauses.Add(1)%100 == 1 {
+		f.log.Error("accepting pauses for want of resources", "err", cause,
+			"hint", "raise the limit of open files (ulimit -n)")
+	}
+	select {
+	case <-time.After(acceptPause):
+	case <-f.ending.Done():
+	}
+}
+
+// acceptAll accepts what is in the queue. It returns errNoMore when that is
+// empty.
+func (f *Front) acceptAll(listener int, buf []byte) error {
+	for {
+		fd, err := accept(listener)
+		if err != nil {
+			return err
+		}
+		if fd < 0 {
+			continue // the client is gone already
+		}
+		f.Stats.Accepted.Add(1)
+		f.admit(Conn{FD: fd}, buf)
+	}
+}
+
+// admit routes a connection at once if its head is there. buf is the caller's
+// and free when admit returns.
+func (f *Front) admit(c Conn, buf []byte) {
+	look := f.look(c, buf)
+	if look.verdict == wait {
+		f.later(c, func() { f.awaitHead(c, routing.Query{}) })
+		return
+	}
+	q := routing.Query{Session: look.session, Client: look.client}
+	if look.verdict == route {
+		to, ticket := f.router.Route(q)
+		if ticket == nil && f.hand(c, to) {
+			return
+		}
+		q.Session = bytes.Clone(q.Session) // it is in buf
+		f.later(c, func() { f.awaitTarget(c, q, ticket) })
+		return
+	}
+	f.later(c, func() { f.turnAway(c, look) })
+}
+
+// later runs task, which owns c, in a goroutine, if one more may wait.
+func (f *Front) later(c Conn, task func()) {
+	if !f.waiters.start(task) {
+		f.Stats.Refused.Add(1)
+		answerAndClose(c.FD, tooMany)
+	}
+}
+
+// Reroute takes a connection that a target gave back. from is that target's
+// member; returned says that it had the connection and gave it back for its
+// session, else it never had it.
+func (f *Front) Reroute(c Conn, from *routing.Member, returned bool) {
+	if returned {
+		f.Stats.Returned.Add(1)
+	} else {
+		f.Stats.Rerouted.Add(1)
+		c.Refusals++
+	}
+	f.waiters.force(func() {
+		if c.Refusals > 1 {
+			f.sleep(retryPause<<c.Refusals, nil)
+		}
+		f.awaitHead(c, routing.Query{From: from, Returned: returned})
+	})
+}
+
+// Stop closes the listeners, after accepting what is in their queues, lets
+// connections that wait for a worker have one until ctx is done, and answers
+// the others. It returns when nobody waits any more.
+func (f *Front) Stop(ctx context.Context, listeners []*Listener) {
+	for _, ln := range listeners {
+		f.sweep(ln)
+		ln.Close()
+	}
+	f.waiters.giveUpHeads()
+	stop := context.AfterFunc(ctx, f.end)
+	defer stop()
+	f.waiters.wait()
+	f.end()
+}
+
+// sweep accepts what clients have in a listener's queue: closing it would
+// reset them.
+func (f *Front) sweep(ln *Listener) {
+	buf := f.buffers.Get().(*[]byte)
+	defer f.buffers.Put(buf)
+	ln.raw.Control(func(fd uintptr) { f.acceptAll(int(fd), *buf) })
+}

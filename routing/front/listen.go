@@ -1,0 +1,142 @@
+package front
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"strings"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// A Listener is a listening socket. It is no net.Listener: what it accepts are
+// bare descriptors.
+type Listener struct {
+	addr net.Addr
+	file *os.File // owns the descriptor
+	raw  syscall.RawConn
+	path string // of a Unix socket, to be removed; "" for TCP
+}
+
+// Listen opens a listener on "host:port", ":port" or "unix:/path". Accepted
+// TCP sockets inherit TCP_NODELAY and keep-alive from it, so that none is set
+// for each. A Unix socket that nobody listens on any more is replaced.
+func Listen(addr string) (*Listener, error) {
+	path, isUnix := strings.CutPrefix(addr, "unix:")
+	var ln net.Listener
+	var err error
+	if isUnix {
+		ln, err = listenUnix(path)
+	} else {
+		config := net.ListenConfig{Control: setTCPOptions}
+		ln, err = config.Listen(context.Background(), "tcp", addr)
+	}
+	if err != nil {
+		return nil, listenError(addr, err)
+	}
+	l, err := newListener(ln)
+	if err != nil {
+		return nil, listenError(addr, err)
+	}
+	l.path = path
+	if !isUnix {
+		l.path = ""
+	}
+	return l, nil
+}
+
+func listenUnix(path string) (net.Listener, error) {
+	if c, err := net.Dial("unix", path); err == nil {
+		c.Close()
+		return nil, syscall.EADDRINUSE
+	} else if errors.Is(err, syscall.ECONNREFUSED) {
+		os.Remove(path)
+	}
+	ln, err := net.Listen("unix", path)
+	if err == nil {
+		ln.(*net.UnixListener).SetUnlinkOnClose(false)
+	}
+	return ln, err
+}
+
+// newListener takes the socket out of ln, which it closes: the listeners of
+// package net don't let their descriptor be waited for.
+func newListener(ln net.Listener) (*Listener, error) {
+	defer ln.Close()
+	file, err := ln.(interface{ File() (*os.File, error) }).File()
+	if err != nil {
+		return nil, err
+	}
+	raw, err := file.SyscallConn()
+	if err != nil {
+		file.Close()
+		return nil, err
+	}
+	return &Listener{addr: ln.Addr(), file: file, raw: raw}, nil
+}
+
+// Addr returns the address that is listened on, with its port where 0 was
+// asked for.
+func (l *Listener) Addr() net.Addr { return l.addr }
+
+// Close closes the socket and ends Serve.
+func (l *Listener) Close() error {
+	if l.path != "" {
+		os.Remove(l.path)
+	}
+	return l.file.Close()
+}
+
+// listenError adds what to do about it.
+func listenError(addr string, err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, syscall.EADDRINUSE):
+		return fmt.Errorf("cannot listen on %s: address already in use; stop the program that has it, or choose another with --listen", addr)
+	case errors.Is(err, fs.ErrPermission):
+		return fmt.Errorf("cannot listen on %s: %w; ports below 1024 need root or CAP_NET_BIND_SERVICE", addr, err)
+	}
+	return fmt.Errorf("cannot listen on %s: %w", addr, err)
+}
+
+// setTCPOptions sets before bind what accepted sockets inherit.
+func setTCPOptions(_, _ string, raw syscall.RawConn) error {
+	var err error
+	ctlErr := raw.Control(func(fd uintptr) {
+		err = errors.Join(
+			unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_NODELAY, 1),
+			unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1),
+			setPlatformOptions(int(fd)),
+		)
+	})
+	return errors.Join(ctlErr, err)
+}
+
+// errNoMore: no connection is in the listener's queue.
+var errNoMore = errors.New("no connection waits")
+
+// classify tells the errors of accept apart: nobody there, one that is gone
+// already (nil), and the rest. Errors of the network belong to a connection
+// and not to the listener (accept(2), "Error handling").
+func classify(err error) error {
+	switch err {
+	case unix.EAGAIN:
+		return errNoMore
+	case unix.EINTR, unix.ECONNABORTED, unix.EPROTO, unix.ENETDOWN, unix.ENOPROTOOPT,
+		unix.EHOSTDOWN, unix.EHOSTUNREACH, unix.EOPNOTSUPP, unix.ENETUNREACH, unix.EPERM:
+		return nil
+	}
+	return os.NewSyscallError("accept", err)
+}
+
+// outOfResources reports whether err passes when descriptors or memory are
+// freed.
+func outOfResources(err error) bool {
+	return errors.Is(err, unix.EMFILE) || errors.Is(err, unix.ENFILE) ||
+		errors.Is(err, unix.ENOBUFS) || errors.Is(err, unix.ENOMEM)
+}

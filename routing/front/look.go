@@ -1,0 +1,102 @@
+package front
+
+import (
+	"net/netip"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/stickyd/stickyd/routing/session"
+)
+
+// A verdict is what the peek found.
+type verdict int
+
+const (
+	wait   verdict = iota // the head is not whole yet
+	route                 // it is, or nothing need be known of it
+	refuse                // it never will be
+	gone                  // the client is
+)
+
+// A look is what was seen of a connection. session points into the buffer
+// that was looked into.
+type look struct {
+	verdict verdict
+	session []byte
+	client  netip.Addr
+	answer  answer // of refuse
+}
+
+// newBuffer returns a buffer for look: room for a head, and for an id behind it.
+func (f *Front) newBuffer() []byte {
+	return make([]byte, f.config.HeadBytes+session.MaxID)
+}
+
+// look peeks at what c's client has sent so far, without waiting, and consumes
+// nothing.
+func (f *Front) look(c Conn, buf []byte) look {
+	if !f.peeks {
+		return look{verdict: route, client: f.client(c, nil)}
+	}
+	buf, id := buf[:f.config.HeadBytes], buf[f.config.HeadBytes:]
+	n := copy(buf, c.Replay)
+	var peeked int
+	var err error
+	if n < len(buf) {
+		peeked, err = peek(c.FD, buf[n:])
+	}
+	head, status := session.ParseHead(buf[:n+peeked], f.needHead)
+	switch {
+	case status == session.Complete:
+		return look{verdict: route, session: f.config.Sessions.FromHead(id, &head), client: f.client(c, &head)}
+	case status != session.Incomplete:
+		return look{verdict: refuse, answer: answerTo(status)}
+	case n+peeked == len(buf):
+		return look{verdict: refuse, answer: tooLong(head)}
+	case err == unix.EAGAIN || err == nil && peeked > 0:
+		return look{verdict: wait}
+	default:
+		return look{verdict: gone}
+	}
+}
+
+// peek copies what is in the socket's receive buffer into b and leaves it
+// there. It returns 0 at end of file and EAGAIN when there is nothing yet.
+func peek(fd int, b []byte) (int, error) {
+	for {
+		n, _, err := unix.Recvfrom(fd, b, unix.MSG_PEEK|unix.MSG_DONTWAIT)
+		if err != unix.EINTR {
+			return max(n, 0), err
+		}
+	}
+}
+
+// client returns the address to balance by.
+func (f *Front) client(c Conn, head *session.Head) netip.Addr {
+	switch f.config.Client {
+	case PeerAddress:
+		return peerAddress(c.FD)
+	case ForwardedFor:
+		if a := forwardedClient(head, f.config.Trusted); a.IsValid() {
+			return a
+		}
+		return peerAddress(c.FD)
+	}
+	return netip.Addr{}
+}
+
+// peerAddress returns the address of the other end, and for a Unix socket,
+// whose clients have none, the zero address's.
+func peerAddress(fd int) netip.Addr {
+	sa, err := unix.Getpeername(fd)
+	if err != nil {
+		return netip.IPv4Unspecified()
+	}
+	switch sa := sa.(type) {
+	case *unix.SockaddrInet4:
+		return netip.AddrFrom4(sa.Addr)
+	case *unix.SockaddrInet6:
+		return netip.AddrFrom16(sa.Addr)
+	}
+	return netip.IPv4Unspecified()
+}
