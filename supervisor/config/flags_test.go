@@ -1,0 +1,101 @@
+package config
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+)
+
+func TestCommandLine(t *testing.T) {
+	tests := []struct {
+		name string
+		args string
+		want string // the command
+	}{
+		{"behind --", "-n 2 -- ./server -x --y", "./server -x --y"},
+		{"at the first word that is no flag", "-n 2 ./server --window 900", "./server --window 900"},
+		{"a -- of the command's own stays", "./server -- --check", "./server -- --check"},
+		{"one dash is as good as two", "-workers 2 -listen=:80 x", "x"},
+		{"flags of the command are not ours", "-- x --help", "x --help"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			if c := load(t, strings.Fields(tt.args)...); !slices.Equal(c.Command, strings.Fields(tt.want)) {
+				t.Errorf("command = %q, want %q", c.Command, tt.want)
+			}
+		})
+	}
+}
+
+func TestAsked(t *testing.T) {
+	tests := []struct {
+		name, args string
+		want       Asked
+	}{
+		{"nothing", "x", Asked{}},
+		{"check", "--check x", Asked{Check: true}},
+		{"a flag can be taken back", "--check --check=false x", Asked{}},
+		{"help needs no command", "--help", Asked{Help: true}},
+		{"the short help", "-h", Asked{Help: true}},
+		{"all of the help", "--help --all", Asked{Help: true, All: true}},
+		{"help comes before what is wrong", "--window 900 --config /nowhere --help --bogus", Asked{Help: true}},
+		{"version needs no command", "--version", Asked{Version: true}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			c, asked, err := Load(strings.Fields(tt.args))
+			if err != nil || asked != tt.want {
+				t.Errorf("asked = %+v, %v; want %+v", asked, err, tt.want)
+			}
+			if (c == nil) != (tt.want.Help || tt.want.Version) {
+				t.Errorf("config = %+v", c)
+			}
+		})
+	}
+}
+
+func TestFlagErrors(t *testing.T) {
+	tests := []struct {
+		name string
+		args []string
+		want string
+	}{
+		{"no command", nil, "no command to run: write it behind --, as in stickyd -- ./myserver; or set command in the file"},
+		{"nothing behind --", []string{"--"}, errNoCommand.Error()},
+		{"empty command", []string{"--", ""}, "command: must start with the program to run"},
+		{"typing error", []string{"--wrokers", "2", "x"}, "unknown flag --wrokers; did you mean --workers?"},
+		{"value in the word", []string{"--wrokers=2", "x"}, "unknown flag --wrokers; did you mean --workers?"},
+		{"underscore for dash", []string{"--head_timeout", "1s", "x"}, "unknown flag --head_timeout; did you mean --head-timeout?"},
+		{"like nothing", []string{"--port", "80", "x"}, "unknown flag --port; stickyd help --all shows all flags"},
+		{"unknown letter", []string{"-p", "80", "x"}, "unknown flag -p; stickyd help --all shows all flags"},
+		{"key of the file", []string{"--command", "x"}, "--command is no flag: set command in the file, or write the command behind --"},
+		{"three dashes", []string{"---check", "x"}, "bad flag syntax: ---check"},
+		{"no value", []string{"--window"}, "--window: needs a value: --window N"},
+		{"no value for a letter", []string{"-n"}, "--workers: needs a value: --workers N"},
+		{"value for a switch", []string{"--check=maybe", "x"}, "--check maybe: takes no value"},
+		{"empty path", []string{"--config", "", "x"}, `--config "": must be the path of a file`},
+		{"duration without unit", []string{"--head-timeout", "5", "x"},
+			"--head-timeout 5: missing unit in duration: write for example 10s or 500ms (100ms to 10m)"},
+		{"none among others", []string{"--session", "none", "--session", "query:sid", "x"},
+			"--session: none must stand alone, without other sources"},
+		{"variable without =", []string{"--env", "TOKEN", "x"}, "--env TOKEN: must be NAME=VALUE"},
+		{"reserved variable, its value not shown", []string{"--env", "STICKYD_FD=secret", "x"},
+			"--env STICKYD_FD: names that start with STICKYD_ are reserved"},
+		{"variable without name", []string{"--env", "=secret", "x"}, `--env "": the variable's name must not be empty`},
+		{"line break in a value", []string{"--listen", "a\nb", "x"},
+			`--listen "a\nb": must be host:port, :port, [::1]:port or unix:/path`},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			c, _, err := Load(tt.args)
+			if err == nil || err.Error() != tt.want {
+				t.Errorf("Load(%q):\ngot  %v\nwant %s", tt.args, err, tt.want)
+			}
+			var usage *Error
+			if c != nil || !errors.As(err, &usage) {
+				t.Errorf("Load(%q) = %v, %T; want nil, *Error", tt.args, c, err)
+			}
+		})
+	}
+}

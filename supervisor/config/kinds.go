@@ -1,0 +1,143 @@
+package config
+
+import (
+	"errors"
+	"slices"
+	"strings"
+)
+
+// A kind is how an option's values are written, checked and stored. Flags and
+// the file share it, so it starts from text.
+type kind struct {
+	form    form
+	allowed string // range or choice, as help shows it; "" if there is nothing to say
+
+	// clear forgets what a weaker source has set. It is nil where add replaces
+	// the old value or merges with it.
+	clear func(*loaded)
+	// add checks one value and stores it.
+	add func(l *loaded, text string) error
+	// whole checks what a source's values make together; nil if that is fine.
+	whole func(*loaded) error
+}
+
+// form is the TOML type that an option has in the file.
+type form int
+
+const (
+	formString  form = iota // "10s"
+	formInteger             // 64
+	formMixed               // "auto" or 4
+	formList                // [":3000"], or ":3000" alone
+	formArgv                // ["node", "server.js"]; a string alone could mean a shell's line
+	formTable               // [env]
+)
+
+var formNames = map[form]string{
+	formString:  "a string",
+	formInteger: "a whole number",
+	formMixed:   "a whole number or a string",
+	formList:    "an array of strings",
+	formArgv:    "an array of strings",
+	formTable:   "a table",
+}
+
+// one is an option with a single value; the last one given counts.
+func one[T any](r rule[T], field func(*loaded) *T) kind {
+	return kind{
+		form:    r.form,
+		allowed: r.allowed,
+		add: func(l *loaded, text string) error {
+			value, err := r.parse(text)
+			if err == nil {
+				*field(l) = value
+			}
+			return err
+		},
+	}
+}
+
+// many is an option with a list of values, in the order given. The list is
+// checked by whole unless that is nil.
+func many[T any](r rule[T], field func(*loaded) *[]T, whole func([]T) error) kind {
+	k := kind{
+		form:    formList,
+		allowed: r.allowed,
+		clear:   func(l *loaded) { *field(l) = nil },
+		add: func(l *loaded, text string) error {
+			value, err := r.parse(text)
+			if err == nil {
+				*field(l) = append(*field(l), value)
+			}
+			return err
+		},
+	}
+	if whole != nil {
+		k.whole = func(l *loaded) error { return whole(*field(l)) }
+	}
+	return k
+}
+
+// arguments is the kind of a command: many words of any content.
+func arguments(field func(*loaded) *[]string) kind {
+	k := many(argument(), field, startsWithProgram)
+	k.form = formArgv
+	return k
+}
+
+// variables is the kind of an environment: NAME=VALUE, sorted by name, where a
+// stronger source's value replaces a weaker one's of the same name.
+func variables(field func(*loaded) *[]string) kind {
+	r := variable()
+	return kind{
+		form:    r.form,
+		allowed: r.allowed,
+		add: func(l *loaded, text string) error {
+			text, err := r.parse(text)
+			if err == nil {
+				*field(l) = setVariable(*field(l), text)
+			}
+			return err
+		},
+	}
+}
+
+func setVariable(env []string, text string) []string {
+	i, found := slices.BinarySearchFunc(env, text, func(a, b string) int {
+		return strings.Compare(variableName(a), variableName(b))
+	})
+	if found {
+		env[i] = text
+		return env
+	}
+	return slices.Insert(env, i, text)
+}
+
+func variableName(text string) string {
+	name, _, _ := strings.Cut(text, "=")
+	return name
+}
+
+func notEmpty(values []string) error {
+	if len(values) == 0 {
+		return errors.New("must hold at least one value")
+	}
+	return nil
+}
+
+func noneAlone(sources []string) error {
+	if len(sources) > 1 && slices.Contains(sources, "none") {
+		return errors.New("none must stand alone, without other sources")
+	}
+	if len(sources) == 0 {
+		return errors.New("must hold at least one value; write none if requests carry no session id")
+	}
+	return nil
+}
+
+func startsWithProgram(words []string) error {
+	if len(words) == 0 || words[0] == "" {
+		return errors.New("must start with the program to run")
+	}
+	return nil
+}

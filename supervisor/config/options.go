@@ -1,0 +1,202 @@
+package config
+
+import (
+	"net/netip"
+	"strings"
+	"time"
+)
+
+// An option is one thing that can be set: a row of the table.
+type option struct {
+	name    string // of the flag; the key in the file has _ for -
+	short   string // one-letter flag, "" for none
+	arg     string // what help calls the value, "" for a flag without one
+	def     string // default as a flag would give it, "" for none
+	example string // a value to show where there is no default
+	place   place
+	common  bool // in the help of one screen
+	help    string
+	kind    kind
+}
+
+// key returns the option's name in the file.
+func (o *option) key() string { return strings.ReplaceAll(o.name, "-", "_") }
+
+// place says where an option may be set.
+type place int
+
+const (
+	everywhere place = iota
+	flagOnly
+	fileOnly
+)
+
+// loaded is what options are stored in.
+type loaded struct {
+	Config
+	Asked
+}
+
+// options is the table, in the order of the help. How a value is written and
+// checked stands in kinds.go and rules.go.
+var options = []option{
+	{
+		name: "listen", short: "l", arg: "ADDR", def: ":3000", common: true,
+		help: "accept clients on ADDR; repeatable",
+		kind: many(address(), func(l *loaded) *[]string { return &l.Listen }, notEmpty),
+	},
+	{
+		name: "workers", short: "n", arg: "N", def: "auto", common: true,
+		help: "copies to run; auto: one per CPU",
+		kind: one(orAuto(number(1, 1024)), func(l *loaded) *int { return &l.Workers }),
+	},
+	{
+		name: "balance", short: "b", arg: "HOW", def: "least-connection", common: true,
+		help: "how a worker is chosen",
+		kind: one(choice("least-connection", "round-robin", "random", "client-address", "forwarded-for"),
+			func(l *loaded) *string { return &l.Balance }),
+	},
+	{
+		name: "session", arg: "SOURCE", def: "query:sid", common: true,
+		help: "where session ids are; repeatable",
+		kind: many(session(), func(l *loaded) *[]string { return &l.Session }, noneAlone),
+	},
+	{
+		name: "trusted-proxy", arg: "NET", example: "10.0.0.0/8",
+		help: "believe its X-Forwarded-For; repeatable",
+		kind: many(network(), func(l *loaded) *[]netip.Prefix { return &l.TrustedProxies }, nil),
+	},
+	{
+		name: "window", arg: "N", def: "64",
+		help: "unaccepted connections a worker may hold",
+		kind: one(number(1, 250), func(l *loaded) *int { return &l.Window }),
+	},
+	{
+		name: "head-timeout", arg: "DUR", def: "10s",
+		help: "from accept to a whole request head",
+		kind: one(duration(100*time.Millisecond, 10*time.Minute),
+			func(l *loaded) *time.Duration { return &l.HeadTimeout }),
+	},
+	{
+		name: "head-bytes", arg: "BYTES", def: "16384",
+		help: "longest request head",
+		kind: one(number(1024, 65536), func(l *loaded) *int { return &l.HeadBytes }),
+	},
+	{
+		name: "queue-timeout", arg: "DUR", def: "10s",
+		help: "wait for a worker, then 503",
+		kind: one(duration(0, 10*time.Minute),
+			func(l *loaded) *time.Duration { return &l.QueueTimeout }),
+	},
+	{
+		name: "max-waiting", arg: "N", def: "4096",
+		help: "connections that no worker has yet",
+		kind: one(number(16, 1000000), func(l *loaded) *int { return &l.MaxWaiting }),
+	},
+	{
+		name: "start-timeout", arg: "DUR", def: "60s",
+		help: "from a worker's exec to its ready",
+		kind: one(duration(100*time.Millisecond, time.Hour),
+			func(l *loaded) *time.Duration { return &l.StartTimeout }),
+	},
+	{
+		name: "hang-timeout", arg: "DUR", def: "30s",
+		help: "taking nothing for DUR means hung",
+		kind: one(orOff(duration(100*time.Millisecond, time.Hour)),
+			func(l *loaded) *time.Duration { return &l.HangTimeout }),
+	},
+	{
+		name: "dump-signal", arg: "SIG", def: "QUIT",
+		help: "to a hung worker before it is killed",
+		kind: one(orNone(choice("QUIT", "ABRT", "USR1", "USR2", "none")),
+			func(l *loaded) *string { return &l.DumpSignal }),
+	},
+	{
+		name: "dump-grace", arg: "DUR", def: "2s",
+		help: "from the dump signal to SIGKILL",
+		kind: one(duration(0, time.Minute),
+			func(l *loaded) *time.Duration { return &l.DumpGrace }),
+	},
+	{
+		name: "drain-timeout", arg: "DUR", def: "30s", common: true,
+		help: "for open requests to finish",
+		kind: one(duration(0, 24*time.Hour),
+			func(l *loaded) *time.Duration { return &l.DrainTimeout }),
+	},
+	{
+		name: "stop-timeout", arg: "DUR", def: "10s",
+		help: "from SIGTERM to SIGKILL",
+		kind: one(duration(0, time.Hour),
+			func(l *loaded) *time.Duration { return &l.StopTimeout }),
+	},
+	{
+		name: "on-crash-loop", arg: "HOW", def: "exit",
+		help: "if no worker ever gets ready",
+		kind: one(choice("exit", "keep"), func(l *loaded) *string { return &l.OnCrashLoop }),
+	},
+	{
+		name: "env", arg: "K=V", example: `[env] followed by lines NAME = "value"`, common: true,
+		help: "variable for the workers; repeatable",
+		kind: variables(func(l *loaded) *[]string { return &l.Env }),
+	},
+	{
+		name: "command", arg: "= [ARG...]", example: "./myserver", place: fileOnly,
+		help: "only in the file: runs if nothing follows --",
+		kind: arguments(func(l *loaded) *[]string { return &l.Command }),
+	},
+	{
+		name: "log-format", arg: "FORMAT", def: "auto",
+		help: "auto: text on a terminal, else json",
+		kind: one(choice("auto", "text", "json"), func(l *loaded) *string { return &l.LogFormat }),
+	},
+	{
+		name: "log-level", arg: "LEVEL", def: "info",
+		help: "the least that is logged",
+		kind: one(choice("debug", "info", "warn", "error"), func(l *loaded) *string { return &l.LogLevel }),
+	},
+	{
+		name: "config", arg: "FILE", place: flagOnly, common: true,
+		help: "read a TOML file; flags win over it",
+		kind: one(path(), func(l *loaded) *string { return &l.File }),
+	},
+	{
+		name: "check", place: flagOnly, common: true,
+		help: "say whether flags and file are valid, then exit",
+		kind: one(yes(), func(l *loaded) *bool { return &l.Check }),
+	},
+	{
+		name: "help", short: "h", place: flagOnly,
+		help: "print help, then exit",
+		kind: one(yes(), func(l *loaded) *bool { return &l.Help }),
+	},
+	{
+		name: "all", place: flagOnly,
+		help: "with --help: all of this",
+		kind: one(yes(), func(l *loaded) *bool { return &l.All }),
+	},
+	{
+		name: "version", place: flagOnly,
+		help: "print the version, then exit",
+		kind: one(yes(), func(l *loaded) *bool { return &l.Version }),
+	},
+}
+
+// find returns the option for which is says yes, or nil.
+func find(is func(*option) bool) *option {
+	for i := range options {
+		if is(&options[i]) {
+			return &options[i]
+		}
+	}
+	return nil
+}
+
+// byKey returns the option with that key in the file, or nil.
+func byKey(key string) *option {
+	return find(func(o *option) bool { return o.key() == key })
+}
+
+// byFlag returns the option with that long name, or nil.
+func byFlag(name string) *option {
+	return find(func(o *option) bool { return o.name == name })
+}

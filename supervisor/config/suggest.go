@@ -1,0 +1,61 @@
+package config
+
+import (
+	"fmt"
+	"strings"
+)
+
+// didYouMean returns a hint to end a message with, in which the candidate that
+// is most like word stands in format; or "" if none is like it.
+func didYouMean(word string, candidates []string, format string) string {
+	best := nearest(word, candidates)
+	if best == "" {
+		return ""
+	}
+	return "; did you mean " + fmt.Sprintf(format, best) + "?"
+}
+
+// nearest returns the candidate that word differs from by case and by - or _
+// alone, or else by the fewest slips: at most one in three letters. It returns
+// "" if there is none.
+func nearest(word string, candidates []string) string {
+	const longest = 40 // what is longer is no slip of the finger
+	if len(word) > longest {
+		return ""
+	}
+	best, least := "", len(word)/3+1
+	for _, candidate := range candidates {
+		if d := distance(plain(word), plain(candidate)); d < least {
+			best, least = candidate, d
+		}
+	}
+	return best
+}
+
+// plain returns a name without its case and with - for _.
+func plain(name string) string {
+	return strings.ReplaceAll(strings.ToLower(name), "_", "-")
+}
+
+// distance is how many slips lead from a to b: a byte too few, too many or
+// wrong, or two swapped.
+func distance(a, b string) int {
+	d := make([][]int, len(a)+1) // d[i][j] is the distance of a[:i] from b[:j]
+	for i := range d {
+		d[i] = make([]int, len(b)+1)
+		for j := range d[i] {
+			switch {
+			case i == 0 || j == 0:
+				d[i][j] = i + j
+			case a[i-1] == b[j-1]:
+				d[i][j] = d[i-1][j-1]
+			default:
+				d[i][j] = 1 + min(d[i-1][j-1], d[i-1][j], d[i][j-1])
+			}
+			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
+				d[i][j] = min(d[i][j], d[i-2][j-2]+1)
+			}
+		}
+	}
+	return d[len(a)][len(b)]
+}

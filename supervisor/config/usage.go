@@ -1,0 +1,74 @@
+package config
+
+import (
+	_ "embed"
+	"fmt"
+	"strings"
+)
+
+// Usage returns the help: the options that most people need, on one screen, or
+// all of them.
+func Usage(all bool) string {
+	var b strings.Builder
+	b.WriteString(usageHead)
+	for i := range options {
+		if o := &options[i]; all || o.common {
+			o.writeHelp(&b, all)
+		}
+	}
+	if all {
+		b.WriteString(usageUnits)
+	}
+	b.WriteString(usageTail)
+	return b.String()
+}
+
+const usageHead = `Usage: stickyd [flags] -- COMMAND [ARG...]
+
+Run copies of COMMAND behind one port and hand every client connection to one of
+them. All connections of a session go to the same copy.
+
+`
+
+const usageUnits = `
+DUR is a number with its unit, such as 500ms, 10s, 5m or 1h. In the file, names
+have _ for -, as in head_timeout = "10s", and variables stand below [env]. Flags
+win over the file, and the command behind -- wins over the file's.
+`
+
+const usageTail = `
+Commands: stickyd demo, stickyd version, stickyd help --all (every flag).
+Signals: TERM and INT finish open requests and stop; a second one stops at once.
+Exit status: 0 stopped as asked, 1 failed while running, 2 bad usage.
+
+Examples:
+  stickyd -- ./myserver
+  stickyd -n 4 -l :8080 --session cookie:JSESSIONID -- node server.js
+  stickyd --config stickyd.toml --check
+`
+
+// writeHelp writes an option's line and, if all is wanted, one for its range.
+func (o *option) writeHelp(b *strings.Builder, all bool) {
+	name := "      --" + o.name
+	switch {
+	case o.place == fileOnly:
+		name = "      " + o.key()
+	case o.short != "":
+		name = "  -" + o.short + ", --" + o.name
+	}
+	fmt.Fprintf(b, "%-26s %s", name+" "+o.arg, o.help)
+	if o.def != "" {
+		fmt.Fprintf(b, " (default %s)", o.def)
+	}
+	b.WriteString("\n")
+	if all && o.kind.allowed != "" {
+		fmt.Fprintf(b, "          %s\n", o.kind.allowed)
+	}
+}
+
+//go:embed reference.toml
+var reference string
+
+// Reference returns a file that sets every key to its default, with comments
+// that say what it means and what it may be.
+func Reference() string { return reference }
