@@ -1,0 +1,26 @@
+//go:build unix && !linux
+
+package supervisor
+
+import (
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// sysProcAttr: there is no parent-death signal here, only the guardian.
+func sysProcAttr() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setpgid: true} }
+
+// awaitExit: these systems have no portable wait that leaves the zombie. The
+// caller's Wait reaps it before its group is killed.
+func awaitExit(int) {}
+
+func setName(string) {}
+
+// CloseOnExec keeps every descriptor above 2 that this process was started
+// with from its workers.
+func CloseOnExec() {
+	for fd := 3; fd < 1024; fd++ {
+		unix.CloseOnExec(fd)
+	}
+}

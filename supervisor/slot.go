@@ -1,0 +1,295 @@
+package supervisor
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"math/rand/v2"
+	"syscall"
+	"time"
+
+	"github.com/stickyd/stickyd/workerproto"
+)
+
+// A state is what a slot is doing. The table in the package's doc shows which
+// event leads where.
+type state int
+
+const (
+	waiting state = iota
+	starting
+	ready
+	dumping
+	draining
+	stopping
+	killing
+	done
+)
+
+// A slot is a seat for one worker at a time. Its fields belong to run.
+type slot struct {
+	s *Supervisor
+	n int
+
+	state  state
+	w      *Worker // nil while waiting and when done
+	deaths int     // in a row
+	timer  *time.Timer
+}
+
+// run owns the slot from the first spawn until it is done.
+func (sl *slot) run() {
+	sl.timer = time.NewTimer(0)
+	defer sl.timer.Stop()
+	stop, kill := sl.s.stopping.Done(), sl.s.killing.Done()
+	for sl.state != done {
+		var events chan event
+		if sl.w != nil {
+			events = sl.w.events
+		}
+		select {
+		case <-kill:
+			kill = nil
+			sl.onKill()
+		case <-stop:
+			stop = nil
+			sl.onStop()
+		case e := <-events:
+			sl.onEvent(e)
+		case <-sl.timer.C:
+			sl.onTimer()
+		}
+	}
+}
+
+func (sl *slot) onEvent(e event) {
+	switch e.kind {
+	case becameReady:
+		sl.onReady()
+	case linkEnded:
+		sl.onLinkEnded(e.err)
+	case exited:
+		sl.onExited()
+	}
+}
+
+// enter changes the state; the timer event comes after d, or never if d is
+// negative.
+func (sl *slot) enter(next state, d time.Duration) {
+	sl.state = next
+	sl.timer.Stop()
+	if d >= 0 {
+		sl.timer.Reset(d)
+	}
+}
+
+const (
+	never       = -1
+	stillThere  = 10 * time.Second // between complaints about one that SIGKILL does not end
+	hangChecks  = 8                // how often in HangTimeout a worker is looked at
+	hangSoonest = 20 * time.Millisecond
+)
+
+func (sl *slot) onTimer() {
+	w := sl.w
+	switch sl.state {
+	case waiting:
+		sl.spawn()
+	case starting:
+		w.log(sl.s.log).Error("worker is not ready in time, killing it",
+			"start_timeout", sl.s.spec.StartTimeout, "hint", "does it use a stickyd worker library?")
+		sl.kill()
+	case ready:
+		sl.checkHung()
+	case dumping:
+		sl.kill()
+	case draining:
+		w.log(sl.s.log).Warn("worker did not finish in time, sending SIGTERM", "drain_timeout", sl.s.spec.DrainTimeout)
+		sl.terminate()
+	case stopping:
+		w.log(sl.s.log).Warn("worker did not stop in time, killing it", "stop_timeout", sl.s.spec.StopTimeout)
+		sl.kill()
+	case killing:
+		w.log(sl.s.log).Error("worker is still there after SIGKILL")
+		sl.enter(killing, stillThere)
+	}
+}
+
+// spawn starts the next process.
+func (sl *slot) spawn() {
+	s := sl.s
+	w := &Worker{Slot: sl.n, started: time.Now(), events: make(chan event, maxEvents)}
+	w.stdout = output{worker: w, stream: Stdout}
+	w.stderr = output{worker: w, stream: Stderr}
+	w.client = s.clientOf(w)
+	w.terms = workerproto.Terms{
+		Slot: sl.n, Workers: s.spec.Workers, Incarnation: w.client.Incarnation(),
+		Window: s.spec.Window, Sessions: s.spec.Sessions,
+	}
+	if err := s.spawn(w); err != nil {
+		w.client.Gone(nil)
+		s.noteNoExec(err)
+		sl.rest(err.Error(), nil)
+		return
+	}
+	sl.w = w
+	s.watch(w)
+	w.log(s.log).Debug("worker started", "command", s.spec.Argv)
+	sl.enter(starting, s.spec.StartTimeout)
+}
+
+func (sl *slot) onReady() {
+	if sl.state != starting {
+		return // it was asked to stop meanwhile
+	}
+	w := sl.w
+	w.readyAt = time.Now()
+	sl.s.noteReady()
+	w.client.Ready()
+	w.log(sl.s.log).Info("worker ready", "after", w.readyAt.Sub(w.started).Round(time.Millisecond))
+	sl.enter(ready, sl.hangCheck())
+}
+
+func (sl *slot) hangCheck() time.Duration {
+	if sl.s.spec.HangTimeout == 0 {
+		return never
+	}
+	return max(hangSoonest, min(time.Second, sl.s.spec.HangTimeout/hangChecks))
+}
+
+// checkHung asks a worker that leaves a connection untaken for evidence,
+// before it is killed.
+func (sl *slot) checkHung() {
+	w, spec := sl.w, &sl.s.spec
+	oldest, ok := w.Link.OldestUntaken()
+	if !ok || time.Since(oldest) < spec.HangTimeout {
+		sl.enter(ready, sl.hangCheck())
+		return
+	}
+	log := w.log(sl.s.log)
+	sl.retire()
+	if spec.DumpSignal == 0 {
+		log.Error("worker hangs, killing it", "hang_timeout", spec.HangTimeout)
+		sl.kill()
+		return
+	}
+	log.Error("worker hangs, asking for its stacks before killing it",
+		"hang_timeout", spec.HangTimeout, "signal", spec.DumpSignal.String(), "dump_grace", spec.DumpGrace)
+	w.signal(spec.DumpSignal)
+	sl.enter(dumping, spec.DumpGrace)
+}
+
+func (sl *slot) onStop() {
+	switch sl.state {
+	case waiting:
+		sl.enter(done, never)
+	case starting:
+		sl.terminate()
+	case ready:
+		sl.retire()
+		sl.w.Link.Drain(sl.s.spec.DrainTimeout, true)
+		sl.enter(draining, sl.s.spec.DrainTimeout)
+	case dumping:
+		sl.kill()
+	}
+}
+
+func (sl *slot) onKill() {
+	switch sl.state {
+	case waiting:
+		sl.enter(done, never)
+	case done, killing:
+	default:
+		sl.kill()
+	}
+}
+
+// onLinkEnded: whatever the process does, it can't be given connections any
+// more, and the sessions in it can't be reached.
+func (sl *slot) onLinkEnded(err error) {
+	w := sl.w
+	switch {
+	case errors.Is(err, workerproto.ErrProtocol):
+		w.log(sl.s.log).Error("worker broke the protocol, killing it", "err", err)
+		sl.bury()
+		sl.kill()
+	case sl.state == starting || sl.state == ready:
+		// Usually the first that is heard of an exit: no line in the log.
+		sl.bury()
+		sl.terminate()
+	case sl.state == dumping:
+		sl.bury()
+	}
+}
+
+func (sl *slot) onExited() {
+	w := sl.w
+	sessions := sl.bury()
+	if sl.s.stopping.Err() != nil {
+		w.log(sl.s.log).Info("worker stopped", "exit", w.cause())
+		w.tasks.Wait()
+		sl.w = nil
+		sl.enter(done, never)
+		return
+	}
+	up := time.Since(w.started).Round(time.Millisecond)
+	w.log(sl.s.log).Warn("worker died", "exit", w.cause(), "up", up, "sessions_lost", sessions)
+	w.tasks.Wait()
+	if !w.readyAt.IsZero() && time.Since(w.readyAt) >= backoffHealthy {
+		sl.deaths = 0
+	}
+	sl.rest(w.cause(), w.last.get())
+}
+
+// rest waits before the next process.
+func (sl *slot) rest(cause string, lines []string) {
+	sl.w = nil
+	sl.deaths++
+	sl.s.noteFailure(sl.n, cause, lines)
+	if sl.s.stopping.Err() != nil {
+		sl.enter(done, never)
+		return
+	}
+	wait := backoff(sl.deaths, rand.Float64())
+	level := slog.LevelInfo
+	if wait == 0 {
+		level = slog.LevelDebug
+	}
+	sl.s.log.Log(context.Background(), level, "worker will be started again", "slot", sl.n, "in", wait.Round(time.Millisecond), "deaths_in_a_row", sl.deaths, "cause", cause)
+	sl.enter(waiting, wait)
+}
+
+// retire says once that the worker gets no new sessions.
+func (sl *slot) retire() { sl.w.client.Draining() }
+
+// bury takes the worker out of everything but the process table, once; later
+// calls do nothing. It returns how many sessions were lost.
+func (sl *slot) bury() (sessions int) {
+	w := sl.w
+	if w.gone {
+		return w.lost
+	}
+	w.gone = true
+	untaken := w.Link.Close()
+	sl.s.removeLink(w.Link)
+	w.lost = w.client.Gone(untaken)
+	if n := len(untaken); n > 0 {
+		w.log(sl.s.log).Info("connections that the worker had not taken go elsewhere", "connections", n)
+	}
+	return w.lost
+}
+
+func (sl *slot) terminate() {
+	sl.w.signal(syscall.SIGTERM)
+	sl.enter(stopping, sl.s.spec.StopTimeout)
+}
+
+func (sl *slot) kill() {
+	sl.w.signal(syscall.SIGKILL)
+	sl.enter(killing, stillThere)
+}
+
+// log returns a logger that names the worker.
+func (w *Worker) log(to *slog.Logger) *slog.Logger {
+	return to.With("slot", w.Slot, "pid", w.PID)
+}

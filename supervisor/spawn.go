@@ -1,0 +1,124 @@
+package supervisor
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"runtime"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"github.com/stickyd/stickyd/fdpass"
+	"github.com/stickyd/stickyd/workerproto"
+)
+
+// A spawner does every fork on one thread. The parent-death signal is tied to
+// the thread that forked (prctl(2), PR_SET_PDEATHSIG): were it any thread of
+// the pool, a worker would be killed when the runtime ends that thread.
+type spawner struct{ work chan func() }
+
+func newSpawner() *spawner {
+	s := &spawner{work: make(chan func())}
+	go func() {
+		runtime.LockOSThread() // and never unlock: the thread ends with us
+		for f := range s.work {
+			f()
+		}
+	}()
+	return s
+}
+
+// start starts cmd on the spawner's thread.
+func (s *spawner) start(cmd *exec.Cmd) error {
+	err := make(chan error)
+	s.work <- func() { err <- cmd.Start() }
+	return <-err
+}
+
+// close ends the thread. No child may be left.
+func (s *spawner) close() { close(s.work) }
+
+// controlFD is the number of the control descriptor in a worker.
+const controlFD = 3
+
+// spawn starts w's process and fills in what belongs to it. After an error
+// nothing is left behind.
+func (s *Supervisor) spawn(w *Worker) (err error) {
+	var parent *fdpass.Conn
+	var files [3]*os.File // the child's ends: control, stdout, stderr
+	defer func() {
+		for _, f := range files {
+			if f != nil {
+				f.Close()
+			}
+		}
+		if err != nil && parent != nil {
+			parent.Close()
+		}
+	}()
+	if parent, files[0], err = fdpass.Pair(); err != nil {
+		return err
+	}
+	if files[1], err = w.stdout.open(); err != nil {
+		return err
+	}
+	if files[2], err = w.stderr.open(); err != nil {
+		w.stdout.close()
+		return err
+	}
+	cmd := exec.Command(s.spec.Argv[0], s.spec.Argv[1:]...)
+	cmd.Env = s.environment(w)
+	cmd.ExtraFiles = files[:1]
+	cmd.Stdout, cmd.Stderr = files[1], files[2]
+	cmd.SysProcAttr = sysProcAttr()
+	if err := s.spawner.start(cmd); err != nil {
+		w.stdout.close()
+		w.stderr.close()
+		return startError(s.spec.Argv, err)
+	}
+	w.cmd, w.PID = cmd, cmd.Process.Pid
+	s.guardian.add(w.PID)
+	w.Link = workerproto.NewLink(parent, w.terms, readyHandler{w.client, w})
+	return nil
+}
+
+// environment is ours, without what speaks of our own supervisor, with the
+// user's and with what announces stickyd.
+func (s *Supervisor) environment(w *Worker) []string {
+	env := make([]string, 0, len(os.Environ())+len(s.spec.Env)+4)
+	for _, kv := range os.Environ() {
+		switch name, _, _ := strings.Cut(kv, "="); name {
+		case "LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES", "NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC":
+		default:
+			env = append(env, kv)
+		}
+	}
+	env = append(env, s.spec.Env...)
+	return append(env,
+		workerproto.EnvFD+"="+strconv.Itoa(controlFD),
+		workerproto.EnvWorker+"="+strconv.Itoa(w.Slot),
+		workerproto.EnvWorkers+"="+strconv.Itoa(s.spec.Workers),
+		workerproto.EnvProtocol+"="+strconv.Itoa(workerproto.Version),
+	)
+}
+
+// startError turns a failed exec into something to act on. It is read by a
+// person who typed the command a second ago.
+func startError(argv []string, err error) error {
+	switch name := argv[0]; {
+	case errors.Is(err, exec.ErrNotFound):
+		return fmt.Errorf("cannot start worker: %w; for a file in this directory write ./%s", err, name)
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("cannot start worker: %w; is the path right, and does the interpreter in its first line exist?", err)
+	case errors.Is(err, fs.ErrPermission):
+		return fmt.Errorf("cannot start worker: %w; try: chmod +x %s", err, name)
+	case errors.Is(err, syscall.ENOEXEC):
+		return fmt.Errorf("cannot start worker: %w; a script needs a first line such as #!/bin/sh, a binary must be for %s/%s",
+			err, runtime.GOOS, runtime.GOARCH)
+	default:
+		return fmt.Errorf("cannot start worker %q: %w", argv, err)
+	}
+}

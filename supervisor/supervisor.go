@@ -1,0 +1,230 @@
+package supervisor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/stickyd/stickyd/workerproto"
+)
+
+// A Spec says what to run and how long to wait for what. All durations are
+// positive but where zero is explained.
+type Spec struct {
+	Argv    []string // the command; [0] is looked up in PATH
+	Env     []string // K=V, added to this process's own
+	Workers int      // slots
+
+	Window   int      // see workerproto.Terms
+	Sessions []string // see workerproto.Terms
+
+	StartTimeout time.Duration  // from exec to ready
+	HangTimeout  time.Duration  // age of the oldest connection not taken; 0: never hung
+	DumpSignal   syscall.Signal // sent to a hung worker before it is killed; 0: none
+	DumpGrace    time.Duration  // between that and SIGKILL
+	DrainTimeout time.Duration  // for open requests to finish
+	StopTimeout  time.Duration  // between SIGTERM and SIGKILL
+
+	// KeepTrying goes on for ever where no worker has ever become ready.
+	KeepTrying bool
+
+	// Guardian is the argv of a process that calls RunGuardian.
+	Guardian []string
+
+	// Output gets each line that a worker writes, without its end. It may be
+	// called from several goroutines; line is valid during the call.
+	Output func(w *Worker, stream Stream, line []byte)
+}
+
+// A Client is whom a worker works for: it is told of one worker. Ready,
+// Draining and Gone are called from the slot's goroutine, in this order, each
+// at most once, Gone always. Traffic is the worker's own, see workerproto.
+type Client interface {
+	// Incarnation is the number that the worker is known by, never used before.
+	Incarnation() uint32
+
+	// Ready: the worker takes connections, through its Link.
+	Ready()
+
+	// Draining: the worker gets no new sessions.
+	Draining()
+
+	// Gone: the worker is dead, or will get no connection any more. untaken
+	// are the connections that it never had; they are the client's now. It
+	// returns how many sessions were lost.
+	Gone(untaken []workerproto.Connection) (sessions int)
+
+	workerproto.Traffic
+}
+
+// A Supervisor runs the slots of one Spec.
+type Supervisor struct {
+	spec     Spec
+	clientOf func(*Worker) Client
+	log      *slog.Logger
+	spawner  *spawner
+	guardian *guardian
+
+	stopping context.Context // done: bring the workers to an end
+	stop     context.CancelFunc
+	killing  context.Context // done: at once
+	kill     context.CancelFunc
+
+	mu      sync.Mutex
+	started time.Time
+	ready   bool // some worker has been ready
+	failed  []failure
+	fatal   error
+	links   map[*workerproto.Link]struct{}
+}
+
+// New returns a supervisor; Run starts it. clientOf is called for each worker
+// before its process exists, from several goroutines.
+func New(spec Spec, clientOf func(*Worker) Client, log *slog.Logger) *Supervisor {
+	s := &Supervisor{
+		spec: spec, clientOf: clientOf, log: log,
+		failed: make([]failure, spec.Workers),
+		links:  make(map[*workerproto.Link]struct{}),
+	}
+	s.stopping, s.stop = context.WithCancel(context.Background())
+	s.killing, s.kill = context.WithCancel(context.Background())
+	return s
+}
+
+// Run starts the workers and keeps them running until Stop or Kill; it returns
+// when the last one is gone. It returns an error at once if the command can't
+// be executed, and after a while if no worker has ever become ready.
+func (s *Supervisor) Run() error {
+	s.spawner = newSpawner()
+	defer s.spawner.close()
+	g, err := startGuardian(s.spec.Guardian, s.spawner, s.log)
+	if err != nil {
+		return err
+	}
+	s.guardian = g
+	defer g.close()
+
+	s.started = time.Now()
+	patience := time.AfterFunc(crashLoopPatience, s.judge)
+	defer patience.Stop()
+	var slots sync.WaitGroup
+	for n := 1; n <= s.spec.Workers; n++ {
+		slots.Go((&slot{s: s, n: n}).run)
+	}
+	slots.Wait()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.fatal
+}
+
+// Stop asks for the end: drain, SIGTERM, SIGKILL, each with its time limit.
+func (s *Supervisor) Stop() { s.stop() }
+
+// Kill ends all workers at once.
+func (s *Supervisor) Kill() {
+	s.kill()
+	s.stop()
+}
+
+// Sync returns once every frame that a worker had sent when it was called has
+// been handled.
+func (s *Supervisor) Sync() {
+	s.mu.Lock()
+	links := make([]*workerproto.Link, 0, len(s.links))
+	for l := range s.links {
+		links = append(links, l)
+	}
+	s.mu.Unlock()
+	for _, l := range links {
+		l.Sync()
+	}
+}
+
+func (s *Supervisor) addLink(l *workerproto.Link) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.links[l] = struct{}{}
+}
+
+func (s *Supervisor) removeLink(l *workerproto.Link) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.links, l)
+}
+
+// A failure is what is known of a slot whose workers die.
+type failure struct {
+	count int
+	cause string
+	lines []string
+}
+
+const (
+	// crashLoopPatience and crashLoopFailures say when to give up on a command
+	// that has never become ready: not before so long, and not before each
+	// slot has failed so often.
+	crashLoopPatience = 10 * time.Second
+	crashLoopFailures = 3
+)
+
+// noteReady says that the command works.
+func (s *Supervisor) noteReady() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.ready = true
+}
+
+// noteFailure says that a worker of slot n died.
+func (s *Supervisor) noteFailure(n int, cause string, lines []string) {
+	s.mu.Lock()
+	f := &s.failed[n-1]
+	f.count++
+	f.cause, f.lines = cause, lines
+	s.mu.Unlock()
+	s.judge()
+}
+
+// noteNoExec says that the command can't be executed. That is fatal while it
+// never could.
+func (s *Supervisor) noteNoExec(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.ready && s.fatal == nil {
+		s.fatal = err
+		s.stop()
+	}
+}
+
+// judge ends everything if no worker has ever become ready and each slot has
+// failed several times: a typo must not loop for ever.
+func (s *Supervisor) judge() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ready || s.fatal != nil || s.spec.KeepTrying || time.Since(s.started) < crashLoopPatience {
+		return
+	}
+	for _, f := range s.failed {
+		if f.count < crashLoopFailures {
+			return
+		}
+	}
+	s.fatal = s.crashLoopError()
+	s.stop()
+}
+
+func (s *Supervisor) crashLoopError() error {
+	f := s.failed[0]
+	text := fmt.Sprintf("no worker has become ready: worker 1 failed %d times, at last with %s", f.count, f.cause)
+	if len(f.lines) == 0 {
+		return errors.New(text + "; it printed nothing")
+	}
+	text += "; its last lines:"
+	for _, line := range f.lines {
+		text += "\n    " + line
+	}
+	return errors.New(text)
+}
