@@ -1,0 +1,408 @@
+// Command stickyd runs N copies of a server that keeps sessions in memory
+// behind one port. See README.md.
+//
+// This file only wires the rooms together: flags become a configuration, the
+// configuration becomes a router, a front and a supervisor, and these run as
+// one group, in which the first that ends ends them all.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"strings"
+	"sync"
+	"syscall"
+
+	"github.com/oklog/run"
+
+	"github.com/stickyd/stickyd/routing"
+	"github.com/stickyd/stickyd/routing/front"
+	"github.com/stickyd/stickyd/routing/session"
+	"github.com/stickyd/stickyd/supervisor"
+	"github.com/stickyd/stickyd/supervisor/config"
+	"github.com/stickyd/stickyd/workerproto"
+	"github.com/stickyd/stickyd/workerproto/demo"
+)
+
+// Exit statuses, as the help names them.
+const (
+	exitStopped = 0
+	exitFailed  = 1
+	exitUsage   = 2
+)
+
+// The verbs by which stickyd starts itself. They are in no help.
+const (
+	guardianVerb   = "guardian"
+	demoWorkerVerb = "demo-worker"
+)
+
+func main() {
+	os.Exit(command(os.Args[1:]))
+}
+
+// command does what the first word asks for and returns the exit status.
+func command(args []string) int {
+	verb := ""
+	if len(args) > 0 {
+		verb = args[0]
+	}
+	switch verb {
+	case "help":
+		fmt.Print(config.Usage(len(args) > 1 && strings.TrimLeft(args[1], "-") == "all"))
+		return exitStopped
+	case "version":
+		fmt.Println("stickyd " + version())
+		return exitStopped
+	case "demo":
+		return serve(append(args[1:len(args):len(args)], "--", self(), demoWorkerVerb), true)
+	case demoWorkerVerb:
+		return report(demo.Run())
+	case guardianVerb:
+		supervisor.RunGuardian(os.Stdin)
+		return exitStopped
+	}
+	return serve(args, false)
+}
+
+func version() string {
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
+		return info.Main.Version
+	}
+	return "(devel)"
+}
+
+// self is the path to execute to get this program again.
+func self() string {
+	const running = "/proc/self/exe" // right even after the file was replaced
+	if _, err := os.Stat(running); err == nil {
+		return running
+	}
+	path, err := os.Executable()
+	if err != nil {
+		return os.Args[0]
+	}
+	return path
+}
+
+// report prints an error for the person who started us.
+func report(err error) int {
+	var usage *config.Error
+	switch {
+	case err == nil:
+		return exitStopped
+	case errors.As(err, &usage):
+		fmt.Fprintf(os.Stderr, "stickyd: %s\nstickyd help shows how to use it\n", strings.ReplaceAll(err.Error(), "\n", "\nstickyd: "))
+		return exitUsage
+	}
+	fmt.Fprintln(os.Stderr, "stickyd:", err)
+	return exitFailed
+}
+
+// serve runs the main job.
+func serve(args []string, isDemo bool) int {
+	c, asked, err := config.Load(args)
+	switch {
+	case err != nil:
+		return report(err)
+	case asked.Help:
+		fmt.Print(config.Usage(asked.All))
+		return exitStopped
+	case asked.Version:
+		fmt.Println("stickyd " + version())
+		return exitStopped
+	}
+	a, err := build(c)
+	switch {
+	case err != nil:
+		return report(err)
+	case asked.Check:
+		fmt.Println("stickyd: the configuration is valid")
+		return exitStopped
+	}
+	a.demo = isDemo
+	return report(a.run())
+}
+
+// An app is the rooms, joined.
+type app struct {
+	config     *config.Config
+	log        *slog.Logger
+	table      *routing.Table
+	router     *routing.Router
+	front      *front.Front
+	supervisor *supervisor.Supervisor
+	listeners  []*front.Listener
+	sweep      chan struct{} // buffered 1: dead sessions are in the table
+	demo       bool
+}
+
+// build makes the rooms; nothing runs or listens yet.
+func build(c *config.Config) (*app, error) {
+	sources, err := session.Parse(c.Session)
+	if err != nil {
+		return nil, &config.Error{Problems: []error{err}}
+	}
+	balancer, err := routing.NewBalancer(c.Balance)
+	if err != nil {
+		return nil, err
+	}
+	sink := newSink(c.LogFormat, c.LogLevel)
+	a := &app{config: c, log: sink.log, table: routing.NewTable(routing.NewKey()), sweep: make(chan struct{}, 1)}
+	a.supervisor = supervisor.New(supervisor.Spec{
+		Argv: c.Command, Env: c.Env, Workers: c.Workers,
+		Window: c.Window, Sessions: sources.Strings(),
+		StartTimeout: c.StartTimeout, HangTimeout: c.HangTimeout,
+		DumpSignal: dumpSignals[c.DumpSignal], DumpGrace: c.DumpGrace,
+		DrainTimeout: c.DrainTimeout, StopTimeout: c.StopTimeout,
+		KeepTrying: c.OnCrashLoop == "keep",
+		Guardian:   []string{self(), guardianVerb},
+		Output:     sink.line,
+	}, func(w *supervisor.Worker) supervisor.Client { return a.join(w) }, a.log)
+	a.router = routing.NewRouter(balancer, c.Window, a.table, a.supervisor.Sync)
+	a.front = front.New(front.Config{
+		Sessions: sources, Client: clientFrom[c.Balance], Trusted: c.TrustedProxies,
+		HeadTimeout: c.HeadTimeout, HeadBytes: c.HeadBytes,
+		QueueTimeout: c.QueueTimeout, MaxWaiting: c.MaxWaiting,
+	}, a.router, a.log)
+	return a, nil
+}
+
+var dumpSignals = map[string]syscall.Signal{
+	"QUIT": syscall.SIGQUIT, "ABRT": syscall.SIGABRT, "USR1": syscall.SIGUSR1, "USR2": syscall.SIGUSR2,
+}
+
+var clientFrom = map[string]front.ClientFrom{
+	"client-address": front.PeerAddress, "forwarded-for": front.ForwardedFor,
+}
+
+// run listens and works until it is told to stop.
+func (a *app) run() error {
+	supervisor.CloseOnExec()
+	// A log reader that went away must not end us: writes fail instead. (Ignore
+	// would be inherited by the workers.)
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
+	for _, addr := range a.config.Listen {
+		ln, err := front.Listen(addr)
+		if err != nil {
+			a.closeListeners()
+			return err
+		}
+		a.listeners = append(a.listeners, ln)
+		a.log.Info("listening", "addr", ln.Addr().String())
+	}
+	if a.demo {
+		fmt.Printf("\n  The demo runs. Open %s in a browser; ^C ends it.\n\n", demo.URL(a.listeners[0].Addr()))
+	}
+	var g run.Group
+	// Interrupts come in this order: the door closes before the workers go.
+	hurry, hurryNow := context.WithCancel(context.Background())
+	defer hurryNow()
+	g.Add(a.awaitSignal(hurryNow))
+	g.Add(a.accept(hurry))
+	g.Add(a.sweeper())
+	g.Add(a.supervise(hurryNow))
+	err := g.Run()
+	var stopped signalError
+	if errors.As(err, &stopped) {
+		err = nil
+	}
+	s := &a.front.Stats
+	a.log.Info("stopped", "accepted", s.Accepted.Load(), "handed", s.Handed.Load(), "returned", s.Returned.Load(),
+		"rerouted", s.Rerouted.Load(), "refused", s.Refused.Load(), "accept_pauses", s.Pauses.Load())
+	return err
+}
+
+func (a *app) closeListeners() {
+	for _, ln := range a.listeners {
+		ln.Close()
+	}
+}
+
+// signalError ends the group: somebody asked for it.
+type signalError struct{ os.Signal }
+
+func (e signalError) Error() string { return "got signal " + e.String() }
+
+// awaitSignal ends with the first signal to stop; a second one ends everything
+// at once.
+func (a *app) awaitSignal(hurry func()) (execute func() error, interrupt func(error)) {
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
+	ended := make(chan struct{})
+	return func() error {
+			select {
+			case s := <-signals:
+				a.log.Info("stopping: open requests may finish, a second signal stops at once",
+					"signal", s.String(), "drain_timeout", a.config.DrainTimeout)
+				go func() { // lives as long as the process: nothing waits for a second signal
+					s := <-signals
+					a.log.Warn("stopping at once", "signal", s.String())
+					hurry()
+					a.supervisor.Kill()
+				}()
+				return signalError{s}
+			case <-ended:
+				return nil
+			}
+		}, func(error) {
+			close(ended)
+		}
+}
+
+// accept runs the listeners. Its interrupt closes them and returns when no
+// client waits at the door any more.
+func (a *app) accept(hurry context.Context) (execute func() error, interrupt func(error)) {
+	var serving sync.WaitGroup
+	return func() error {
+			results := make(chan error, len(a.listeners))
+			for _, ln := range a.listeners {
+				serving.Go(func() { results <- a.front.Serve(ln) })
+			}
+			return <-results // the first one ends the group, whose interrupt ends the others
+		}, func(error) {
+			ctx, cancel := context.WithTimeout(hurry, min(a.config.QueueTimeout, a.config.DrainTimeout))
+			defer cancel()
+			a.front.Stop(ctx, a.listeners)
+			serving.Wait()
+		}
+}
+
+// supervise runs the workers. Stop only asks; Run returns once the last one is
+// gone, the drain and stop timeouts later at worst.
+func (a *app) supervise(hurry func()) (execute func() error, interrupt func(error)) {
+	return func() error {
+			defer hurry() // there is nobody left to wait for
+			return a.supervisor.Run()
+		}, func(error) {
+			a.supervisor.Stop()
+		}
+}
+
+// sweeper frees the space of dead workers' sessions.
+func (a *app) sweeper() (execute func() error, interrupt func(error)) {
+	ended := make(chan struct{})
+	return func() error {
+			for {
+				select {
+				case <-a.sweep:
+					a.log.Debug("swept the session table", "entries", a.table.Sweep())
+				case <-ended:
+					return nil
+				}
+			}
+		}, func(error) {
+			close(ended)
+		}
+}
+
+// A target makes a worker a routing target: what the router decides goes to
+// the worker's link, and what the worker says goes to the router.
+type target struct {
+	app    *app
+	worker *supervisor.Worker
+	member *routing.Member
+}
+
+func (a *app) join(w *supervisor.Worker) *target {
+	t := &target{app: a, worker: w}
+	t.member = a.router.Join(w.Slot, t)
+	return t
+}
+
+// Hand is called by the front.
+func (t *target) Hand(c front.Conn, session bool) error {
+	return t.worker.Link.Hand(workerproto.Connection{FD: c.FD, Replay: c.Replay, Refusals: c.Refusals, Session: session})
+}
+
+func (t *target) Incarnation() uint32 { return uint32(t.member.Incarnation()) }
+func (t *target) Ready()              { t.app.router.Add(t.member) }
+func (t *target) Draining()           { t.app.router.Retire(t.member) }
+
+func (t *target) Gone(untaken []workerproto.Connection) (sessions int) {
+	sessions = t.app.router.Remove(t.member)
+	if sessions > 0 {
+		select {
+		case t.app.sweep <- struct{}{}:
+		default:
+		}
+	}
+	for _, c := range untaken {
+		t.reroute(c, false)
+	}
+	return sessions
+}
+
+func (t *target) Bind(id []byte) bool {
+	err := t.app.router.Bind(t.member, id)
+	if err != nil {
+		// A session id is a credential: no log gets it whole.
+		t.app.log.Warn("session refused", "slot", t.worker.Slot, "pid", t.worker.PID, "id", string(id[:min(4, len(id)/4)])+"…", "err", err)
+	}
+	return err == nil
+}
+
+func (t *target) Unbind(id []byte) { t.app.router.Unbind(t.member, id) }
+func (t *target) Taken(n int)      { t.app.router.Taken(t.member, n) }
+func (t *target) Settled(n int)    { t.app.router.Settled(t.member, n) }
+
+func (t *target) Returned(c workerproto.Connection) { t.reroute(c, true) }
+
+func (t *target) Declined(c workerproto.Connection) {
+	t.app.router.Release(routing.Route{Member: t.member, Session: c.Session})
+	t.reroute(c, false)
+}
+
+func (t *target) reroute(c workerproto.Connection, returned bool) {
+	t.app.front.Reroute(front.Conn{FD: c.FD, Replay: c.Replay, Refusals: c.Refusals}, t.member, returned)
+}
+
+// A sink is where logs and the workers' lines go.
+type sink struct {
+	log  *slog.Logger
+	json bool
+	mu   sync.Mutex
+	out  map[supervisor.Stream]*os.File
+	logs map[supervisor.Stream]*slog.Logger
+}
+
+func newSink(format, level string) *sink {
+	s := &sink{
+		json: format == "json" || format == "auto" && !isTerminal(os.Stderr),
+		out:  map[supervisor.Stream]*os.File{supervisor.Stdout: os.Stdout, supervisor.Stderr: os.Stderr},
+		logs: make(map[supervisor.Stream]*slog.Logger),
+	}
+	var min slog.Level
+	min.UnmarshalText([]byte(level)) // checked by config
+	options := &slog.HandlerOptions{Level: min}
+	if s.json {
+		s.log = slog.New(slog.NewJSONHandler(os.Stderr, options))
+		for stream, file := range s.out {
+			s.logs[stream] = slog.New(slog.NewJSONHandler(file, nil))
+		}
+	} else {
+		s.log = slog.New(slog.NewTextHandler(os.Stderr, options))
+	}
+	return s
+}
+
+func isTerminal(f *os.File) bool {
+	info, err := f.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
+}
+
+// line passes on what a worker wrote, on the stream that it wrote it to.
+func (s *sink) line(w *supervisor.Worker, stream supervisor.Stream, line []byte) {
+	if s.json {
+		s.logs[stream].Info("worker output", "slot", w.Slot, "pid", w.PID, "stream", stream.String(), "line", string(line))
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	fmt.Fprintf(s.out[stream], "[%d] %s\n", w.Slot, line)
+}
