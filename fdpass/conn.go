@@ -137,6 +137,14 @@ func (c *Conn) CloseWrite() error {
 	return err
 }
 
-// Close closes the descriptor and ends OnReadable and OnWritable. Descriptors
-// that the peer sent and nobody received are closed by the kernel.
+// Shutdown ends both directions: OnReadable's and OnWritable's functions are
+// called once more, and the peer reads end of file.
+func (c *Conn) Shutdown() {
+	c.raw.Control(func(fd uintptr) { unix.Shutdown(int(fd), unix.SHUT_RDWR) })
+}
+
+// Close closes the descriptor, ends OnReadable and OnWritable, and returns when
+// they have returned; so their functions must not call it, nor wait for who
+// does. Descriptors that the peer sent and nobody received are closed by the
+// kernel.
 func (c *Conn) Close() error { return c.file.Close() }

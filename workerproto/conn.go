@@ -30,7 +30,7 @@ type workerConn struct {
 	fresh *atomic.Int64
 
 	replay []byte // what stickyd's side had read; only Read uses it
-	heard  tape   // what Read returned last
+	heard  wire   // what Read returned
 }
 
 // newWorkerConn takes ownership of a.fd, also when it fails.
@@ -43,7 +43,6 @@ func newWorkerConn(w *Worker, a arrival) (*workerConn, error) {
 	}
 	c := &workerConn{Conn: conn, worker: w, id: a.id, replay: a.replay}
 	c.load.Store(!a.session)
-	c.heard.keep(MaxReplay)
 	return c, nil
 }
 

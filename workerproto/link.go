@@ -122,7 +122,8 @@ func NewLink(conn *fdpass.Conn, terms Terms, h Handler) *Link {
 
 // Run receives frames and calls the handler until the worker closes its end
 // (nil), breaks the protocol (an error that is ErrProtocol), or Close is
-// called (nil). It returns once its goroutines have ended.
+// called (nil). Then it closes the socket. It returns once its goroutines have
+// ended.
 func (l *Link) Run() error {
 	var writer sync.WaitGroup
 	done := make(chan struct{})
@@ -131,6 +132,7 @@ func (l *Link) Run() error {
 	close(done)
 	l.conn.SetWriteDeadline(time.Now()) // wakes the writer
 	writer.Wait()
+	l.conn.Close()
 
 	l.read.Lock()
 	defer l.read.Unlock()
@@ -183,7 +185,7 @@ func (l *Link) receiveOnce() (n int, err error) {
 		l.failed = err
 		l.stream.close()
 		if !errors.Is(err, io.EOF) {
-			l.conn.Close() // ends Run where it was not Run that met the error
+			l.conn.Shutdown() // ends Run where it was not Run that met the error
 		}
 	}
 	return n, err
@@ -294,7 +296,7 @@ func (l *Link) Close() []Connection {
 		l.failed = ErrEnded
 		l.stream.close()
 	}
-	l.conn.Close()
+	l.conn.Shutdown() // ends Run, which closes it
 
 	l.write.Lock()
 	defer l.write.Unlock()

@@ -1,8 +1,6 @@
 package workerproto
 
 import (
-	"bufio"
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -24,7 +22,7 @@ import (
 //   - Once stickyd has stopped or is gone, Serve lets open requests finish, in
 //     the time that stickyd gave or a few seconds, and returns nil.
 //
-// It changes srv.Handler and srv.ConnContext, so it is called once for a
+// It changes srv.Handler, srv.ConnContext and srv.DisableGeneralOptionsHandler, so it is called once for a
 // server. Connections that a handler has hijacked (WebSockets) are its own:
 // they never go back, and Serve does not wait for them; see Draining.
 func (w *Worker) Serve(srv *http.Server) error {
@@ -36,7 +34,8 @@ func (w *Worker) Serve(srv *http.Server) error {
 		next = http.DefaultServeMux
 	}
 	var fresh atomic.Int64 // connections whose first request is still to come
-	srv.Handler = &handback{worker: w, next: next, fresh: &fresh}
+	srv.Handler = &handback{worker: w, next: next, options: !srv.DisableGeneralOptionsHandler}
+	srv.DisableGeneralOptionsHandler = true // or we would not see that request pass
 	base := srv.ConnContext
 	srv.ConnContext = func(ctx context.Context, c net.Conn) context.Context {
 		if wc, ok := c.(*workerConn); ok {
@@ -89,14 +88,10 @@ func (w *Worker) finish(srv *http.Server, fresh *atomic.Int64) error {
 // A handback is the handler that gives away requests for other workers'
 // sessions.
 type handback struct {
-	worker *Worker
-	next   http.Handler
-	fresh  *atomic.Int64
+	worker  *Worker
+	next    http.Handler
+	options bool // answer OPTIONS * as net/http does
 }
-
-// serverBuffer is the size of net/http's read buffer: at most so much of what
-// was read belongs to later requests.
-const serverBuffer = 4 << 10
 
 func (h *handback) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	c := connOf(r.Context())
@@ -106,11 +101,19 @@ func (h *handback) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	}
 	// stickyd has routed the first request, so it is ours even if its session
 	// is nobody's: it must not go round in circles.
-	if first := c.settle(); !first && h.foreign(r) && c.sendBack(rw, r) {
+	if first := c.settle(); !first && h.foreign(r) {
+		c.sendBack(rw, r)
 		return
 	}
-	c.heard.keep(serverBuffer)
-	defer c.heard.keep(MaxReplay)
+	if !c.heard.pass(r) {
+		// Nobody knows where the next request begins, so it could not be
+		// given back: there must not be one.
+		rw.Header().Set("Connection", "close")
+	}
+	if h.options && r.Method == http.MethodOptions && r.RequestURI == "*" {
+		rw.Header().Set("Content-Length", "0")
+		return
+	}
 	h.next.ServeHTTP(rw, r)
 }
 
@@ -130,53 +133,20 @@ func (h *handback) foreign(r *http.Request) bool {
 }
 
 // sendBack returns the connection to stickyd with the request r on it, of
-// which no more than the head has been read on purpose. It reports whether the
-// connection is gone, successfully or not.
-func (c *workerConn) sendBack(rw http.ResponseWriter, r *http.Request) bool {
-	hijacked, buffered, err := http.NewResponseController(rw).Hijack()
-	if err != nil {
-		return false // not a connection that can be moved
+// which no more than the head has been read on purpose.
+func (c *workerConn) sendBack(rw http.ResponseWriter, r *http.Request) {
+	if !c.heard.at(r) {
+		rw.Header().Set("Connection", "close")
+		http.Error(rw, "request head too large to be passed on", http.StatusRequestHeaderFieldsTooLarge)
+		return
 	}
-	unanswered, err := c.unanswered(r, buffered.Reader)
+	// Hijack stops the server's reading ahead, so that nothing more comes.
+	_, _, err := http.NewResponseController(rw).Hijack()
 	if err == nil {
-		err = c.giveBack(unanswered)
-	} else {
-		const answer = "HTTP/1.1 431 Request Header Fields Too Large\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
-		hijacked.Write([]byte(answer))
-		hijacked.Close()
+		err = c.giveBack(c.heard.unanswered())
 	}
 	if err != nil {
+		c.Close()
 		slog.Warn("cannot return a connection to stickyd", "client", c.RemoteAddr().String(), "err", err)
-	}
-	return true
-}
-
-// unanswered returns what was read from the beginning of r on: the server's
-// buffer and, before it, the head of r, which begins with its request line.
-func (c *workerConn) unanswered(r *http.Request, buffered *bufio.Reader) ([]byte, error) {
-	heard := c.heard.last()
-	if end := len(heard) - buffered.Buffered(); end > 0 {
-		line := r.Method + " " + r.RequestURI + " " + r.Proto
-		if start := lastLine(heard[:end], []byte(line)); start >= 0 {
-			return heard[start:], nil
-		}
-	}
-	return nil, fmt.Errorf("the request's head has more than %d bytes", MaxReplay-serverBuffer)
-}
-
-// lastLine returns where in b the last line that equals line begins, or -1.
-// In what ends with a request's head the last line that equals its request
-// line is its request line: net/http accepts no field name with a space.
-func lastLine(b, line []byte) int {
-	for end := len(b); ; {
-		i := bytes.LastIndex(b[:end], line)
-		if i < 0 {
-			return -1
-		}
-		rest := b[i+len(line):]
-		if (i == 0 || b[i-1] == '\n') && (bytes.HasPrefix(rest, []byte("\n")) || bytes.HasPrefix(rest, []byte("\r\n"))) {
-			return i
-		}
-		end = i + len(line) - 1
 	}
 }

@@ -23,6 +23,10 @@ type Head struct {
 	Target []byte // as it stands on the request line; nil if that is not whole
 	Proto  []byte
 
+	// Len is how many bytes of what was parsed are the head: up to the blank
+	// line, or up to the request line if no more was asked for.
+	Len int
+
 	fields []byte // the field lines, if they were asked for
 }
 
@@ -39,6 +43,7 @@ const (
 // Bytes that continue b never change a status other than Incomplete, nor what
 // is in the Head of one that is Complete.
 func ParseHead(b []byte, needHeader bool) (Head, Status) {
+	all := len(b)
 	for i := 0; len(b) > 0 && (b[0] == '\r' || b[0] == '\n'); i++ {
 		if i == maxBlankBytes {
 			return Head{}, BadLine
@@ -50,14 +55,15 @@ func ParseHead(b []byte, needHeader bool) (Head, Status) {
 		return Head{}, checkPartialLine(b)
 	}
 	head, status := parseLine(bytes.TrimSuffix(b[:end], []byte("\r")))
-	if status != Complete || !needHeader {
-		return head, status
+	rest := b[end+1:]
+	if status == Complete && needHeader {
+		var ok bool
+		if head.fields, rest, ok = cutFields(rest); !ok {
+			return head, Incomplete
+		}
 	}
-	var ok bool
-	if head.fields, ok = cutFields(b[end+1:]); !ok {
-		return head, Incomplete
-	}
-	return head, Complete
+	head.Len = all - len(rest)
+	return head, status
 }
 
 // checkPartialLine looks at a request line whose end has not come.
@@ -94,16 +100,16 @@ func parseLine(line []byte) (Head, Status) {
 	return Head{Method: method, Target: target, Proto: proto}, Complete
 }
 
-// cutFields returns the field lines at the start of b; ok is false if the
-// blank line that ends them is not there.
-func cutFields(b []byte) (fields []byte, ok bool) {
+// cutFields returns the field lines at the start of b and what follows the
+// blank line that ends them; ok is false if that is not there.
+func cutFields(b []byte) (fields, rest []byte, ok bool) {
 	for at := 0; ; {
 		n := bytes.IndexByte(b[at:], '\n')
 		if n < 0 {
-			return nil, false
+			return nil, nil, false
 		}
 		if n == 0 || n == 1 && b[at] == '\r' {
-			return b[:at], true
+			return b[:at], b[at+n+1:], true
 		}
 		at += n + 1
 	}

@@ -1,0 +1,220 @@
+package e2e
+
+import (
+	"crypto/rand"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log"
+	"net/http"
+	"os"
+	"os/exec"
+	"os/signal"
+	"strconv"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/stickyd/stickyd/fdpass"
+	"github.com/stickyd/stickyd/workerproto"
+)
+
+// playWorker is the main of a worker process.
+func playWorker(kind string) {
+	switch kind {
+	case "app":
+		runApp()
+	case "exits":
+		fmt.Println("this worker has nothing to do")
+		os.Exit(7)
+	case "never-ready":
+		workerproto.Listen("")
+		select {}
+	case "nonsense":
+		speak("GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+	case "stubborn":
+		runStubborn()
+	case "returns-twice":
+		runReturnsTwice()
+	default:
+		log.Fatal("no such worker: ", kind)
+	}
+}
+
+// An app is a server with sessions in memory.
+type app struct {
+	worker   *workerproto.Worker
+	mu       sync.Mutex
+	sessions map[string]int
+}
+
+func runApp() {
+	w, err := workerproto.Listen("127.0.0.1:0")
+	if err != nil {
+		log.Fatal(err)
+	}
+	a := &app{worker: w, sessions: make(map[string]int)}
+	mux := http.NewServeMux()
+	mux.HandleFunc("/handshake", a.handshake)
+	mux.HandleFunc("/use", a.use)
+	mux.HandleFunc("/end", a.end)
+	mux.HandleFunc("/", func(rw http.ResponseWriter, r *http.Request) { a.answer(rw, r, 200, "") })
+	mux.HandleFunc("/slow", a.slow)
+	if err := w.Serve(&http.Server{Handler: mux}); err != nil {
+		log.Fatal(err)
+	}
+}
+
+func (a *app) answer(rw http.ResponseWriter, r *http.Request, status int, sid string) {
+	rw.Header().Set("X-Pid", strconv.Itoa(os.Getpid()))
+	rw.WriteHeader(status)
+	json.NewEncoder(rw).Encode(reply{Slot: a.worker.Slot(), PID: os.Getpid(), SID: sid, Client: r.RemoteAddr})
+}
+
+// handshake starts a session, with the id that the client wants or a new one.
+func (a *app) handshake(rw http.ResponseWriter, r *http.Request) {
+	sid := r.FormValue("want")
+	if sid == "" {
+		sid = rand.Text()[:20]
+	}
+	if err := a.worker.Bind(r.Context(), sid); err != nil {
+		http.Error(rw, err.Error(), http.StatusBadRequest)
+		return
+	}
+	a.mu.Lock()
+	a.sessions[sid] = 0
+	a.mu.Unlock()
+	http.SetCookie(rw, &http.Cookie{Name: "sid", Value: sid})
+	a.answer(rw, r, 200, sid)
+}
+
+func sidOf(r *http.Request) string {
+	if sid := r.URL.Query().Get("sid"); sid != "" {
+		return sid
+	}
+	if sid := r.Header.Get("Mcp-Session-Id"); sid != "" {
+		return sid
+	}
+	if c, err := r.Cookie("sid"); err == nil {
+		return c.Value
+	}
+	return ""
+}
+
+func (a *app) known(sid string) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	_, ok := a.sessions[sid]
+	return ok
+}
+
+// use echoes the body, if the session lives here.
+func (a *app) use(rw http.ResponseWriter, r *http.Request) {
+	sid := sidOf(r)
+	if !a.known(sid) {
+		a.answer(rw, r, http.StatusNotFound, sid)
+		return
+	}
+	if r.Method == http.MethodGet {
+		a.answer(rw, r, 200, sid)
+		return
+	}
+	rw.Header().Set("X-Pid", strconv.Itoa(os.Getpid()))
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		log.Print("reading a body: ", err)
+		return
+	}
+	rw.Write(body)
+}
+
+func (a *app) end(rw http.ResponseWriter, r *http.Request) {
+	sid := sidOf(r)
+	a.mu.Lock()
+	delete(a.sessions, sid)
+	a.mu.Unlock()
+	a.worker.Unbind(sid)
+	a.answer(rw, r, 200, sid)
+}
+
+// slow answers after it was told to on a file's appearance.
+func (a *app) slow(rw http.ResponseWriter, r *http.Request) {
+	fmt.Println("slow request began")
+	for {
+		if _, err := os.Stat(r.FormValue("until")); err == nil {
+			break
+		}
+		select {
+		case <-r.Context().Done():
+			return
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
+	a.answer(rw, r, 200, "")
+}
+
+// control returns the control descriptor for workers that don't use the
+// library, or use it wrongly.
+func control() *fdpass.Conn {
+	fd, err := strconv.Atoi(os.Getenv(workerproto.EnvFD))
+	if err != nil {
+		log.Fatal(err)
+	}
+	c, err := fdpass.Adopt(fd)
+	if err != nil {
+		log.Fatal(err)
+	}
+	return c
+}
+
+func speak(text string) {
+	control().TrySend([]byte(text), nil)
+	select {}
+}
+
+// frame builds a frame by hand.
+func frame(t workerproto.Type, flags, descriptors byte, body string) string {
+	n := len(body)
+	return string([]byte{byte(t), flags, 0, descriptors, byte(n >> 24), byte(n >> 16), byte(n >> 8), byte(n)}) + body
+}
+
+var greeting = frame(workerproto.Hello, 0, 0, "min=1\nmax=1\n") + frame(workerproto.Ready, 0, 0, "")
+
+// runStubborn ignores whatever could end it, and has a child that does as well.
+func runStubborn() {
+	signal.Ignore(syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
+	child := exec.Command("sleep", "300")
+	if err := child.Start(); err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println("child", child.Process.Pid)
+	speak(greeting)
+}
+
+// nextConn receives until a connection came and returns its descriptor.
+func nextConn(c *fdpass.Conn) int {
+	var fds []int
+	c.OnReadable(func() bool {
+		buf := make([]byte, 64<<10)
+		for len(fds) == 0 {
+			var err error
+			if _, fds, err = c.TryReceive(buf, nil); err != nil {
+				return false
+			}
+		}
+		return true
+	})
+	return fds[0]
+}
+
+// runReturnsTwice gives its first connection back two times.
+func runReturnsTwice() {
+	c := control()
+	c.TrySend([]byte(greeting), nil)
+	fd := nextConn(c)
+	c.TrySend([]byte(frame(workerproto.Taken, 0, 0, "\x00\x00\x00\x00\x00\x00\x00\x01")), nil)
+	for range 2 {
+		c.TrySend([]byte(frame(workerproto.Return, workerproto.FlagDescriptor, 1, "\x00\x00\x00\x00\x00\x00\x00\x01")), []int{fd})
+	}
+	select {}
+}
