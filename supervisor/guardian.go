@@ -16,39 +16,49 @@ import (
 )
 
 // The guardian is a process that outlives us for a moment and sees to it that
-// no worker does. We tell it each worker's process group over a pipe; when the
-// pipe ends, because we stopped or were killed, it gives the groups that are
-// left some seconds and kills them. A parent-death signal would reach only the
-// workers themselves, not what they have started.
+// no worker does. We tell it each worker's process group over a pipe. When the
+// pipe ends, because we stopped or were killed, it leaves the groups that are
+// left some time to see the end of their control sockets and to finish what is
+// open, and then ends them.
+//
+// A parent-death signal (prctl(2), PR_SET_PDEATHSIG) would not do: it reaches
+// only the worker and not what the worker has started, it comes at once and so
+// cuts off open requests, and it is tied to the thread that forked, which the
+// Go runtime may end, and which an exec of a new binary in place ends unless
+// it is the one that calls it.
 
 const (
-	guardianGrace = 5 * time.Second
+	guardianGrace = 4 * time.Second // from our end to SIGTERM
+	guardianTerm  = time.Second     // from there to SIGKILL
 	guardianPoll  = 50 * time.Millisecond
 	guardianRetry = time.Second
 )
 
-// RunGuardian is the guardian's main. It returns when r has ended and no group
-// is left.
+// RunGuardian is the guardian's main. It returns when r has ended and each group
+// is gone or was sent SIGKILL.
 func RunGuardian(r io.Reader) {
 	setName("sticky-guardian")
 	// What ends us must not end it first: it leaves when r ends.
 	signal.Ignore(syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT, syscall.SIGUSR1, syscall.SIGUSR2)
 	groups := readGroups(r)
-	deadline := time.Now().Add(guardianGrace)
-	for {
-		for pgid := range groups {
-			sig := syscall.Signal(0)
-			if time.Now().After(deadline) {
-				sig = syscall.SIGKILL
-			}
-			if syscall.Kill(-pgid, sig) == syscall.ESRCH {
-				delete(groups, pgid)
-			}
+	for _, step := range []struct {
+		sig   syscall.Signal
+		after time.Duration
+	}{{0, guardianGrace}, {syscall.SIGTERM, guardianTerm}, {syscall.SIGKILL, 0}} {
+		signalGroups(groups, step.sig)
+		for end := time.Now().Add(step.after); len(groups) > 0 && time.Now().Before(end); {
+			time.Sleep(guardianPoll)
+			signalGroups(groups, 0)
 		}
-		if len(groups) == 0 {
-			return
+	}
+}
+
+// signalGroups sends sig, 0 for none, and forgets the groups that are gone.
+func signalGroups(groups map[int]bool, sig syscall.Signal) {
+	for pgid := range groups {
+		if syscall.Kill(-pgid, sig) == syscall.ESRCH {
+			delete(groups, pgid)
 		}
-		time.Sleep(guardianPoll)
 	}
 }
 
@@ -73,9 +83,8 @@ func readGroups(r io.Reader) map[int]bool {
 
 // guardian is our side of it.
 type guardian struct {
-	argv    []string
-	spawner *spawner
-	log     *slog.Logger
+	argv []string
+	log  *slog.Logger
 
 	mu     sync.Mutex
 	groups map[int]bool
@@ -85,8 +94,8 @@ type guardian struct {
 	watch  sync.WaitGroup
 }
 
-func startGuardian(argv []string, s *spawner, log *slog.Logger) (*guardian, error) {
-	g := &guardian{argv: argv, spawner: s, log: log, groups: make(map[int]bool), stop: make(chan struct{})}
+func startGuardian(argv []string, log *slog.Logger) (*guardian, error) {
+	g := &guardian{argv: argv, log: log, groups: make(map[int]bool), stop: make(chan struct{})}
 	cmd, err := g.start()
 	if err != nil {
 		return nil, fmt.Errorf("cannot start the guardian process: %w", err)
@@ -105,7 +114,7 @@ func (g *guardian) start() (*exec.Cmd, error) {
 	cmd := &exec.Cmd{Path: g.argv[0], Args: append([]string{"sticky-guardian"}, g.argv[1:]...)}
 	cmd.Stdin = r
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	if err := g.spawner.start(cmd); err != nil {
+	if err := cmd.Start(); err != nil {
 		w.Close()
 		return nil, err
 	}

@@ -1,18 +1,10 @@
 package supervisor
 
 import (
-	"syscall"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
-
-// sysProcAttr gives a worker a process group of its own, so that a signal
-// reaches what it starts and ^C reaches only us, and has the kernel tell it
-// when we are gone.
-func sysProcAttr() *syscall.SysProcAttr {
-	return &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM}
-}
 
 // awaitExit waits until the process has ended and leaves it a zombie, so that
 // its number, which is its group's as well, stays its own.

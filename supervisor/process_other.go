@@ -2,14 +2,7 @@
 
 package supervisor
 
-import (
-	"syscall"
-
-	"golang.org/x/sys/unix"
-)
-
-// sysProcAttr: there is no parent-death signal here, only the guardian.
-func sysProcAttr() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setpgid: true} }
+import "golang.org/x/sys/unix"
 
 // awaitExit: these systems have no portable wait that leaves the zombie. The
 // caller's Wait reaps it before its group is killed.

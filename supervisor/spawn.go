@@ -15,32 +15,6 @@ import (
 	"github.com/stickyd/stickyd/workerproto"
 )
 
-// A spawner does every fork on one thread. The parent-death signal is tied to
-// the thread that forked (prctl(2), PR_SET_PDEATHSIG): were it any thread of
-// the pool, a worker would be killed when the runtime ends that thread.
-type spawner struct{ work chan func() }
-
-func newSpawner() *spawner {
-	s := &spawner{work: make(chan func())}
-	go func() {
-		runtime.LockOSThread() // and never unlock: the thread ends with us
-		for f := range s.work {
-			f()
-		}
-	}()
-	return s
-}
-
-// start starts cmd on the spawner's thread.
-func (s *spawner) start(cmd *exec.Cmd) error {
-	err := make(chan error)
-	s.work <- func() { err <- cmd.Start() }
-	return <-err
-}
-
-// close ends the thread. No child may be left.
-func (s *spawner) close() { close(s.work) }
-
 // controlFD is the number of the control descriptor in a worker.
 const controlFD = 3
 
@@ -73,8 +47,10 @@ func (s *Supervisor) spawn(w *Worker) (err error) {
 	cmd.Env = s.environment(w)
 	cmd.ExtraFiles = files[:1]
 	cmd.Stdout, cmd.Stderr = files[1], files[2]
-	cmd.SysProcAttr = sysProcAttr()
-	if err := s.spawner.start(cmd); err != nil {
+	// A process group of its own: a signal reaches what the worker starts as
+	// well, and ^C in a terminal reaches only us.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	if err := cmd.Start(); err != nil {
 		w.stdout.close()
 		w.stderr.close()
 		return startError(s.spec.Argv, err)

@@ -66,7 +66,6 @@ type Supervisor struct {
 	spec     Spec
 	clientOf func(*Worker) Client
 	log      *slog.Logger
-	spawner  *spawner
 	guardian *guardian
 
 	stopping context.Context // done: bring the workers to an end
@@ -99,9 +98,7 @@ func New(spec Spec, clientOf func(*Worker) Client, log *slog.Logger) *Supervisor
 // when the last one is gone. It returns an error at once if the command can't
 // be executed, and after a while if no worker has ever become ready.
 func (s *Supervisor) Run() error {
-	s.spawner = newSpawner()
-	defer s.spawner.close()
-	g, err := startGuardian(s.spec.Guardian, s.spawner, s.log)
+	g, err := startGuardian(s.spec.Guardian, s.log)
 	if err != nil {
 		return err
 	}

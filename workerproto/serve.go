@@ -56,7 +56,7 @@ func (w *Worker) Serve(srv *http.Server) error {
 
 // orphanGrace is how long open requests have when stickyd is gone and nobody
 // said how long: stickyd's guardian kills a little later.
-const orphanGrace = 4 * time.Second
+const orphanGrace = 3 * time.Second
 
 // finish lets open requests end. A connection that has just come is waited for
 // as well, for a while: Shutdown would drop its first request.

@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -128,4 +129,14 @@ func (s *server) exchange(conn net.Conn, request string) (r reply) {
 		s.t.Fatal(err)
 	}
 	return r
+}
+
+// headerOf returns a field of a raw response.
+func headerOf(response, name string) string {
+	for _, line := range strings.Split(response, "\r\n") {
+		if value, ok := strings.CutPrefix(line, name+": "); ok {
+			return value
+		}
+	}
+	return ""
 }

@@ -238,3 +238,13 @@ func alive(pid int) bool {
 	_, rest, _ := bytes.Cut(stat, []byte(") "))
 	return len(rest) > 0 && rest[0] != 'Z'
 }
+
+// startWithLimit starts stickyd with so many descriptors, its workers as well.
+func startWithLimit(t *testing.T, nofile int, command []string, flags ...string) *server {
+	t.Helper()
+	args := []string{"-c", fmt.Sprintf(`ulimit -n %d; exec "$@"`, nofile), "sh", binary, "--listen", "127.0.0.1:0", "--log-format", "json"}
+	args = append(append(append(args, flags...), "--"), command...)
+	s := launchCommand(t, exec.Command("sh", args...))
+	s.addr = s.await("listening", nil).str("addr")
+	return s
+}

@@ -32,6 +32,13 @@ func playWorker(kind string) {
 		select {}
 	case "nonsense":
 		speak("GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+	case "deaf":
+		w, err := workerproto.Listen("")
+		if err != nil {
+			log.Fatal(err)
+		}
+		w.Accept() // and never again
+		select {}
 	case "stubborn":
 		runStubborn()
 	case "returns-twice":

@@ -1,0 +1,184 @@
+package e2e
+
+import (
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// beginSlow starts a request that ends when the file appears.
+func (s *server) beginSlow(file string) <-chan reply {
+	s.t.Helper()
+	before, _ := s.find("worker output", isSlow)
+	done := make(chan reply, 1)
+	go func() {
+		r, err := s.get("/slow?until=" + file)
+		if err != nil {
+			r.status = -1
+		}
+		done <- r
+	}()
+	s.awaitN(len(before)+1, "worker output", isSlow)
+	return done
+}
+
+// killNow is ^C twice.
+func (s *server) killNow() {
+	s.t.Helper()
+	s.signal(syscall.SIGINT)
+	s.await("stopping: open requests may finish, a second signal stops at once", nil)
+	s.signal(syscall.SIGINT)
+	s.wait()
+}
+
+func isSlow(e event) bool { return e.str("line") == "slow request began" }
+
+func touch(t *testing.T, file string) {
+	t.Helper()
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func await(t *testing.T, done <-chan reply) reply {
+	t.Helper()
+	select {
+	case r := <-done:
+		return r
+	case <-time.After(deadline):
+		t.Fatal("a request was never answered")
+	}
+	panic("unreachable")
+}
+
+func TestInterruptLetsOpenRequestsFinish(t *testing.T) {
+	s, _ := startReady(t, 2, worker("app"))
+	file := filepath.Join(t.TempDir(), "go")
+	done := s.beginSlow(file)
+	s.signal(syscall.SIGINT)
+	s.await("stopping: open requests may finish, a second signal stops at once", nil)
+	eventually(t, "a closed port", func() bool { _, err := s.get("/whoami"); return err != nil })
+	touch(t, file)
+	if r := await(t, done); r.status != http.StatusOK {
+		t.Error("the open request ended with status", r.status)
+	}
+	if status := s.wait(); status != 0 {
+		t.Error("exit status", status)
+	}
+}
+
+func TestSecondInterruptEndsEverythingAtOnce(t *testing.T) {
+	s, pids := startReady(t, 2, worker("stubborn"), "--drain-timeout", "1h")
+	child := childOf(s, pids[1])
+	s.killNow()
+	for _, pid := range []int{pids[1], pids[2], child} {
+		if alive(pid) {
+			t.Errorf("process %d is still there", pid)
+		}
+	}
+}
+
+func TestWorkerThatDoesNotFinishIsTerminatedAndThenKilled(t *testing.T) {
+	s, pids := startReady(t, 1, worker("stubborn"), "--drain-timeout", "50ms", "--stop-timeout", "50ms")
+	child := childOf(s, pids[1])
+	s.signal(syscall.SIGTERM)
+	if status := s.wait(); status != 0 {
+		t.Error("exit status", status)
+	}
+	s.await("worker did not finish in time, sending SIGTERM", nil)
+	s.await("worker did not stop in time, killing it", nil)
+	if alive(pids[1]) || alive(child) {
+		t.Error("it is still there, or its child")
+	}
+}
+
+func TestNobodyOutlivesStickyd(t *testing.T) {
+	for _, kind := range []string{"app", "stubborn"} {
+		t.Run(kind, func(t *testing.T) {
+			s, pids := startReady(t, 3, worker(kind))
+			processes := []int{pids[1], pids[2], pids[3]}
+			if kind == "stubborn" {
+				processes = append(processes, childOf(s, pids[1]), childOf(s, pids[2]))
+			}
+			s.signal(syscall.SIGKILL)
+			began := time.Now()
+			s.wait()
+			for _, pid := range processes {
+				eventually(t, fmt.Sprint("the end of process ", pid), func() bool { return !alive(pid) })
+			}
+			t.Logf("%d processes gone %v after stickyd was killed", len(processes), time.Since(began).Round(time.Millisecond))
+		})
+	}
+}
+
+func TestOpenRequestFinishesWhenStickydIsKilled(t *testing.T) {
+	s, _ := startReady(t, 1, worker("app"))
+	file := filepath.Join(t.TempDir(), "go")
+	done := s.beginSlow(file)
+	s.signal(syscall.SIGKILL)
+	s.wait()
+	touch(t, file)
+	if r := await(t, done); r.status != http.StatusOK {
+		t.Error("the open request ended with status", r.status)
+	}
+}
+
+func TestGuardianIsReplaced(t *testing.T) {
+	s, pids := startReady(t, 1, worker("stubborn"))
+	child := childOf(s, pids[1])
+	first := guardianOf(t, s.cmd.Process.Pid)
+	syscall.Kill(first, syscall.SIGKILL)
+	s.await("guardian process died, starting another", nil)
+	eventually(t, "another guardian", func() bool { g := findGuardian(s.cmd.Process.Pid); return g != 0 && g != first })
+	s.signal(syscall.SIGKILL)
+	s.wait()
+	eventually(t, "the end of the worker and its child", func() bool { return !alive(pids[1]) && !alive(child) })
+}
+
+func guardianOf(t *testing.T, parent int) (pid int) {
+	t.Helper()
+	eventually(t, "a guardian", func() bool { pid = findGuardian(parent); return pid != 0 })
+	return pid
+}
+
+func findGuardian(parent int) int {
+	tasks, _ := filepath.Glob("/proc/[0-9]*/stat")
+	for _, stat := range tasks {
+		text, _ := os.ReadFile(stat)
+		name, rest, _ := strings.Cut(string(text), ") ")
+		var state string
+		var ppid, pid int
+		fmt.Sscan(rest, &state, &ppid)
+		if strings.HasSuffix(name, "(sticky-guardian") && ppid == parent {
+			fmt.Sscan(name, &pid)
+			return pid
+		}
+	}
+	return 0
+}
+
+func TestWorkerInheritsFourDescriptors(t *testing.T) {
+	extra, err := os.Open("/dev/zero") // what stickyd was started with goes no further
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer extra.Close()
+	const script = `ls /proc/$$/fd | tr '\n' ' '; echo; exec sleep 300`
+	cmd := exec.Command(binary, "--listen", "127.0.0.1:0", "--log-format", "json", "-n", "2", "--drain-timeout", "0s",
+		"--", "sh", "-c", script)
+	cmd.ExtraFiles = []*os.File{extra, extra, extra}
+	s := launchCommand(t, cmd)
+	for _, e := range s.awaitN(2, "worker output", nil) {
+		fds := strings.Fields(e.str("line"))
+		if !slices.Equal(fds, []string{"0", "1", "2", "3"}) {
+			t.Errorf("worker %d has descriptors %v", e.num("slot"), fds)
+		}
+	}
+}
