@@ -125,7 +125,12 @@ func serve(args []string, isDemo bool) int {
 		fmt.Println("stickyd: the configuration is valid")
 		return exitStopped
 	}
-	a.demo = isDemo
+	if err := a.listen(); err != nil {
+		return report(err)
+	}
+	if isDemo {
+		fmt.Printf("\n  The demo runs. Open %s in a browser; ^C ends it.\n\n", demo.URL(a.listeners[0].Addr()))
+	}
 	return report(a.run())
 }
 
@@ -139,7 +144,6 @@ type app struct {
 	supervisor *supervisor.Supervisor
 	listeners  []*front.Listener
 	sweep      chan struct{} // buffered 1: dead sessions are in the table
-	demo       bool
 }
 
 // build makes the rooms; nothing runs or listens yet.
@@ -181,24 +185,28 @@ var clientFrom = map[string]front.ClientFrom{
 	"client-address": front.PeerAddress, "forwarded-for": front.ForwardedFor,
 }
 
-// run listens and works until it is told to stop.
-func (a *app) run() error {
+// listen opens all listeners, or none.
+func (a *app) listen() error {
 	supervisor.CloseOnExec()
-	// A log reader that went away must not end us: writes fail instead. (Ignore
-	// would be inherited by the workers.)
-	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 	for _, addr := range a.config.Listen {
 		ln, err := front.Listen(addr)
 		if err != nil {
-			a.closeListeners()
+			for _, ln := range a.listeners {
+				ln.Close()
+			}
 			return err
 		}
 		a.listeners = append(a.listeners, ln)
 		a.log.Info("listening", "addr", ln.Addr().String())
 	}
-	if a.demo {
-		fmt.Printf("\n  The demo runs. Open %s in a browser; ^C ends it.\n\n", demo.URL(a.listeners[0].Addr()))
-	}
+	return nil
+}
+
+// run works until it is told to stop.
+func (a *app) run() error {
+	// A log reader that went away must not end us: writes fail instead. (Ignore
+	// would be inherited by the workers.)
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 	var g run.Group
 	// Interrupts come in this order: the door closes before the workers go.
 	hurry, hurryNow := context.WithCancel(context.Background())
@@ -216,12 +224,6 @@ func (a *app) run() error {
 	a.log.Info("stopped", "accepted", s.Accepted.Load(), "handed", s.Handed.Load(), "returned", s.Returned.Load(),
 		"rerouted", s.Rerouted.Load(), "refused", s.Refused.Load(), "accept_pauses", s.Pauses.Load())
 	return err
-}
-
-func (a *app) closeListeners() {
-	for _, ln := range a.listeners {
-		ln.Close()
-	}
 }
 
 // signalError ends the group: somebody asked for it.

@@ -1,0 +1,236 @@
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"runtime"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stickyd/stickyd/supervisor/config"
+	"github.com/stickyd/stickyd/workerproto"
+)
+
+// The test binary is its own worker, client and guardian.
+func TestMain(m *testing.M) {
+	if len(os.Args) > 1 {
+		switch os.Args[1] {
+		case "play-worker":
+			playWorker()
+		case "play-idle-clients":
+			playIdleClients(os.Args[2])
+		case guardianVerb:
+			os.Exit(command(os.Args[1:]))
+		}
+	}
+	os.Exit(m.Run())
+}
+
+// playWorker answers long polls never and everything else at once.
+func playWorker() {
+	w, err := workerproto.Listen("")
+	if err != nil {
+		log.Fatal(err)
+	}
+	mux := http.NewServeMux()
+	mux.HandleFunc("/poll", func(rw http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
+	mux.HandleFunc("/", func(rw http.ResponseWriter, r *http.Request) {})
+	if err := w.Serve(&http.Server{Handler: mux}); err != nil {
+		log.Fatal(err)
+	}
+	os.Exit(0)
+}
+
+// idleConnections is how many there are, half of them long polls and half
+// kept-alive connections between two requests.
+const idleConnections = 5000
+
+// playIdleClients opens them, says so, and keeps them until its input ends.
+func playIdleClients(addr string) {
+	conns := make([]net.Conn, idleConnections)
+	for i := range conns {
+		conn, err := net.Dial("tcp", addr)
+		if err != nil {
+			log.Fatal(err)
+		}
+		conns[i] = conn
+		if i%2 == 0 {
+			io.WriteString(conn, "GET /poll HTTP/1.1\r\nHost: x\r\n\r\n")
+			continue
+		}
+		io.WriteString(conn, "GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+		if _, err := http.ReadResponse(bufio.NewReader(conn), nil); err != nil {
+			log.Fatal(err)
+		}
+	}
+	fmt.Println("open")
+	io.Copy(io.Discard, os.Stdin)
+	runtime.KeepAlive(conns)
+	os.Exit(0)
+}
+
+// startApp runs an app in this process; the returned function ends it.
+func startApp(t *testing.T, args ...string) (a *app, stop func()) {
+	t.Helper()
+	c, _, err := config.Load(append(args, "--listen", "127.0.0.1:0", "--log-level", "error", "--", os.Args[0], "play-worker"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a, err = build(c); err != nil {
+		t.Fatal(err)
+	}
+	if err := a.listen(); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- a.run() }()
+	return a, func() {
+		syscall.Kill(os.Getpid(), syscall.SIGTERM)
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// cost is what this process holds.
+type cost struct{ descriptors, goroutines int }
+
+func costNow(t *testing.T) cost {
+	t.Helper()
+	fds, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return cost{len(fds), runtime.NumGoroutine()}
+}
+
+func residentKB(t *testing.T) (kb int) {
+	t.Helper()
+	status, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, line := range strings.Split(string(status), "\n") {
+		fmt.Sscanf(line, "VmRSS: %d kB", &kb)
+	}
+	return kb
+}
+
+func eventually(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	for late := time.Now().Add(time.Minute); !ok(); time.Sleep(time.Millisecond) {
+		if time.Now().After(late) {
+			t.Fatalf("this never came: %s; now %+v", what, costNow(t))
+		}
+	}
+}
+
+func TestIdleConnectionsCostStickydNothing(t *testing.T) {
+	a, stop := startApp(t, "--workers", "2", "--drain-timeout", "1s")
+	defer stop()
+	addr := a.listeners[0].Addr().String()
+	for range 10 { // until everything that is made once has been made
+		resp, err := http.Get("http://" + addr + "/")
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+	}
+	http.DefaultClient.CloseIdleConnections()
+	clients := exec.Command(os.Args[0], "play-idle-clients", addr)
+	in, _ := clients.StdinPipe()
+	out, _ := clients.StdoutPipe()
+	clients.Stderr = os.Stderr
+	handed := a.front.Stats.Handed.Load()
+	before, beforeKB := costNow(t), residentKB(t)
+	if err := clients.Start(); err != nil {
+		t.Fatal(err)
+	}
+	during := costNow(t) // with the pipes to the clients
+	if line, err := bufio.NewReader(out).ReadString('\n'); line != "open\n" {
+		t.Fatal("the clients said", line, err)
+	}
+	eventually(t, "all connections handed over", func() bool { return a.front.Stats.Handed.Load() == handed+idleConnections })
+	eventually(t, fmt.Sprintf("nothing held for them: %+v", during), func() bool {
+		now := costNow(t)
+		return now.descriptors <= during.descriptors && now.goroutines <= during.goroutines
+	})
+	t.Logf("%d idle connections: %+v before, %+v with them; resident %d kB before, %d kB with them",
+		idleConnections, before, costNow(t), beforeKB, residentKB(t))
+	in.Close()
+	clients.Wait()
+}
+
+// Imports point one way, downward: each room and what of this module it may
+// know, and why not more.
+var imports = []struct {
+	room    string
+	allowed []string
+	why     string
+}{
+	{"fdpass", nil, "it moves descriptors and knows no words"},
+	{"routing/session", nil, "it reads bytes"},
+	{"routing", []string{"routing/session"}, "it decides, and does no I/O"},
+	{"routing/front", []string{"routing", "routing/session"}, "it does not know how a target delivers"},
+	{"workerproto", []string{"fdpass", "routing/session"}, "it neither executes nor accepts"},
+	{"workerproto/demo", []string{"workerproto"}, "it is a worker like any other"},
+	{"supervisor/config", nil, "values are plain"},
+	{"supervisor", []string{"workerproto", "fdpass"}, "it knows no HTTP, session or TCP"},
+}
+
+// outside is who may import what from elsewhere.
+var outside = map[string][]string{
+	"github.com/oklog/run":       {""},
+	"github.com/BurntSushi/toml": {"supervisor/config"},
+	"golang.org/x/sys/unix":      {"fdpass", "routing/front", "supervisor"},
+}
+
+func TestImportsPointDownward(t *testing.T) {
+	const module = "github.com/stickyd/stickyd"
+	known := map[string]bool{"": true, "scripts/e2e": true}
+	for _, rule := range imports {
+		known[rule.room] = true
+		for _, path := range importsOf(t, "./"+rule.room) {
+			room, inside := strings.CutPrefix(path, module+"/")
+			if inside && !slices.Contains(rule.allowed, room) {
+				t.Errorf("%s imports %s, but %s", rule.room, room, rule.why)
+			}
+			if users, listed := outside[path]; listed && !slices.Contains(users, rule.room) {
+				t.Errorf("%s imports %s, which is for %q only", rule.room, path, users)
+			}
+		}
+	}
+	list, err := exec.Command("go", "list", "./...").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range strings.Fields(string(list)) {
+		room := strings.TrimPrefix(strings.TrimPrefix(path, module), "/")
+		if !known[room] && !strings.HasPrefix(room, "examples/") && !strings.HasPrefix(room, "scripts/") {
+			t.Errorf("package %s has no rule here", room)
+		}
+	}
+}
+
+func importsOf(t *testing.T, pkg string) []string {
+	t.Helper()
+	out, err := exec.Command("go", "list", "-json=Imports", pkg).Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var listed struct{ Imports []string }
+	if err := json.Unmarshal(out, &listed); err != nil {
+		t.Fatal(err)
+	}
+	return listed.Imports
+}
