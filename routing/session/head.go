@@ -62,7 +62,9 @@ func ParseHead(b []byte, needHeader bool) (Head, Status) {
 			return head, Incomplete
 		}
 	}
-	head.Len = all - len(rest)
+	if status == Complete {
+		head.Len = all - len(rest)
+	}
 	return head, status
 }
 

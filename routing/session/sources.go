@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"iter"
 	"net/textproto"
+	"slices"
 	"strings"
 )
 
@@ -135,8 +136,16 @@ func (s Sources) NeedHeader() bool {
 // source with one of 1 to MaxID bytes. It is put into dst, which has MaxID
 // bytes.
 func (s Sources) FromHead(dst []byte, h *Head) []byte {
+	dst = dst[:0:MaxID]
 	for i := range s {
-		if id := find(&s[i], dst[:0:MaxID], h.Target, h.Values); len(id) > 0 {
+		var id []byte
+		if s[i].inTarget() {
+			id = findInTarget(&s[i], dst, h.Target)
+		} else {
+			fields := *h // a copy, so that h does not escape where there is no such source
+			id = findInFields(&s[i], dst, fields.Values)
+		}
+		if len(id) > 0 {
 			return id
 		}
 	}
@@ -146,42 +155,46 @@ func (s Sources) FromHead(dst []byte, h *Head) []byte {
 // FromRequest does the same for a request that net/http has parsed, of which
 // target is the RequestURI and header the Header.
 func (s Sources) FromRequest(dst []byte, target string, header map[string][]string) []byte {
-	values := func(name string) iter.Seq[string] {
-		return func(yield func(string) bool) {
-			for _, v := range header[name] {
-				if !yield(v) {
-					return
-				}
-			}
-		}
-	}
+	dst = dst[:0:MaxID]
 	for i := range s {
-		if id := find(&s[i], dst[:0:MaxID], target, values); len(id) > 0 {
+		var id []byte
+		if s[i].inTarget() {
+			id = findInTarget(&s[i], dst, target)
+		} else {
+			id = findInFields(&s[i], dst, func(name string) iter.Seq[string] { return slices.Values(header[name]) })
+		}
+		if len(id) > 0 {
 			return id
 		}
 	}
 	return nil
 }
 
-// find looks for an id at one source and appends it to dst. An id that does
-// not fit is none.
-func find[T text](s *source, dst []byte, target T, values func(name string) iter.Seq[T]) []byte {
-	switch s.kind {
-	case inQuery:
-		return findQuery(dst, target, s.name)
-	case inPath:
+func (s *source) inTarget() bool { return s.kind == inQuery || s.kind == inPath }
+
+// findInTarget appends the id in a request target to dst. An id that does not
+// fit is none.
+func findInTarget[T text](s *source, dst []byte, target T) []byte {
+	if s.kind == inPath {
 		return findPath(dst, target, s.segments)
-	case inHeader:
-		for v := range values(s.name) {
-			if v = trimSpace(v); len(v) > 0 {
-				return appendWhole(dst, v)
-			}
-		}
-	case inCookie:
+	}
+	return findQuery(dst, target, s.name)
+}
+
+// findInFields appends the id in header fields, of which values yields those
+// of a name.
+func findInFields[T text](s *source, dst []byte, values func(name string) iter.Seq[T]) []byte {
+	if s.kind == inCookie {
 		for v := range values("Cookie") {
 			if id, found := findCookie(dst, v, s.name); found {
 				return id
 			}
+		}
+		return nil
+	}
+	for v := range values(s.name) {
+		if v = trimSpace(v); len(v) > 0 {
+			return appendWhole(dst, v)
 		}
 	}
 	return nil

@@ -1,0 +1,89 @@
+package supervisor
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// readLines writes text to a worker's stream and returns the lines that are
+// passed on. The writing end stays open if the text is all that comes.
+func readLines(t *testing.T, text string, keepOpen bool) (lines []string, last []string) {
+	t.Helper()
+	w := &Worker{}
+	o := &output{worker: w, stream: Stderr}
+	child, err := o.open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		io.WriteString(child, text)
+		if !keepOpen {
+			child.Close()
+		}
+	}()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		o.copy(func(_ *Worker, s Stream, line []byte) {
+			if s != Stderr {
+				t.Error("stream", s)
+			}
+			lines = append(lines, string(line))
+		})
+	}()
+	if keepOpen {
+		o.finish(100 * time.Millisecond)
+		child.Close()
+	}
+	<-done
+	return lines, w.last.get()
+}
+
+func TestOutputIsPassedOnLineByLine(t *testing.T) {
+	long := strings.Repeat("x", maxLine)
+	for _, tt := range []struct {
+		name, text string
+		want       []string
+	}{
+		{"lines", "a\nb\n", []string{"a", "b"}},
+		{"a last line without an end", "a\nb", []string{"a", "b"}},
+		{"empty lines", "\n\na\n", []string{"", "", "a"}},
+		{"carriage returns", "a\r\n", []string{"a"}},
+		{"a line that is too long comes in pieces", long + "rest\n", []string{long, "rest"}},
+		{"nothing", "", nil},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			if got, _ := readLines(t, tt.text, false); !slices.Equal(got, tt.want) {
+				t.Errorf("%d lines %.100q, want %.100q", len(got), got, tt.want)
+			}
+		})
+	}
+}
+
+func TestOutputOfADeadWorkerEndsThoughSomethingHoldsItOpen(t *testing.T) {
+	if got, _ := readLines(t, "a\nb", true); !slices.Equal(got, []string{"a", "b"}) {
+		t.Errorf("lines %q", got)
+	}
+}
+
+func TestLastLinesAreKept(t *testing.T) {
+	var text strings.Builder
+	for i := range 30 {
+		fmt.Fprintln(&text, i)
+	}
+	_, last := readLines(t, text.String(), false)
+	if len(last) != keptLines || last[0] != "10" || last[19] != "29" {
+		t.Errorf("kept %q", last)
+	}
+}
+
+func TestGuardianKnowsWhichGroupsAreLeft(t *testing.T) {
+	groups := readGroups(strings.NewReader("+ 10\n+ 11\n- 10\nnonsense\n+ 1\n+ -7\n+ 12\n"))
+	if len(groups) != 2 || !groups[11] || !groups[12] {
+		t.Error("groups", groups)
+	}
+}
