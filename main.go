@@ -14,6 +14,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -117,6 +118,9 @@ func serve(args []string, isDemo bool) int {
 		fmt.Println("stickyd " + version())
 		return exitStopped
 	}
+	if isDemo && slices.Equal(c.Listen, []string{config.DefaultListen}) {
+		c.Listen = []string{"127.0.0.1" + config.DefaultListen} // anybody who reaches it can kill workers
+	}
 	a, err := build(c)
 	switch {
 	case err != nil:
@@ -129,7 +133,7 @@ func serve(args []string, isDemo bool) int {
 		return report(err)
 	}
 	if isDemo {
-		fmt.Printf("\n  The demo runs. Open %s in a browser; ^C ends it.\n\n", demo.URL(a.listeners[0].Addr()))
+		fmt.Printf("\n  The demo runs: %s\n  ^C ends it.\n\n", demo.URL(a.listeners[0].Addr()))
 	}
 	return report(a.run())
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -34,8 +35,9 @@ var ErrTooManyInFlight = fmt.Errorf("%w: too many descriptors in flight", ErrWou
 // several goroutines; the order of concurrent sends, or receives, is the
 // callers' business.
 type Conn struct {
-	file *os.File // owns the descriptor
-	raw  syscall.RawConn
+	file   *os.File // owns the descriptor
+	raw    syscall.RawConn
+	closed atomic.Bool
 }
 
 // TrySend sends b and duplicates of fds, without waiting. It returns how many
@@ -109,17 +111,26 @@ func appendRights(fds []int, rights []byte) ([]int, error) {
 
 // OnReadable calls f now, and again each time that data arrives or the peer
 // closes its end, until f returns true or the Conn is closed (then it returns
-// an error). f must receive until [ErrWouldBlock]: it is not called again for
+// os.ErrClosed). f must receive until [ErrWouldBlock]: it is not called again for
 // what it leaves behind. One OnReadable may be under way at a time; TryReceive
 // from other goroutines beside it is fine.
 func (c *Conn) OnReadable(f func() (done bool)) error {
-	return c.raw.Read(func(uintptr) bool { return f() })
+	return c.waited(c.raw.Read(func(uintptr) bool { return f() }))
 }
 
 // OnWritable calls f now, and again each time that the send buffer has room,
 // until f returns true, the write deadline passes or the Conn is closed.
 func (c *Conn) OnWritable(f func() (done bool)) error {
-	return c.raw.Write(func(uintptr) bool { return f() })
+	return c.waited(c.raw.Write(func(uintptr) bool { return f() }))
+}
+
+// waited puts a name to the error of a wait that Close ended: the one that the
+// poller returns has none.
+func (c *Conn) waited(err error) error {
+	if err != nil && c.closed.Load() {
+		return os.ErrClosed
+	}
+	return err
 }
 
 // SetWriteDeadline bounds OnWritable; the zero time is no deadline.
@@ -147,4 +158,7 @@ func (c *Conn) Shutdown() {
 // they have returned; so their functions must not call it, nor wait for who
 // does. Descriptors that the peer sent and nobody received are closed by the
 // kernel.
-func (c *Conn) Close() error { return c.file.Close() }
+func (c *Conn) Close() error {
+	c.closed.Store(true)
+	return c.file.Close()
+}

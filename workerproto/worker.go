@@ -135,6 +135,9 @@ func attach(conn *fdpass.Conn) (*Worker, error) {
 // the process is replaced. Without stickyd it is 0.
 func (w *Worker) Slot() int { return w.terms.Slot }
 
+// Workers returns how many slots there are, 0 without stickyd.
+func (w *Worker) Workers() int { return w.terms.Workers }
+
 // Draining is closed when stickyd asks the worker to come to an end: it sends
 // no new sessions from then on.
 func (w *Worker) Draining() <-chan struct{} { return w.draining }

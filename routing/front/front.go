@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
-	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -112,7 +111,7 @@ func (f *Front) Serve(ln *Listener) error {
 			return !errors.Is(failed, errNoMore)
 		})
 		switch {
-		case errors.Is(err, os.ErrClosed):
+		case ln.closed.Load():
 			return nil
 		case err != nil:
 			return fmt.Errorf("cannot accept on %s: %w", ln.Addr(), err)

@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"strings"
+	"sync/atomic"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -16,10 +17,11 @@ import (
 // A Listener is a listening socket. It is no net.Listener: what it accepts are
 // bare descriptors.
 type Listener struct {
-	addr net.Addr
-	file *os.File // owns the descriptor
-	raw  syscall.RawConn
-	path string // of a Unix socket, to be removed; "" for TCP
+	addr   net.Addr
+	file   *os.File // owns the descriptor
+	raw    syscall.RawConn
+	path   string // of a Unix socket, to be removed; "" for TCP
+	closed atomic.Bool
 }
 
 // Listen opens a listener on "host:port", ":port" or "unix:/path". Accepted
@@ -85,6 +87,7 @@ func (l *Listener) Addr() net.Addr { return l.addr }
 
 // Close closes the socket and ends Serve.
 func (l *Listener) Close() error {
+	l.closed.Store(true)
 	if l.path != "" {
 		os.Remove(l.path)
 	}

@@ -98,7 +98,7 @@ func (f *front) measure(l load, length time.Duration) (measurement, error) {
 	return measurement{
 		load:      l.name,
 		perSecond: float64(connections) / elapsed.Seconds(),
-		cpu:       float64((after-before).Nanoseconds()) / 1e3 / float64(connections),
+		cpu:       float64((after - before).Nanoseconds()) / 1e3 / float64(connections),
 	}, nil
 }
 

@@ -7,6 +7,9 @@ import (
 	"time"
 )
 
+// DefaultListen is where clients connect if nothing else was said.
+const DefaultListen = ":3000"
+
 // Config holds one checked value for every option. Nothing in it is shared: the
 // caller may change it.
 type Config struct {

@@ -41,7 +41,7 @@ type loaded struct {
 // checked stands in kinds.go and rules.go.
 var options = []option{
 	{
-		name: "listen", short: "l", arg: "ADDR", def: ":3000", common: true,
+		name: "listen", short: "l", arg: "ADDR", def: DefaultListen, common: true,
 		help: "accept clients on ADDR; repeatable",
 		kind: many(address(), func(l *loaded) *[]string { return &l.Listen }, notEmpty),
 	},

@@ -1,0 +1,107 @@
+package workerproto
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+)
+
+const (
+	plainGet  = "GET /a?sid=1 HTTP/1.1\r\nHost: h\r\n\r\n"
+	trickyGet = "GET /b HTTP/1.1\r\nHost: h\r\nX: GET /b HTTP/1.1\r\n\r\n"
+	withBody  = "POST /c HTTP/1.1\r\nHost: h\r\nContent-Length: 31\r\n\r\nGET /b HTTP/1.1\r\nX: GET /b HTTP"
+	chunked   = "POST /d HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n5;ext=1\r\nhello\r\n1A \r\nGET /a?sid=1 HTTP/1.1\r\n\r\nx\r\n0\r\n\r\n"
+	trailers  = "POST /e HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nX-T: 1\r\nY: 2\r\n\r\n"
+	badChunk  = "POST /f HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n1\nx\r\n0\r\n\r\n"
+)
+
+// follow reads the requests in raw as net/http does, feeds a wire in pieces of
+// the given size, and returns an error if the wire is ever wrong about where a
+// request begins. It may not know; then known is false.
+func follow(raw []byte, piece int) (known bool, err error) {
+	r := bufio.NewReader(bytes.NewReader(raw))
+	var w wire
+	fed, offset := 0, 0
+	feed := func(to int) {
+		for ; fed < to; fed = min(to, fed+piece) {
+			w.write(raw[fed:min(to, fed+piece)])
+		}
+	}
+	for {
+		req, err := http.ReadRequest(r)
+		if err != nil {
+			return !w.lost, nil
+		}
+		// The server has read the head, and perhaps more.
+		feed(len(raw))
+		if !w.at(req) {
+			return false, nil
+		}
+		if got := w.unanswered(); !bytes.Equal(got, raw[offset:]) {
+			return true, fmt.Errorf("request %q begins at %d: the wire would give back %q", req.RequestURI, offset, got)
+		}
+		w.pass(req)
+		if _, err := io.Copy(io.Discard, req.Body); err != nil {
+			return !w.lost, nil
+		}
+		left, _ := io.ReadAll(r)
+		offset = len(raw) - len(left)
+		r = bufio.NewReader(bytes.NewReader(left))
+	}
+}
+
+func TestWireKnowsWhereRequestsBegin(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		raw   string
+		known bool
+	}{
+		{"pipelined", plainGet + trickyGet + plainGet, true},
+		{"request lines in bodies and fields", withBody + trickyGet + withBody + trickyGet, true},
+		{"chunks", chunked + plainGet + chunked + trickyGet, true},
+		{"trailers", trailers + plainGet, true},
+		{"chunks that net/http refuses", badChunk + plainGet, false},
+		{"a head that is too long to give back", plainGet + "GET / HTTP/1.1\r\nHost: h\r\nX: " + strings.Repeat("x", MaxReplay) + "\r\n\r\n", false},
+	} {
+		for _, piece := range []int{1, 2, 7, 4096} {
+			known, err := follow([]byte(tt.raw), piece)
+			if err != nil || known != tt.known {
+				t.Errorf("%s, in pieces of %d: known %v, error %v", tt.name, piece, known, err)
+			}
+		}
+	}
+}
+
+func TestWireKeepsNoBody(t *testing.T) {
+	var w wire
+	head := "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 1000000000\r\n\r\n"
+	w.write([]byte(head))
+	r, err := http.ReadRequest(bufio.NewReader(strings.NewReader(head)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.pass(r)
+	body := make([]byte, 1<<20)
+	for range 100 {
+		w.write(body)
+	}
+	if cap(w.kept) > 0 {
+		t.Errorf("%d bytes of a body are kept", cap(w.kept))
+	}
+}
+
+// FuzzWire: where the wire claims to know where a request begins, it does.
+func FuzzWire(f *testing.F) {
+	for _, raw := range []string{plainGet + trickyGet, withBody + trickyGet, chunked + plainGet, trailers + plainGet, badChunk + plainGet} {
+		f.Add([]byte(raw), uint8(3))
+	}
+	f.Fuzz(func(t *testing.T, raw []byte, piece uint8) {
+		if _, err := follow(raw, 1+int(piece)); err != nil {
+			t.Error(err)
+		}
+	})
+}
