@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -39,15 +40,33 @@ func TestMain(m *testing.M) {
 		log.Fatal(err)
 	}
 	binary = filepath.Join(dir, "stickyd")
-	build := exec.Command("go", slices.Concat([]string{"build"}, buildFlags, []string{"-o", binary, "../.."})...)
-	if out, err := build.CombinedOutput(); err != nil {
-		log.Fatalf("cannot build stickyd: %v\n%s", err, out)
+	if err := goBuild(binary, "../.."); err != nil {
+		log.Fatal(err)
 	}
 	// Programs built with -race sleep for a second before they exit.
 	os.Setenv("GORACE", "atexit_sleep_ms=0 "+os.Getenv("GORACE"))
 	status := m.Run()
 	os.RemoveAll(dir)
 	os.Exit(status)
+}
+
+// goBuild builds the program whose package is in that directory.
+func goBuild(program, dir string) error {
+	args := slices.Concat([]string{"build"}, buildFlags, []string{"-o", program, dir})
+	if out, err := exec.Command("go", args...).CombinedOutput(); err != nil {
+		return fmt.Errorf("cannot build %s: %w\n%s", dir, err, out)
+	}
+	return nil
+}
+
+// build builds a program for one test.
+func build(t *testing.T, dir string) (program string) {
+	t.Helper()
+	program = filepath.Join(t.TempDir(), filepath.Base(dir))
+	if err := goBuild(program, dir); err != nil {
+		t.Fatal(err)
+	}
+	return program
 }
 
 // worker returns the command of a worker of that kind.
@@ -170,6 +189,25 @@ func (s *server) awaitN(n int, msg string, ok func(event) bool) []event {
 		case <-more:
 		case <-late:
 			s.t.Fatalf("the log never said %q; it said:\n%s", msg, s.output())
+		}
+	}
+}
+
+// awaitText waits for output that matches a pattern and returns its first
+// group.
+func (s *server) awaitText(pattern string) string {
+	s.t.Helper()
+	p := regexp.MustCompile(pattern)
+	late := time.After(deadline)
+	for {
+		_, more := s.find("", nil)
+		if found := p.FindStringSubmatch(s.output()); found != nil {
+			return found[1]
+		}
+		select {
+		case <-more:
+		case <-late:
+			s.t.Fatalf("no output matches %s:\n%s", pattern, s.output())
 		}
 	}
 }

@@ -1,0 +1,89 @@
+// Command go-socketio is a Socket.IO server. Run by itself it is one process;
+// run by stickyd it is one of N, and all requests and the WebSocket of a
+// session come to the process that the session lives in. See README.md.
+package main
+
+import (
+	"context"
+	"flag"
+	"log"
+	"net"
+	"net/http"
+	"os"
+	"strconv"
+	"time"
+
+	"github.com/stickyd/stickyd/workerproto"
+	"github.com/zishang520/socket.io/servers/socket/v3"
+	"github.com/zishang520/socket.io/v3/pkg/types"
+)
+
+func main() {
+	addr := flag.String("addr", "localhost:8080", "where to listen without stickyd")
+	origin := flag.String("origin", "", "a website, such as https://example.com, whose pages may connect")
+	flag.Parse()
+
+	w, err := workerproto.Listen(*addr) // in place of net.Listen
+	if err != nil {
+		log.Fatal(err)
+	}
+	options := socket.DefaultServerOptions()
+	options.SetTransports(boundTransports(w))
+	if *origin != "" {
+		options.SetCors(&types.Cors{Origin: *origin})
+	}
+	io := socket.NewServer(nil, options)
+	mux := http.NewServeMux()
+	mux.Handle("/socket.io/", io.ServeHandler(nil))
+	unbindSessions(w, io.Engine())
+
+	slot := w.Slot()
+	io.On("connection", func(args ...any) { connected(args[0].(*socket.Socket), slot) })
+
+	// stop ends the requests that wait for something to happen.
+	running, stop := context.WithCancel(context.Background())
+	srv := &http.Server{
+		Handler: http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+			rw.Header().Set("X-Worker", strconv.Itoa(slot)) // for the curious
+			mux.ServeHTTP(rw, r)
+		}),
+		BaseContext:       func(net.Listener) context.Context { return running },
+		ReadHeaderTimeout: 10 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+	}
+	srv.RegisterOnShutdown(func() {
+		io.Close(nil)
+		stop()
+	})
+	log.Printf("listening on %v", w.Addr())
+	if err := w.Serve(srv); err != nil { // in place of srv.Serve
+		log.Fatal(err)
+	}
+}
+
+// connected answers what a client says. The count is in this process's memory
+// and nowhere else.
+func connected(client *socket.Socket, slot int) {
+	count := 0 // needs no lock: the events of one client come one after the other
+	answer(client, "whoami", func([]any) []any {
+		return []any{map[string]any{"slot": slot, "pid": os.Getpid()}}
+	})
+	answer(client, "count", func([]any) []any {
+		count++
+		return []any{count}
+	})
+	answer(client, "echo", func(args []any) []any { return args })
+}
+
+// answer acknowledges an event with what f makes of its arguments.
+func answer(client *socket.Socket, event string, f func(args []any) []any) {
+	client.On(event, func(args ...any) {
+		last := len(args) - 1
+		if last < 0 {
+			return
+		}
+		if ack, ok := args[last].(socket.Ack); ok {
+			ack(f(args[:last]), nil)
+		}
+	})
+}
