@@ -31,6 +31,8 @@ type workerConn struct {
 
 	replay []byte // what stickyd's side had read; only Read uses it
 	heard  wire   // what Read returned
+
+	returning bool // Hijack is called to give it back; only the server's goroutine uses it
 }
 
 // newWorkerConn takes ownership of a.fd, also when it fails.

@@ -22,9 +22,10 @@ import (
 //   - Once stickyd has stopped or is gone, Serve lets open requests finish, in
 //     the time that stickyd gave or a few seconds, and returns nil.
 //
-// It changes srv.Handler, srv.ConnContext and srv.DisableGeneralOptionsHandler, so it is called once for a
-// server. Connections that a handler has hijacked (WebSockets) are its own:
-// they never go back, and Serve does not wait for them; see Draining.
+// It changes srv.Handler, srv.ConnContext, srv.ConnState and
+// srv.DisableGeneralOptionsHandler, so it is called once for a server.
+// Connections that a handler has hijacked (WebSockets) are its own: they never
+// go back, and Serve does not wait for them; see Draining.
 func (w *Worker) Serve(srv *http.Server) error {
 	if w.conn == nil {
 		return srv.Serve(w.Listener)
@@ -36,16 +37,24 @@ func (w *Worker) Serve(srv *http.Server) error {
 	var fresh atomic.Int64 // connections whose first request is still to come
 	srv.Handler = &handback{worker: w, next: next, options: !srv.DisableGeneralOptionsHandler}
 	srv.DisableGeneralOptionsHandler = true // or we would not see that request pass
-	base := srv.ConnContext
+	connContext, connState := srv.ConnContext, srv.ConnState
 	srv.ConnContext = func(ctx context.Context, c net.Conn) context.Context {
 		if wc, ok := c.(*workerConn); ok {
 			fresh.Add(1)
 			wc.fresh = &fresh
 		}
-		if base != nil {
-			ctx = base(ctx, c)
+		if connContext != nil {
+			ctx = connContext(ctx, c)
 		}
 		return context.WithValue(ctx, connKey{}, c)
+	}
+	srv.ConnState = func(c net.Conn, state http.ConnState) {
+		if wc, ok := c.(*workerConn); ok && state == http.StateHijacked && !wc.returning {
+			wc.heard.end() // it carries no more requests
+		}
+		if connState != nil {
+			connState(c, state)
+		}
 	}
 	err := srv.Serve(w)
 	if !errors.Is(err, ErrEnded) {
@@ -140,6 +149,7 @@ func (c *workerConn) sendBack(rw http.ResponseWriter, r *http.Request) {
 		http.Error(rw, "request head too large to be passed on", http.StatusRequestHeaderFieldsTooLarge)
 		return
 	}
+	c.returning = true
 	// Hijack stops the server's reading ahead, so that nothing more comes.
 	_, _, err := http.NewResponseController(rw).Hijack()
 	if err == nil {

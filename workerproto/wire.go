@@ -58,6 +58,13 @@ func (w *wire) writeLocked(b []byte) {
 	w.kept = append(w.kept, b...)
 }
 
+// end forgets what is kept and keeps nothing from now on.
+func (w *wire) end() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.lose()
+}
+
 func (w *wire) lose() { w.lost, w.kept = true, nil }
 
 // at reports whether the wire knows where r, whose head net/http has read,
