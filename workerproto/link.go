@@ -237,10 +237,15 @@ func (l *Link) finishLocked() {
 	}
 }
 
-// pushLocked sends a frame, or leaves that to the writer. Errors are left to
-// the receiving side: a socket that can't be written reads as end of file.
+// pushLocked sends a frame, or leaves that to the writer, which is at work for
+// as long as anything waits. Errors are left to the receiving side: a socket
+// that can't be written reads as end of file.
 func (l *Link) pushLocked(frame []byte, fd int) {
+	waiting := l.out.size > 0
 	l.out.push(frame, fd)
+	if waiting {
+		return
+	}
 	if errors.Is(l.flushLocked(), fdpass.ErrWouldBlock) {
 		select {
 		case l.full <- struct{}{}:

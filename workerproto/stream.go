@@ -69,6 +69,9 @@ func (s *stream) receive() (int, error) {
 // next returns the next whole frame that was received; ok is false when there
 // is none yet. After an error the stream is of no use but to close it.
 func (s *stream) next() (f frame, ok bool, err error) {
+	if len(s.batches) > 0 && s.off >= s.batches[0].to {
+		return frame{}, false, protocolErrorf("%d descriptors that no frame announced", len(s.batches[0].fds))
+	}
 	b := s.buf[s.start:]
 	if len(b) < HeaderSize {
 		return frame{}, false, nil
@@ -98,17 +101,12 @@ func (s *stream) next() (f frame, ok bool, err error) {
 // open makes the n descriptors of the message that begins at the current frame
 // the ones to give out.
 func (s *stream) open(n int) error {
-	var got []int
-	if len(s.batches) > 0 {
-		switch first := s.batches[0]; {
-		case s.off >= first.to:
-			return protocolErrorf("%d descriptors that no frame announced", len(first.fds))
-		case s.off >= first.from && n > 0:
-			got, s.batches = first.fds, s.batches[1:]
-		}
-	}
 	if n == 0 {
 		return nil
+	}
+	var got []int
+	if len(s.batches) > 0 && s.off >= s.batches[0].from {
+		got, s.batches = s.batches[0].fds, s.batches[1:]
 	}
 	if len(s.group)+s.missing > 0 {
 		fdpass.CloseAll(got)
