@@ -387,6 +387,7 @@ func newSink(format, level string) *sink {
 	min.UnmarshalText([]byte(level)) // checked by config
 	options := &slog.HandlerOptions{Level: min}
 	if s.json {
+		options.ReplaceAttr = durationWithUnit
 		s.log = slog.New(slog.NewJSONHandler(os.Stderr, options))
 		for stream, file := range s.out {
 			s.logs[stream] = slog.New(slog.NewJSONHandler(file, nil))
@@ -395,6 +396,15 @@ func newSink(format, level string) *sink {
 		s.log = slog.New(slog.NewTextHandler(os.Stderr, options))
 	}
 	return s
+}
+
+// durationWithUnit writes a duration as text logs do, "3ms". JSON's own form is
+// a number of nanoseconds, which nobody who reads it can know.
+func durationWithUnit(_ []string, a slog.Attr) slog.Attr {
+	if a.Value.Kind() == slog.KindDuration {
+		a.Value = slog.StringValue(a.Value.Duration().String())
+	}
+	return a
 }
 
 func isTerminal(f *os.File) bool {

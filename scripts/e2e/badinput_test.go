@@ -109,6 +109,39 @@ func TestWorkerThatReturnsADescriptorTwiceIsReplaced(t *testing.T) {
 	s.awaitN(2, "worker ready", nil)
 }
 
+// Whatever one worker does, who is served by the others notices nothing.
+func TestOthersAreServedBesideABadWorker(t *testing.T) {
+	for _, tt := range []struct{ kind, event string }{
+		{"exits", "worker died"},
+		{"never-ready", "worker is not ready in time, killing it"},
+		{"nonsense", "worker broke the protocol, killing it"},
+		{"returns-twice", "worker broke the protocol, killing it"},
+		{"deaf", "worker hangs, asking for its stacks before killing it"},
+	} {
+		t.Run(tt.kind, func(t *testing.T) {
+			t.Parallel()
+			s := start(t, worker(tt.kind+"/app"), "--workers", "3",
+				"--start-timeout", "2s", "--hang-timeout", "300ms", "--dump-grace", "100ms", "--drain-timeout", "1s", "--stop-timeout", "1s")
+			for slot := 2; slot <= 3; slot++ {
+				s.await("worker ready", func(e event) bool { return e.num("slot") == slot })
+			}
+			isBad := func(e event) bool { return e.num("slot") == 1 }
+			var owner reply
+			for owner.Slot == 0 { // a bad worker may be asked first: then it is another's turn
+				owner, _ = s.get("/handshake")
+			}
+			for seen := 0; seen < 2; { // it happens, is mended and happens again
+				if r := s.mustGet("/use?sid=" + owner.SID); r.PID != owner.PID {
+					t.Errorf("worker %d answered, the owner is %d", r.PID, owner.PID)
+				}
+				go s.get("/whoami") // something to do for the bad one
+				found, _ := s.find(tt.event, isBad)
+				seen = len(found)
+			}
+		})
+	}
+}
+
 func TestIdOfALiveWorkersSessionIsRefusedToOthers(t *testing.T) {
 	s, _ := startReady(t, 2, worker("app"), "--balance", "round-robin")
 	owner := s.mustGet("/handshake?want=precious-session-id")

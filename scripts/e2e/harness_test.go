@@ -219,7 +219,15 @@ func (s *server) output() string {
 	return strings.Join(s.lines, "\n")
 }
 
-func (s *server) signal(sig syscall.Signal) { s.cmd.Process.Signal(sig) }
+// signal reaches the whole process group where the command has one of its own,
+// as ^C in a terminal does.
+func (s *server) signal(sig syscall.Signal) {
+	pid := s.cmd.Process.Pid
+	if attr := s.cmd.SysProcAttr; attr != nil && attr.Setpgid {
+		pid = -pid
+	}
+	syscall.Kill(pid, sig)
+}
 
 // wait returns the exit status.
 func (s *server) wait() int {

@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -20,7 +21,16 @@ import (
 )
 
 // playWorker is the main of a worker process.
+//
+// A kind such as "exits/app" is two in one: the first in slot 1, the second in
+// all others.
 func playWorker(kind string) {
+	if first, others, two := strings.Cut(kind, "/"); two {
+		kind = others
+		if os.Getenv(workerproto.EnvWorker) == "1" {
+			kind = first
+		}
+	}
 	switch kind {
 	case "app":
 		runApp()

@@ -43,7 +43,7 @@ Exit status: 0 stopped as asked, 1 failed while running, 2 bad usage.
 
 Examples:
   stickyd -- ./myserver
-  stickyd -n 4 -l :8080 --session cookie:JSESSIONID -- node server.js
+  stickyd -n 4 -l :8080 --session cookie:JSESSIONID -- ./myserver --verbose
   stickyd --config stickyd.toml --check
 `
 

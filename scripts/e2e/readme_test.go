@@ -1,0 +1,114 @@
+package e2e
+
+import (
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// A tryOut runs a command line of a README as a shell would, from the top of
+// the checkout, and sees that it does what the text says.
+type tryOut func(t *testing.T, shell string)
+
+// readmeCommands are all command lines in the READMEs and what tries them out.
+var readmeCommands = map[string]tryOut{
+	"go run . demo":       tryDemo,
+	"scripts/test":        elsewhere, // it runs this
+	"go build -o dist/ .": tryToEnd(""),
+	"dist/stickyd help":   tryToEnd("Usage: stickyd [flags] -- COMMAND"),
+	"go run ./scripts/bench": func(t *testing.T, shell string) {
+		tryToEnd("| saturated | stickyd |")(t, shell+" -rounds 1 -time 200ms")
+	},
+
+	"dist/stickyd --config stickyd.toml --check": tryToEnd("the configuration is valid"),
+
+	"go build -o dist/ . ./examples/go-http && dist/stickyd -n 3 -l 127.0.0.1:3000 --session cookie:session -- dist/go-http": tryGoHTTP,
+}
+
+// elsewhere: scripts/test runs it, or it needs what a Go test has not.
+func elsewhere(*testing.T, string) {}
+
+var (
+	shellBlock = regexp.MustCompile("(?ms)^```sh\n(.*?)^```")
+	tomlBlock  = regexp.MustCompile("(?ms)^```toml\n(.*?)^```")
+)
+
+func readREADME(t *testing.T, path string) string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join("../..", path))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+func TestEveryCommandInTheReadmeWorks(t *testing.T) {
+	text := readREADME(t, "README.md")
+	dist := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dist, "stickyd.toml"), []byte(tomlBlock.FindStringSubmatch(text)[1]), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	here := strings.NewReplacer("dist/", dist+"/", "stickyd.toml", dist+"/stickyd.toml", "127.0.0.1:3000", "127.0.0.1:0")
+	for _, block := range shellBlock.FindAllStringSubmatch(text, -1) {
+		for line := range strings.Lines(block[1]) {
+			line = strings.TrimSpace(line)
+			t.Run(line, func(t *testing.T) {
+				try := readmeCommands[line]
+				if try == nil {
+					t.Fatal("nothing tries this out; add it to readmeCommands")
+				}
+				try(t, here.Replace(line))
+			})
+		}
+	}
+}
+
+// shellCommand runs a line in a process group of its own, as a terminal does.
+func shellCommand(line string) *exec.Cmd {
+	cmd := exec.Command("sh", "-c", line)
+	cmd.Dir = "../.."
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	return cmd
+}
+
+// tryToEnd runs a command that ends by itself.
+func tryToEnd(want string) tryOut {
+	return func(t *testing.T, shell string) {
+		out, err := shellCommand(shell).CombinedOutput()
+		if err != nil || !strings.Contains(string(out), want) {
+			t.Errorf("%v; it printed:\n%s", err, out)
+		}
+	}
+}
+
+func tryDemo(t *testing.T, shell string) {
+	s := launchCommand(t, shellCommand("exec "+shell+" -l 127.0.0.1:0"))
+	page := s.awaitText(`The demo runs: (http://\S+/)`)
+	resp, err := http.Get(page)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		t.Error(resp.Status)
+	}
+	s.signal(syscall.SIGINT)
+	s.wait() // go run has an exit status of its own when it is interrupted
+	s.await("stopped", nil)
+}
+
+func tryGoHTTP(t *testing.T, shell string) {
+	s := launchCommand(t, shellCommand(strings.Replace(shell, "&& ", "&& exec ", 1)))
+	s.addr = s.await("listening", nil).str("addr")
+	v := newVisitor(t, s.addr)
+	for i := 1; i <= 3; i++ {
+		if got := v.post("/"); got.count != i {
+			t.Errorf("visit %d: sees %+v", i, got)
+		}
+	}
+}
