@@ -32,8 +32,9 @@ type Config struct {
 	// it is the single word none. Only the word before the colon is checked.
 	Session []string
 
-	// TrustedProxies are the peers whose X-Forwarded-For is believed. IPv4
-	// ranges are in IPv4 form, so unmap an address before looking it up.
+	// TrustedProxies are passed over in X-Forwarded-For: the client is the
+	// right-most address that is none of them. IPv4 ranges are in IPv4 form,
+	// so unmap an address before looking it up.
 	TrustedProxies []netip.Prefix
 
 	// Window is how many connections a worker may hold that its application

@@ -63,7 +63,7 @@ var options = []option{
 	},
 	{
 		name: "trusted-proxy", arg: "NET", example: "10.0.0.0/8",
-		help: "believe its X-Forwarded-For; repeatable",
+		help: "passed over in X-Forwarded-For; repeatable",
 		kind: many(network(), func(l *loaded) *[]netip.Prefix { return &l.TrustedProxies }, nil),
 	},
 	{
