@@ -58,7 +58,7 @@ func TestRules(t *testing.T) {
 		{"query", "session", "query:sid", true},
 		{"header", "session", "header:Mcp-Session-Id", true},
 		{"cookie", "session", "cookie:JSESSIONID", true},
-		{"path", "session", "path:/chat/{}/{sid}", true},
+		{"path", "session", "path:/echo/*/{}", true},
 		{"no sessions", "session", "none", true},
 		{"source without a name", "session", "query:", false},
 		{"source without a colon", "session", "cookie", false},
