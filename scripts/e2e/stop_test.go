@@ -170,13 +170,14 @@ func TestWorkerInheritsFourDescriptors(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer extra.Close()
-	const script = `ls /proc/$$/fd | tr '\n' ' '; echo; exec sleep 300`
+	// No pipe in it: the shell would have that open, too.
+	const script = `ls -m /proc/$$/fd; exec sleep 300`
 	cmd := exec.Command(binary, "--listen", "127.0.0.1:0", "--log-format", "json", "-n", "2", "--drain-timeout", "0s",
 		"--", "sh", "-c", script)
 	cmd.ExtraFiles = []*os.File{extra, extra, extra}
 	s := launchCommand(t, cmd)
 	for _, e := range s.awaitN(2, "worker output", nil) {
-		fds := strings.Fields(e.str("line"))
+		fds := strings.Split(e.str("line"), ", ")
 		if !slices.Equal(fds, []string{"0", "1", "2", "3"}) {
 			t.Errorf("worker %d has descriptors %v", e.num("slot"), fds)
 		}
