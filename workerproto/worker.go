@@ -36,9 +36,11 @@ type Worker struct {
 	net.Listener // the ordinary one, where there is no stickyd
 
 	conn     *fdpass.Conn // nil without stickyd
+	welcomed bool         // only receive uses it
 	terms    Terms
 	sources  session.Sources
 	queue    chan arrival
+	order    sync.Mutex    // held from taking out of queue to having noted what became of it
 	closed   chan struct{} // Close was called
 	closing  sync.Once
 	ended    chan struct{} // stickyd sends no more
@@ -150,6 +152,10 @@ func (w *Worker) Accept() (net.Conn, error) {
 		return w.Listener.Accept()
 	}
 	w.ready.Do(func() { w.send(appendHeader(nil, Ready, 0, 0), -1) })
+	// TAKEN speaks for all connections before its own, so their fates are
+	// settled one by one.
+	w.order.Lock()
+	defer w.order.Unlock()
 	for {
 		a, err := w.next()
 		if err != nil {
@@ -172,6 +178,9 @@ func (w *Worker) next() (arrival, error) {
 	select {
 	case <-w.closed:
 		return arrival{}, net.ErrClosed
+	default:
+	}
+	select {
 	case a := <-w.queue:
 		return a, nil
 	default:
@@ -206,7 +215,11 @@ func (w *Worker) Close() error {
 	return nil
 }
 
+// declineQueue is called after Close, so that an Accept that waits with the
+// lock comes to an end.
 func (w *Worker) declineQueue() {
+	w.order.Lock()
+	defer w.order.Unlock()
 	for {
 		select {
 		case a := <-w.queue:
@@ -277,7 +290,10 @@ func (w *Worker) handle(f frame, welcome chan<- error) error {
 	switch f.kind {
 	case Welcome:
 		err := w.handleWelcome(f)
-		welcome <- err
+		select {
+		case welcome <- err:
+		default:
+		}
 		return err
 	case Conn:
 		return w.handleConn(f)
@@ -290,6 +306,10 @@ func (w *Worker) handle(f frame, welcome chan<- error) error {
 }
 
 func (w *Worker) handleWelcome(f frame) (err error) {
+	if w.welcomed {
+		return protocolErrorf("a second WELCOME") // others read the terms by now
+	}
+	w.welcomed = true
 	if _, w.terms, err = parseWelcome(f.body); err != nil {
 		return err
 	}
