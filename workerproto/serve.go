@@ -135,9 +135,14 @@ func (h *handback) foreign(r *http.Request) bool {
 	}
 	select {
 	case <-h.worker.ended:
-		return false // there is nobody to give it to
 	default:
 		return true
+	}
+	select {
+	case <-h.worker.draining:
+		return true // it sends no more, and listens until we are gone
+	default:
+		return false // there is nobody to give it to
 	}
 }
 
@@ -152,6 +157,9 @@ func (c *workerConn) sendBack(rw http.ResponseWriter, r *http.Request) {
 	c.returning = true
 	// Hijack stops the server's reading ahead, so that nothing more comes.
 	_, _, err := http.NewResponseController(rw).Hijack()
+	if err == nil && !c.heard.at(r) {
+		err = errors.New("what was read ahead is too much to be passed on")
+	}
 	if err == nil {
 		err = c.giveBack(c.heard.unanswered())
 	}
