@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -275,7 +276,7 @@ func TestListenUnderStickyd(t *testing.T) {
 }
 
 func TestListenFails(t *testing.T) {
-	time.Now().Zone() // opens a file the first time, perhaps while descriptors are counted
+	_, _ = time.Now().Zone() // opens a file the first time, perhaps while descriptors are counted
 	pipe, w, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)
@@ -752,6 +753,47 @@ func TestWorkerKeepsToTheProtocolUnderLoad(t *testing.T) {
 		case <-ended:
 			t.Fatalf("%v of %d connections; and no load is left when as many are settled as were taken", told, n)
 		}
+	}
+}
+
+// However many wait in Accept, nothing is read before TAKEN was said of it.
+func TestWorkerSaysTakenToManyAcceptors(t *testing.T) {
+	for range 10 {
+		w, p := startWorker(t)
+		client, fd := connect(t)
+		for id := range uint64(maxWindow) {
+			p.handFD(1+id, 0, "", fd)
+		}
+		fdpass.Close(fd)
+		p.sync()
+		var accepts sync.WaitGroup
+		for range 8 {
+			accepts.Go(func() {
+				for range maxWindow / 10 {
+					c, err := w.Accept()
+					if err != nil {
+						t.Error(err)
+						return
+					}
+					runtime.Gosched() // to whoever came first and notes it last
+					wc := c.(*workerConn)
+					if wc.touch(); w.acked.Load() < wc.id {
+						t.Errorf("connection %d is used, and TAKEN was said up to %d", wc.id, w.acked.Load())
+					}
+					c.Close()
+				}
+			})
+		}
+		go func() { accepts.Wait(); w.Close() }()
+		p.want(Ready)
+		// All were taken up to the first that is declined, and TAKEN is said of
+		// none behind it.
+		const taken = maxWindow / 10 * 8
+		p.wantNumber(Decline, taken+1)
+		if p.taken != taken {
+			t.Errorf("TAKEN %d, want %d", p.taken, taken)
+		}
+		client.Close()
 	}
 }
 
