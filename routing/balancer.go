@@ -46,7 +46,7 @@ func NewBalancer(name string) (Balancer, error) {
 // levels while the others go on.
 type leastConnection struct {
 	turn   int
-	credit float64 // of the member that is behind, in connections
+	credit float64 // of the members that are behind, in connections
 }
 
 // behind is the difference in load to the next member from which on a member
@@ -54,34 +54,43 @@ type leastConnection struct {
 const behind = 8
 
 func (b *leastConnection) Pick(members []*Member, _ Query) *Member {
-	least, next := b.lowest(members)
-	b.turn = least.Slot
-	if next == nil || least.load() >= next.load()-behind-next.load()/10 {
-		return least
+	sum := 0
+	for _, m := range members {
+		sum += m.load()
 	}
-	b.credit += min(2/float64(len(members)), 0.75)
-	if b.credit < 1 {
-		b.turn = next.Slot
-		return next
+	mean := sum / len(members)
+	floor := mean - mean/10 - behind
+	isBehind := func(m *Member) bool { return m.load() < floor }
+	fresh := 0
+	for _, m := range members {
+		if isBehind(m) {
+			fresh++
+		}
 	}
-	b.credit--
-	return least
+	candidate := b.lowest(members, func(*Member) bool { return true })
+	if fresh > 0 && fresh < len(members) {
+		b.credit += min(2*float64(fresh)/float64(len(members)), 0.75)
+		if b.credit < 1 {
+			candidate = b.lowest(members, func(m *Member) bool { return !isBehind(m) })
+		} else {
+			b.credit--
+		}
+	}
+	b.turn = candidate.Slot
+	return candidate
 }
 
-// lowest returns the members with the lowest and the second lowest load, in
+// lowest returns the member with the lowest load among those that ok accepts, in
 // turn behind the last one picked where loads are equal.
-func (b *leastConnection) lowest(members []*Member) (least, next *Member) {
+func (b *leastConnection) lowest(members []*Member, ok func(*Member) bool) (least *Member) {
 	start := slices.IndexFunc(members, func(m *Member) bool { return m.Slot > b.turn })
 	for i := range members {
 		m := members[(max(start, 0)+i)%len(members)]
-		switch {
-		case least == nil || m.load() < least.load():
-			least, next = m, least
-		case next == nil || m.load() < next.load():
-			next = m
+		if ok(m) && (least == nil || m.load() < least.load()) {
+			least = m
 		}
 	}
-	return least, next
+	return least
 }
 
 func (*leastConnection) Bound() bool { return false }

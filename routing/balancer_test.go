@@ -150,3 +150,32 @@ func TestUnknownBalancer(t *testing.T) {
 		}
 	}
 }
+
+func TestLeastConnectionDoesNotFloodSeveralReplacements(t *testing.T) {
+	const members, picks = 20, 100
+	for fresh := 1; fresh <= 4; fresh++ {
+		b, err := NewBalancer("least-connection")
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := NewRouter(b, 1<<20, NewTable(NewKey()), func() {})
+		var all []*Member
+		for i := range members {
+			m := r.Join(i+1, nil)
+			if i >= fresh {
+				m.pending = 100
+			}
+			r.Add(m)
+			all = append(all, m)
+		}
+		for range picks {
+			r.Route(Query{})
+		}
+		const share = picks / members
+		for _, m := range all[:fresh] {
+			if m.pending < share || m.pending > 2*share+1 {
+				t.Errorf("%d of %d are fresh: one got %d of %d, want %d to %d", fresh, members, m.pending, picks, share, 2*share)
+			}
+		}
+	}
+}
