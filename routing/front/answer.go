@@ -26,6 +26,7 @@ var (
 	longField = answer{http.StatusRequestHeaderFieldsTooLarge, "the request's header is too large"}
 	noWorker  = answer{http.StatusServiceUnavailable, "no worker could take the request in time"}
 	tooMany   = answer{http.StatusServiceUnavailable, "too many connections are waiting"}
+	noFiles   = answer{http.StatusServiceUnavailable, "out of descriptors"}
 )
 
 func answerTo(s session.Status) answer {
@@ -67,19 +68,24 @@ const (
 func (f *Front) turnAway(c Conn, why look) {
 	if why.verdict == gone {
 		f.Stats.Abandoned.Add(1)
-		unix.Close(c.FD)
+		if c.FD >= 0 {
+			unix.Close(c.FD)
+		}
 		return
 	}
 	f.Stats.Refused.Add(1)
 	f.log.Debug("connection refused", "client", peerAddress(c.FD), "status", why.answer.status, "reason", why.answer.text)
-	answerAndLinger(c.FD, why.answer)
+	if why.answer == tooMany {
+		answerAndClose(c.FD, why.answer) // its place is needed now
+		return
+	}
+	answerAndLinger(os.NewFile(uintptr(c.FD), "client"), why.answer)
 }
 
-// answerAndLinger sends an answer so that the client can read it: closing with
-// unread input sends a reset, which destroys what was sent before (RFC 9112,
-// section 9.6). So it reads on for a while.
-func answerAndLinger(fd int, a answer) {
-	file := os.NewFile(uintptr(fd), "client")
+// answerAndLinger sends an answer so that the client can read it, and closes
+// file: closing with unread input sends a reset, which destroys what was sent
+// before (RFC 9112, section 9.6). So it reads on for a while.
+func answerAndLinger(file *os.File, a answer) {
 	defer file.Close()
 	file.SetDeadline(time.Now().Add(lingerTime))
 	if _, err := file.Write(a.bytes()); err != nil {

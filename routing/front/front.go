@@ -11,6 +11,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/stickyd/stickyd/routing"
 	"github.com/stickyd/stickyd/routing/session"
 )
@@ -76,6 +78,7 @@ type Front struct {
 	peeks    bool // anything at all
 	waiters  waiters
 	buffers  sync.Pool // of *[]byte, see newBuffer
+	spare    spare
 	Stats    Stats
 
 	ending context.Context // done: nobody waits any more
@@ -94,6 +97,7 @@ func New(config Config, r *routing.Router, log *slog.Logger) *Front {
 		b := f.newBuffer()
 		return &b
 	}
+	f.spare.reserve()
 	f.ending, f.end = context.WithCancel(context.Background())
 	return f
 }
@@ -139,6 +143,9 @@ func (f *Front) pause(cause error) {
 // empty.
 func (f *Front) acceptAll(listener int, buf []byte) error {
 	for {
+		if f.ending.Err() != nil {
+			return errNoMore
+		}
 		fd, err := accept(listener)
 		if err != nil {
 			return err
@@ -160,24 +167,32 @@ func (f *Front) admit(c Conn, buf []byte) {
 		return
 	}
 	q := routing.Query{Session: look.session, Client: look.client}
-	if look.verdict == route {
-		to, ticket := f.router.Route(q)
-		if ticket == nil && f.hand(c, to) {
+	switch look.verdict {
+	case route:
+		handed, ticket := f.route(c, &q)
+		if handed {
 			return
 		}
 		q.Session = bytes.Clone(q.Session) // it is in buf
-		f.later(c, func() { f.awaitTarget(c, q, ticket) })
-		return
+		if !f.later(c, func() { f.awaitTarget(c, q, ticket) }) {
+			f.cancel(ticket)
+		}
+	case gone:
+		f.turnAway(c, look)
+	default:
+		f.later(c, func() { f.turnAway(c, look) })
 	}
-	f.later(c, func() { f.turnAway(c, look) })
 }
 
-// later runs task, which owns c, in a goroutine, if one more may wait.
-func (f *Front) later(c Conn, task func()) {
-	if !f.waiters.start(task) {
-		f.Stats.Refused.Add(1)
-		answerAndClose(c.FD, tooMany)
+// later runs task, which owns c, in a goroutine, if one more may wait; if not,
+// it ends c and returns false.
+func (f *Front) later(c Conn, task func()) bool {
+	if f.waiters.start(task) {
+		return true
 	}
+	f.Stats.Refused.Add(1)
+	answerAndClose(c.FD, tooMany)
+	return false
 }
 
 // Reroute takes a connection that a target gave back. from is that target's
@@ -190,27 +205,40 @@ func (f *Front) Reroute(c Conn, from *routing.Member, returned bool) {
 		f.Stats.Rerouted.Add(1)
 		c.Refusals++
 	}
-	f.waiters.force(func() {
+	unix.SetNonblock(c.FD, true) // the flag is the open file's: a target may have changed it
+	task := func() {
+		if c.Refusals > maxRefusals {
+			f.turnAway(c, look{verdict: refuse, answer: noWorker})
+			return
+		}
 		if c.Refusals > 1 {
-			f.sleep(retryPause<<c.Refusals, nil)
+			f.sleep(f.ending, retryPause<<c.Refusals)
 		}
 		f.awaitHead(c, routing.Query{From: from, Returned: returned})
-	})
+	}
+	if returned {
+		f.later(c, task) // as many as clients like: the limit holds for them as well
+	} else {
+		f.waiters.force(task) // at most a window for each target
+	}
 }
 
 // Stop closes the listeners, after accepting what is in their queues, lets
 // connections that wait for a worker have one until ctx is done, and answers
 // the others. It returns when nobody waits any more.
 func (f *Front) Stop(ctx context.Context, listeners []*Listener) {
+	stop := context.AfterFunc(ctx, f.end)
+	defer stop()
 	for _, ln := range listeners {
 		f.sweep(ln)
 		ln.Close()
 	}
 	f.waiters.giveUpHeads()
-	stop := context.AfterFunc(ctx, f.end)
-	defer stop()
 	f.waiters.wait()
 	f.end()
+	f.spare.Lock()
+	defer f.spare.Unlock()
+	f.spare.release()
 }
 
 // sweep accepts what clients have in a listener's queue: closing it would

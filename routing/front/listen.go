@@ -56,7 +56,10 @@ func listenUnix(path string) (net.Listener, error) {
 		c.Close()
 		return nil, syscall.EADDRINUSE
 	} else if errors.Is(err, syscall.ECONNREFUSED) {
-		os.Remove(path)
+		// connect(2) says so of any file that is no socket, too.
+		if info, err := os.Lstat(path); err == nil && info.Mode()&os.ModeSocket != 0 {
+			os.Remove(path)
+		}
 	}
 	ln, err := net.Listen("unix", path)
 	if err == nil {

@@ -1,10 +1,13 @@
 package front
 
 import (
+	"bytes"
 	"container/list"
+	"context"
 	"errors"
 	"os"
 	"sync"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -18,9 +21,9 @@ type waiters struct {
 
 	mu    sync.Mutex
 	count int
-	heads list.List // of *os.File whose owner waits for a head, the oldest in front
-	ended bool      // nobody waits for a head any more
-	tasks sync.WaitGroup
+	heads list.List     // of *os.File whose owner waits for a head, the oldest in front
+	ended bool          // nobody waits for a head any more
+	idle  chan struct{} // closed when count is 0, where somebody waits for that
 }
 
 // start runs task in a goroutine. At the limit the connection that has waited
@@ -29,8 +32,8 @@ type waiters struct {
 func (w *waiters) start(task func()) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.count >= w.max && !w.giveUpOldest() {
-		return false
+	if w.count >= 2*w.max || w.count >= w.max && !w.giveUpOldest() {
+		return false // twice: those that were given up are on their way out
 	}
 	w.run(task)
 	return true
@@ -45,14 +48,17 @@ func (w *waiters) force(task func()) {
 
 func (w *waiters) run(task func()) {
 	w.count++
-	w.tasks.Go(func() {
+	go func() {
 		defer func() {
 			w.mu.Lock()
 			defer w.mu.Unlock()
-			w.count--
+			if w.count--; w.count == 0 && w.idle != nil {
+				close(w.idle)
+				w.idle = nil
+			}
 		}()
 		task()
-	})
+	}()
 }
 
 func (w *waiters) giveUpOldest() bool {
@@ -89,63 +95,116 @@ func (w *waiters) enter(file *os.File, deadline time.Time) (leave func()) {
 	}
 }
 
-func (w *waiters) wait() { w.tasks.Wait() }
+// wait returns when there was a moment in which nobody waited. (A WaitGroup
+// panics if force is called beside its Wait.)
+func (w *waiters) wait() {
+	w.mu.Lock()
+	if w.count == 0 {
+		w.mu.Unlock()
+		return
+	}
+	if w.idle == nil {
+		w.idle = make(chan struct{})
+	}
+	idle := w.idle
+	w.mu.Unlock()
+	<-idle
+}
 
 // awaitHead waits until the head is whole and goes on from there.
 func (f *Front) awaitHead(c Conn, q routing.Query) {
-	file := os.NewFile(uintptr(c.FD), "client")
-	look, err := f.watchHead(c, file)
-	// The poller must forget the socket, and the socket must stay open.
-	c.FD = -1
-	if look.verdict != gone {
-		c.FD, err = duplicate(file)
-	}
-	file.Close()
-	if c.FD < 0 {
-		f.Stats.Abandoned.Add(1)
-		f.log.Debug("connection ended before its request", "err", err)
-		return
+	look := f.lookOnce(c)
+	if look.verdict == wait {
+		var err error
+		if look, err = f.watchHead(&c); err != nil {
+			f.log.Debug("connection ended before its request", "err", err)
+		}
 	}
 	if look.verdict != route {
 		f.turnAway(c, look)
 		return
 	}
 	q.Session, q.Client = look.session, look.client
-	to, ticket := f.router.Route(q)
-	if ticket == nil && f.hand(c, to) {
-		return
+	handed, ticket := f.route(c, &q)
+	if !handed {
+		f.awaitTarget(c, q, ticket)
 	}
-	f.awaitTarget(c, q, ticket)
 }
 
-// watchHead looks at c each time that more of it has come. All of the wait is
-// one Read: between two of them an edge of the poller would be lost.
-func (f *Front) watchHead(c Conn, file *os.File) (seen look, err error) {
+// watchHead looks at c each time that more of it has come. c has another
+// descriptor afterwards, or none if the verdict is gone: the poller must forget
+// the one that it knows, and the socket must stay open.
+func (f *Front) watchHead(c *Conn) (look, error) {
+	file := os.NewFile(uintptr(c.FD), "client")
+	seen, err := f.watch(*c, file)
+	if seen.verdict == gone {
+		c.FD = -1
+		return seen, errors.Join(err, file.Close())
+	}
+	if c.FD, err = f.detach(file); err != nil {
+		answerAndLinger(file, noFiles)
+		return look{verdict: gone}, err
+	}
+	return seen, nil
+}
+
+// watch does all of the wait in one Read: between two of them an edge of the
+// poller would be lost.
+func (f *Front) watch(c Conn, file *os.File) (seen look, err error) {
 	raw, err := file.SyscallConn()
 	if err != nil {
 		return look{verdict: gone}, err
 	}
-	leave := f.waiters.enter(file, time.Now().Add(f.config.HeadTimeout))
+	deadline := time.Now().Add(f.config.HeadTimeout)
+	leave := f.waiters.enter(file, deadline)
 	defer leave()
 	err = raw.Read(func(uintptr) bool {
-		buf := f.buffers.Get().(*[]byte)
-		defer f.buffers.Put(buf)
-		seen = f.look(c, *buf)
-		seen.session = append([]byte(nil), seen.session...)
+		seen = f.lookOnce(c)
 		return seen.verdict != wait
 	})
-	if errors.Is(err, os.ErrDeadlineExceeded) {
-		seen = look{verdict: refuse, answer: tooSlow}
+	switch {
+	case errors.Is(err, os.ErrDeadlineExceeded) && time.Now().Before(deadline):
+		return look{verdict: refuse, answer: tooMany}, nil // given up
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return look{verdict: refuse, answer: tooSlow}, nil
+	case err != nil:
+		return look{verdict: gone}, err
 	}
-	return seen, err
+	return seen, nil
 }
 
-// duplicate returns a descriptor of its own for what file has open.
-func duplicate(file *os.File) (fd int, err error) {
+// lookOnce is look with a buffer of its own.
+func (f *Front) lookOnce(c Conn) look {
+	buf := f.buffers.Get().(*[]byte)
+	defer f.buffers.Put(buf)
+	seen := f.look(c, *buf)
+	seen.session = bytes.Clone(seen.session)
+	return seen
+}
+
+// detach returns a descriptor of its own for what file has open, and closes
+// file; after an error it has not. Out of descriptors it uses the one that is
+// kept for that.
+func (f *Front) detach(file *os.File) (fd int, err error) {
 	raw, err := file.SyscallConn()
 	if err != nil {
 		return -1, err
 	}
+	f.spare.Lock()
+	defer f.spare.Unlock()
+	fd, err = duplicate(raw)
+	if outOfResources(err) {
+		f.spare.release()
+		fd, err = duplicate(raw)
+	}
+	if err == nil {
+		file.Close()
+	}
+	f.spare.reserve()
+	return fd, err
+}
+
+func duplicate(raw syscall.RawConn) (fd int, err error) {
 	ctlErr := raw.Control(func(old uintptr) {
 		fd, err = unix.FcntlInt(old, unix.F_DUPFD_CLOEXEC, 3)
 	})
@@ -155,32 +214,52 @@ func duplicate(file *os.File) (fd int, err error) {
 	return fd, nil
 }
 
-// retryPause is the time before a connection is routed again whose target
-// would not take it: it is about to be removed.
-const retryPause = 5 * time.Millisecond
+// A spare is a descriptor that is kept for when there are no others.
+type spare struct {
+	sync.Mutex
+	file *os.File // nil while there is none
+}
 
-// maxRefusals is how often a connection is routed again after a target could
-// not take it.
-const maxRefusals = 8
+func (s *spare) reserve() {
+	if s.file == nil {
+		s.file, _ = os.Open(os.DevNull) // else next time
+	}
+}
+
+func (s *spare) release() {
+	if s.file != nil {
+		s.file.Close()
+		s.file = nil
+	}
+}
+
+const (
+	// retryPause is the time before a connection is routed again whose target
+	// would not take it: it is about to be removed.
+	retryPause = 5 * time.Millisecond
+
+	// maxRefusals is how often a connection is routed again after a target
+	// could not take it.
+	maxRefusals = 8
+)
 
 // awaitTarget waits for a target that takes c. ticket is nil if a first one
 // has refused already.
 func (f *Front) awaitTarget(c Conn, q routing.Query, ticket *routing.Ticket) {
-	deadline := time.NewTimer(f.config.QueueTimeout)
-	defer deadline.Stop()
-	for c.Refusals <= maxRefusals {
+	ctx, cancel := context.WithTimeout(f.ending, f.config.QueueTimeout)
+	defer cancel()
+	for {
 		if ticket == nil {
-			if !f.sleep(retryPause, deadline.C) {
+			if !f.sleep(ctx, retryPause) {
 				break
 			}
-		} else if to, ok := f.redeem(ticket, deadline.C); !ok {
+		} else if to, ok := f.redeem(ctx, ticket); !ok {
 			break
-		} else if f.hand(c, to) {
+		} else if f.hand(c, to, &q) {
 			return
 		}
-		var to routing.Route
-		to, ticket = f.router.Route(q)
-		if ticket == nil && f.hand(c, to) {
+		var handed bool
+		if handed, ticket = f.route(c, &q); handed {
 			return
 		}
 	}
@@ -188,31 +267,48 @@ func (f *Front) awaitTarget(c Conn, q routing.Query, ticket *routing.Ticket) {
 }
 
 // redeem waits for the ticket's route; ok is false if it comes too late.
-func (f *Front) redeem(t *routing.Ticket, deadline <-chan time.Time) (to routing.Route, ok bool) {
+func (f *Front) redeem(ctx context.Context, t *routing.Ticket) (to routing.Route, ok bool) {
 	select {
 	case to = <-t.Ready():
 		return to, true
-	case <-deadline:
-	case <-f.ending.Done():
+	case <-ctx.Done():
+		return f.router.Cancel(t)
 	}
-	return f.router.Cancel(t)
 }
 
-// sleep reports whether there is time left after d. A nil deadline never comes.
-func (f *Front) sleep(d time.Duration, deadline <-chan time.Time) bool {
+// cancel gives up a ticket, if there is one.
+func (f *Front) cancel(t *routing.Ticket) {
+	if t == nil {
+		return
+	}
+	if to, came := f.router.Cancel(t); came {
+		f.router.Release(to)
+	}
+}
+
+// sleep reports whether there is time left after d.
+func (f *Front) sleep(ctx context.Context, d time.Duration) bool {
 	select {
 	case <-time.After(d):
 		return true
-	case <-deadline:
-	case <-f.ending.Done():
+	case <-ctx.Done():
+		return false
 	}
-	return false
 }
 
-// hand gives c to its target. If that fails the caller has it still.
-func (f *Front) hand(c Conn, to routing.Route) bool {
+// route gives c to its target, if that has room and takes it. If not there is a
+// ticket to wait with, or, where the target would not take it, none.
+func (f *Front) route(c Conn, q *routing.Query) (handed bool, _ *routing.Ticket) {
+	to, ticket := f.router.Route(*q)
+	return ticket == nil && f.hand(c, to, q), ticket
+}
+
+// hand gives c to its target. If that fails the caller has it still, and q says
+// whom not to ask again.
+func (f *Front) hand(c Conn, to routing.Route, q *routing.Query) bool {
 	if err := to.Member.Target.(Target).Hand(c, to.Session); err != nil {
 		f.router.Release(to)
+		q.From, q.Returned = to.Member, false
 		return false
 	}
 	f.Stats.Handed.Add(1)

@@ -1,0 +1,112 @@
+package front
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/stickyd/stickyd/routing"
+	"github.com/stickyd/stickyd/routing/session"
+)
+
+const (
+	deadline = 30 * time.Second
+	request  = "GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+)
+
+// A yes is a target that answers by itself.
+type yes struct{}
+
+func (yes) Hand(c Conn, _ bool) error {
+	unix.Write(c.FD, []byte("HTTP/1.1 200 OK\r\n\r\n"))
+	unix.Close(c.FD)
+	return nil
+}
+
+// newFront returns a front with one member, which is a yes.
+func newFront(t *testing.T) (*Front, *routing.Member) {
+	t.Helper()
+	b, err := routing.NewBalancer("round-robin")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := routing.NewRouter(b, 1<<30, routing.NewTable(routing.NewKey()), func() {})
+	m := r.Join(1, yes{})
+	r.Add(m)
+	sources, err := session.Parse([]string{"query:sid"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return New(Config{Sessions: sources, HeadTimeout: deadline, HeadBytes: 4096, QueueTimeout: deadline, MaxWaiting: 100},
+		r, slog.New(slog.DiscardHandler)), m
+}
+
+// clientOf returns a client that has sent text, and the other end.
+func clientOf(t *testing.T, text string) (client, accepted int) {
+	t.Helper()
+	p, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	unix.Write(p[0], []byte(text))
+	unix.SetNonblock(p[1], true)
+	return p[0], p[1]
+}
+
+func TestReturnedRequestIsServedAlsoWhenNoHeadIsWaitedFor(t *testing.T) {
+	f, m := newFront(t)
+	f.waiters.giveUpHeads() // as Stop does, which then waits for others
+	client, accepted := clientOf(t, request)
+	defer unix.Close(client)
+	f.Reroute(Conn{FD: accepted}, m, true)
+	var answer strings.Builder
+	io.Copy(&answer, fdReader(client))
+	if !strings.HasPrefix(answer.String(), "HTTP/1.1 200 ") {
+		t.Errorf("got %q", answer.String())
+	}
+}
+
+type fdReader int
+
+func (fd fdReader) Read(b []byte) (int, error) {
+	n, err := unix.Read(int(fd), b)
+	if n == 0 && err == nil {
+		err = io.EOF
+	}
+	return max(n, 0), err
+}
+
+// Workers may give connections back at any time.
+func TestStopBesideReturnedConnections(t *testing.T) {
+	for range 300 {
+		f, m := newFront(t)
+		stopped := make(chan struct{})
+		var workers sync.WaitGroup
+		for range 2 {
+			workers.Go(func() {
+				for {
+					select {
+					case <-stopped:
+						return
+					default:
+						client, accepted := clientOf(t, request)
+						f.Reroute(Conn{FD: accepted}, m, true)
+						unix.Close(client)
+					}
+				}
+			})
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), time.Millisecond)
+		f.Stop(ctx, nil)
+		cancel()
+		close(stopped)
+		workers.Wait()
+		f.waiters.wait()
+	}
+}
