@@ -10,7 +10,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"os"
 	"os/signal"
 	"runtime/debug"
@@ -26,6 +25,7 @@ import (
 	"github.com/stickyd/stickyd/routing/session"
 	"github.com/stickyd/stickyd/supervisor"
 	"github.com/stickyd/stickyd/supervisor/config"
+	"github.com/stickyd/stickyd/supervisor/logs"
 	"github.com/stickyd/stickyd/workerproto"
 	"github.com/stickyd/stickyd/workerproto/demo"
 )
@@ -129,6 +129,7 @@ func serve(args []string, isDemo bool) int {
 		fmt.Println("stickyd: the configuration is valid")
 		return exitStopped
 	}
+	defer a.log.Close()
 	if err := a.listen(); err != nil {
 		return report(err)
 	}
@@ -141,7 +142,7 @@ func serve(args []string, isDemo bool) int {
 // An app is the rooms, joined.
 type app struct {
 	config     *config.Config
-	log        *slog.Logger
+	log        *logs.Logs
 	table      *routing.Table
 	router     *routing.Router
 	front      *front.Front
@@ -160,8 +161,7 @@ func build(c *config.Config) (*app, error) {
 	if err != nil {
 		return nil, err
 	}
-	sink := newSink(c.LogFormat, c.LogLevel)
-	a := &app{config: c, log: sink.log, table: routing.NewTable(routing.NewKey()), sweep: make(chan struct{}, 1)}
+	a := &app{config: c, log: logs.New(c.LogFormat, c.LogLevel, os.Stdout, os.Stderr), table: routing.NewTable(routing.NewKey()), sweep: make(chan struct{}, 1)}
 	a.supervisor = supervisor.New(supervisor.Spec{
 		Argv: c.Command, Env: c.Env, Workers: c.Workers,
 		Window: c.Window, Sessions: sources.Strings(),
@@ -170,14 +170,16 @@ func build(c *config.Config) (*app, error) {
 		DrainTimeout: c.DrainTimeout, StopTimeout: c.StopTimeout,
 		KeepTrying: c.OnCrashLoop == "keep",
 		Guardian:   []string{self(), guardianVerb},
-		Output:     sink.line,
-	}, func(w *supervisor.Worker) supervisor.Client { return a.join(w) }, a.log)
+		Output: func(w *supervisor.Worker, stream logs.Stream, line []byte) {
+			a.log.Line(w.Slot, w.PID, stream, line)
+		},
+	}, func(w *supervisor.Worker) supervisor.Client { return a.join(w) }, a.log.Logger)
 	a.router = routing.NewRouter(balancer, c.Window, a.table, a.supervisor.Sync)
 	a.front = front.New(front.Config{
 		Sessions: sources, Client: clientFrom[c.Balance], Trusted: c.TrustedProxies,
 		HeadTimeout: c.HeadTimeout, HeadBytes: c.HeadBytes,
 		QueueTimeout: c.QueueTimeout, MaxWaiting: c.MaxWaiting,
-	}, a.router, a.log)
+	}, a.router, a.log.Logger)
 	return a, nil
 }
 
@@ -220,6 +222,7 @@ func (a *app) run() error {
 	g.Add(a.sweeper())
 	g.Add(a.supervise(hurryNow))
 	err := g.Run()
+	a.front.Stop(hurry, nil) // what the last workers left is answered
 	var stopped signalError
 	if errors.As(err, &stopped) {
 		err = nil
@@ -357,6 +360,8 @@ func (t *target) Unbind(id []byte) { t.app.router.Unbind(t.member, id) }
 func (t *target) Taken(n int)      { t.app.router.Taken(t.member, n) }
 func (t *target) Settled(n int)    { t.app.router.Settled(t.member, n) }
 
+func (t *target) Leaving() { t.app.router.Retire(t.member) }
+
 func (t *target) Returned(c workerproto.Connection) { t.reroute(c, true) }
 
 func (t *target) Declined(c workerproto.Connection) {
@@ -366,59 +371,4 @@ func (t *target) Declined(c workerproto.Connection) {
 
 func (t *target) reroute(c workerproto.Connection, returned bool) {
 	t.app.front.Reroute(front.Conn{FD: c.FD, Replay: c.Replay, Refusals: c.Refusals}, t.member, returned)
-}
-
-// A sink is where logs and the workers' lines go.
-type sink struct {
-	log  *slog.Logger
-	json bool
-	mu   sync.Mutex
-	out  map[supervisor.Stream]*os.File
-	logs map[supervisor.Stream]*slog.Logger
-}
-
-func newSink(format, level string) *sink {
-	s := &sink{
-		json: format == "json" || format == "auto" && !isTerminal(os.Stderr),
-		out:  map[supervisor.Stream]*os.File{supervisor.Stdout: os.Stdout, supervisor.Stderr: os.Stderr},
-		logs: make(map[supervisor.Stream]*slog.Logger),
-	}
-	var min slog.Level
-	min.UnmarshalText([]byte(level)) // checked by config
-	options := &slog.HandlerOptions{Level: min}
-	if s.json {
-		options.ReplaceAttr = durationWithUnit
-		s.log = slog.New(slog.NewJSONHandler(os.Stderr, options))
-		for stream, file := range s.out {
-			s.logs[stream] = slog.New(slog.NewJSONHandler(file, nil))
-		}
-	} else {
-		s.log = slog.New(slog.NewTextHandler(os.Stderr, options))
-	}
-	return s
-}
-
-// durationWithUnit writes a duration as text logs do, "3ms". JSON's own form is
-// a number of nanoseconds, which nobody who reads it can know.
-func durationWithUnit(_ []string, a slog.Attr) slog.Attr {
-	if a.Value.Kind() == slog.KindDuration {
-		a.Value = slog.StringValue(a.Value.Duration().String())
-	}
-	return a
-}
-
-func isTerminal(f *os.File) bool {
-	info, err := f.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0
-}
-
-// line passes on what a worker wrote, on the stream that it wrote it to.
-func (s *sink) line(w *supervisor.Worker, stream supervisor.Stream, line []byte) {
-	if s.json {
-		s.logs[stream].Info("worker output", "slot", w.Slot, "pid", w.PID, "stream", stream.String(), "line", string(line))
-		return
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	fmt.Fprintf(s.out[stream], "[%d] %s\n", w.Slot, line)
 }

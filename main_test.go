@@ -185,7 +185,8 @@ var imports = []struct {
 	{"workerproto", []string{"fdpass", "routing/session"}, "it neither executes nor accepts"},
 	{"workerproto/demo", []string{"workerproto"}, "it is a worker like any other"},
 	{"supervisor/config", nil, "values are plain"},
-	{"supervisor", []string{"workerproto", "fdpass"}, "it knows no HTTP, session or TCP"},
+	{"supervisor/logs", nil, "it writes lines"},
+	{"supervisor", []string{"supervisor/logs", "workerproto", "fdpass"}, "it knows no HTTP, session or TCP"},
 }
 
 // outside is who may import what from elsewhere.

@@ -17,9 +17,10 @@ import (
 
 // The guardian is a process that outlives us for a moment and sees to it that
 // no worker does. We tell it each worker's process group over a pipe. When the
-// pipe ends, because we stopped or were killed, it leaves the groups that are
-// left some time to see the end of their control sockets and to finish what is
-// open, and then ends them.
+// pipe ends, because we were killed, it leaves the groups that are left some
+// time to see the end of their control sockets and to finish what is open, and
+// then ends them. Whoever we had started and not yet told of it finds by a mark
+// in the environment.
 //
 // A parent-death signal (prctl(2), PR_SET_PDEATHSIG) would not do: it reaches
 // only the worker and not what the worker has started, it comes at once and so
@@ -40,50 +41,77 @@ func RunGuardian(r io.Reader) {
 	setName("sticky-guardian")
 	// What ends us must not end it first: it leaves when r ends.
 	signal.Ignore(syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT, syscall.SIGUSR1, syscall.SIGUSR2)
-	groups := readGroups(r)
+	w := follow(r)
+	if w.released {
+		return
+	}
 	for _, step := range []struct {
 		sig   syscall.Signal
 		after time.Duration
 	}{{0, guardianGrace}, {syscall.SIGTERM, guardianTerm}, {syscall.SIGKILL, 0}} {
-		signalGroups(groups, step.sig)
-		for end := time.Now().Add(step.after); len(groups) > 0 && time.Now().Before(end); {
+		w.findStrays()
+		w.signal(step.sig)
+		for end := time.Now().Add(step.after); len(w.groups) > 0 && time.Now().Before(end); {
 			time.Sleep(guardianPoll)
-			signalGroups(groups, 0)
+			w.signal(0)
 		}
+		// One that was being executed as we died becomes a stray about now.
+		time.Sleep(guardianPoll)
 	}
 }
 
-// signalGroups sends sig, 0 for none, and forgets the groups that are gone.
-func signalGroups(groups map[int]bool, sig syscall.Signal) {
-	for pgid := range groups {
-		if syscall.Kill(-pgid, sig) == syscall.ESRCH {
-			delete(groups, pgid)
-		}
-	}
+// A ward is what the guardian knows of us.
+type ward struct {
+	groups   map[int]bool // process groups that we said there are
+	mark     string       // what stands in our workers' environment; "" if unknown
+	released bool         // we need no guardian any more
 }
 
-// readGroups follows lines of "+PGID" and "-PGID" to the end of r and returns
-// what is left.
-func readGroups(r io.Reader) map[int]bool {
-	groups := make(map[int]bool)
+// follow reads lines of "+ PGID", "- PGID", "= MARK" and "." to the end of r.
+func follow(r io.Reader) *ward {
+	w := &ward{groups: make(map[int]bool)}
 	for lines := bufio.NewScanner(r); lines.Scan(); {
-		op, number, _ := strings.Cut(lines.Text(), " ")
-		pgid, err := strconv.Atoi(number)
-		if err != nil || pgid <= 1 {
-			continue
-		}
-		if op == "+" {
-			groups[pgid] = true
-		} else {
-			delete(groups, pgid)
+		op, rest, _ := strings.Cut(lines.Text(), " ")
+		pgid, err := strconv.Atoi(rest)
+		switch {
+		case op == ".":
+			w.released = true
+		case op == "=":
+			w.mark = rest
+		case err != nil || pgid <= 1:
+		case op == "+":
+			w.groups[pgid] = true
+		case op == "-":
+			delete(w.groups, pgid)
 		}
 	}
-	return groups
+	return w
+}
+
+// signal sends sig, 0 for none, and forgets the groups that are gone.
+func (w *ward) signal(sig syscall.Signal) {
+	for pgid := range w.groups {
+		if syscall.Kill(-pgid, sig) == syscall.ESRCH {
+			delete(w.groups, pgid)
+		}
+	}
+}
+
+// findStrays adds the groups of workers that we started and did not live to
+// tell of.
+func (w *ward) findStrays() {
+	if w.mark == "" {
+		return
+	}
+	for _, pgid := range groupsMarked(w.mark) {
+		w.groups[pgid] = true
+	}
 }
 
 // guardian is our side of it.
 type guardian struct {
 	argv []string
+	mark string // see ward
 	log  *slog.Logger
 
 	mu     sync.Mutex
@@ -94,8 +122,8 @@ type guardian struct {
 	watch  sync.WaitGroup
 }
 
-func startGuardian(argv []string, log *slog.Logger) (*guardian, error) {
-	g := &guardian{argv: argv, log: log, groups: make(map[int]bool), stop: make(chan struct{})}
+func startGuardian(argv []string, mark string, log *slog.Logger) (*guardian, error) {
+	g := &guardian{argv: argv, mark: mark, log: log, groups: make(map[int]bool), stop: make(chan struct{})}
 	cmd, err := g.start()
 	if err != nil {
 		return nil, fmt.Errorf("cannot start the guardian process: %w", err)
@@ -125,8 +153,9 @@ func (g *guardian) start() (*exec.Cmd, error) {
 		return cmd, nil
 	}
 	g.pipe = w
+	g.say("= %s", g.mark)
 	for pgid := range g.groups {
-		g.say("+", pgid)
+		g.say("+ %d", pgid)
 	}
 	return cmd, nil
 }
@@ -135,11 +164,15 @@ func (g *guardian) start() (*exec.Cmd, error) {
 // after close.
 func (g *guardian) keep(cmd *exec.Cmd) {
 	for cmd != nil {
+		began := time.Now()
 		err := cmd.Wait()
 		if g.dropPipe() {
 			return
 		}
 		g.log.Warn("guardian process died, starting another", "err", err)
+		if time.Since(began) < guardianRetry && !g.pause() {
+			return
+		}
 		cmd = g.restart()
 	}
 }
@@ -161,30 +194,38 @@ func (g *guardian) restart() *exec.Cmd {
 			return cmd
 		}
 		g.log.Error("cannot start the guardian process, trying again", "err", err, "in", guardianRetry)
-		select {
-		case <-g.stop:
+		if !g.pause() {
 			return nil
-		case <-time.After(guardianRetry):
 		}
 	}
 }
 
-// say tells the guardian about a group. g.mu is held. If the guardian is dead,
-// its successor is told.
-func (g *guardian) say(op string, pgid int) { fmt.Fprintf(g.pipe, "%s %d\n", op, pgid) }
+// pause returns false if close was called meanwhile.
+func (g *guardian) pause() bool {
+	select {
+	case <-g.stop:
+		return false
+	case <-time.After(guardianRetry):
+		return true
+	}
+}
+
+// say writes a line to the guardian. g.mu is held. If the guardian is dead, its
+// successor is told.
+func (g *guardian) say(format string, args ...any) { fmt.Fprintf(g.pipe, format+"\n", args...) }
 
 func (g *guardian) add(pgid int) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.groups[pgid] = true
-	g.say("+", pgid)
+	g.say("+ %d", pgid)
 }
 
 func (g *guardian) remove(pgid int) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	delete(g.groups, pgid)
-	g.say("-", pgid)
+	g.say("- %d", pgid)
 }
 
 // close lets the guardian go. There are no workers left.
@@ -192,6 +233,7 @@ func (g *guardian) close() {
 	g.mu.Lock()
 	g.closed = true
 	close(g.stop)
+	g.say(".")
 	g.pipe.Close()
 	g.mu.Unlock()
 	g.watch.Wait()

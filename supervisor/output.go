@@ -8,23 +8,9 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/stickyd/stickyd/supervisor/logs"
 )
-
-// A Stream is where a worker wrote a line.
-type Stream int
-
-// The streams.
-const (
-	Stdout Stream = 1
-	Stderr Stream = 2
-)
-
-func (s Stream) String() string {
-	if s == Stderr {
-		return "stderr"
-	}
-	return "stdout"
-}
 
 // maxLine is the longest line in bytes that is passed on in one piece.
 const maxLine = 64 << 10
@@ -32,7 +18,7 @@ const maxLine = 64 << 10
 // output is the reading end of one of a worker's streams.
 type output struct {
 	worker *Worker
-	stream Stream
+	stream logs.Stream
 	file   *os.File
 	done   chan struct{} // closed when copy has returned
 }
@@ -47,7 +33,7 @@ func (o *output) open() (child *os.File, err error) {
 func (o *output) close() { o.file.Close() }
 
 // copy passes on lines until the last writer has closed the pipe, or finish.
-func (o *output) copy(to func(*Worker, Stream, []byte)) {
+func (o *output) copy(to func(*Worker, logs.Stream, []byte)) {
 	defer close(o.done)
 	defer o.file.Close()
 	r := bufio.NewReaderSize(o.file, maxLine)

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/stickyd/stickyd/supervisor/logs"
 )
 
 // readLines writes text to a worker's stream and returns the lines that are
@@ -14,7 +16,7 @@ import (
 func readLines(t *testing.T, text string, keepOpen bool) (lines []string, last []string) {
 	t.Helper()
 	w := &Worker{}
-	o := &output{worker: w, stream: Stderr}
+	o := &output{worker: w, stream: logs.Stderr}
 	child, err := o.open()
 	if err != nil {
 		t.Fatal(err)
@@ -28,8 +30,8 @@ func readLines(t *testing.T, text string, keepOpen bool) (lines []string, last [
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		o.copy(func(_ *Worker, s Stream, line []byte) {
-			if s != Stderr {
+		o.copy(func(_ *Worker, s logs.Stream, line []byte) {
+			if s != logs.Stderr {
 				t.Error("stream", s)
 			}
 			lines = append(lines, string(line))
@@ -78,12 +80,5 @@ func TestLastLinesAreKept(t *testing.T) {
 	_, last := readLines(t, text.String(), false)
 	if len(last) != keptLines || last[0] != "10" || last[19] != "29" {
 		t.Errorf("kept %q", last)
-	}
-}
-
-func TestGuardianKnowsWhichGroupsAreLeft(t *testing.T) {
-	groups := readGroups(strings.NewReader("+ 10\n+ 11\n- 10\nnonsense\n+ 1\n+ -7\n+ 12\n"))
-	if len(groups) != 2 || !groups[11] || !groups[12] {
-		t.Error("groups", groups)
 	}
 }

@@ -1,6 +1,10 @@
 package supervisor
 
 import (
+	"bytes"
+	"os"
+	"os/exec"
+	"strconv"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -8,9 +12,9 @@ import (
 
 // awaitExit waits until the process has ended and leaves it a zombie, so that
 // its number, which is its group's as well, stays its own.
-func awaitExit(pid int) {
+func awaitExit(cmd *exec.Cmd) {
 	for {
-		err := unix.Waitid(unix.P_PID, pid, nil, unix.WEXITED|unix.WNOWAIT, nil)
+		err := unix.Waitid(unix.P_PID, cmd.Process.Pid, nil, unix.WEXITED|unix.WNOWAIT, nil)
 		if err != unix.EINTR {
 			return
 		}
@@ -25,4 +29,42 @@ func setName(name string) {
 
 // CloseOnExec keeps every descriptor above 2 that this process was started
 // with from its workers.
-func CloseOnExec() { unix.CloseRange(3, ^uint(0), unix.CLOSE_RANGE_CLOEXEC) }
+func CloseOnExec() {
+	if unix.CloseRange(3, ^uint(0), unix.CLOSE_RANGE_CLOEXEC) == nil {
+		return
+	}
+	entries, _ := os.ReadDir("/proc/self/fd") // before Linux 5.11
+	for _, e := range entries {
+		if fd, err := strconv.Atoi(e.Name()); err == nil && fd > 2 {
+			unix.CloseOnExec(fd)
+		}
+	}
+}
+
+// groupsMarked returns the process groups of this session in which a process
+// has mark, K=V, in its environment. A process that left the session (setsid)
+// meant to leave us.
+func groupsMarked(mark string) (groups []int) {
+	session, err := unix.Getsid(0)
+	if err != nil {
+		return nil
+	}
+	entries, _ := os.ReadDir("/proc")
+	for _, e := range entries {
+		pid, err := strconv.Atoi(e.Name())
+		if err != nil {
+			continue
+		}
+		if sid, err := unix.Getsid(pid); err != nil || sid != session {
+			continue
+		}
+		env, err := os.ReadFile("/proc/" + e.Name() + "/environ")
+		if err != nil || !bytes.Contains(env, []byte(mark+"\x00")) {
+			continue
+		}
+		if pgid, err := unix.Getpgid(pid); err == nil && pgid > 1 {
+			groups = append(groups, pgid)
+		}
+	}
+	return groups
+}

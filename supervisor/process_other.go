@@ -2,13 +2,20 @@
 
 package supervisor
 
-import "golang.org/x/sys/unix"
+import (
+	"os/exec"
 
-// awaitExit: these systems have no portable wait that leaves the zombie. The
-// caller's Wait reaps it before its group is killed.
-func awaitExit(int) {}
+	"golang.org/x/sys/unix"
+)
+
+// awaitExit: these systems have no portable wait that leaves the zombie, so it is
+// reaped here, and what is left of its group is killed after that.
+func awaitExit(cmd *exec.Cmd) { cmd.Wait() }
 
 func setName(string) {}
+
+// groupsMarked: these systems show nobody's environment.
+func groupsMarked(string) []int { return nil }
 
 // CloseOnExec keeps every descriptor above 2 that this process was started
 // with from its workers.

@@ -8,6 +8,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/stickyd/stickyd/supervisor/logs"
 	"github.com/stickyd/stickyd/workerproto"
 )
 
@@ -119,8 +120,8 @@ func (sl *slot) onTimer() {
 func (sl *slot) spawn() {
 	s := sl.s
 	w := &Worker{Slot: sl.n, started: time.Now(), events: make(chan event, maxEvents)}
-	w.stdout = output{worker: w, stream: Stdout}
-	w.stderr = output{worker: w, stream: Stderr}
+	w.stdout = output{worker: w, stream: logs.Stdout}
+	w.stderr = output{worker: w, stream: logs.Stderr}
 	w.client = s.clientOf(w)
 	w.terms = workerproto.Terms{
 		Slot: sl.n, Workers: s.spec.Workers, Incarnation: w.client.Incarnation(),
@@ -128,7 +129,7 @@ func (sl *slot) spawn() {
 	}
 	if err := s.spawn(w); err != nil {
 		w.client.Gone(nil)
-		s.noteNoExec(err)
+		s.noteNotStarted(err)
 		sl.rest(err.Error(), nil)
 		return
 	}
@@ -161,8 +162,13 @@ func (sl *slot) hangCheck() time.Duration {
 // before it is killed.
 func (sl *slot) checkHung() {
 	w, spec := sl.w, &sl.s.spec
-	oldest, ok := w.Link.OldestUntaken()
-	if !ok || time.Since(oldest) < spec.HangTimeout {
+	since, ok := w.Link.UntakenSince()
+	if ok && time.Since(since) >= spec.HangTimeout {
+		// It may be we who were stopped: hear first what it has said.
+		w.Link.Sync()
+		since, ok = w.Link.UntakenSince()
+	}
+	if !ok || time.Since(since) < spec.HangTimeout {
 		sl.enter(ready, sl.hangCheck())
 		return
 	}
@@ -211,8 +217,8 @@ func (sl *slot) onLinkEnded(err error) {
 	switch {
 	case errors.Is(err, workerproto.ErrProtocol):
 		w.log(sl.s.log).Error("worker broke the protocol, killing it", "err", err)
+		sl.kill() // first: it may have what bury hands to others
 		sl.bury()
-		sl.kill()
 	case sl.state == starting || sl.state == ready:
 		// Usually the first that is heard of an exit: no line in the log.
 		sl.bury()

@@ -64,7 +64,7 @@ func (s *Supervisor) spawn(w *Worker) (err error) {
 // environment is ours, without what speaks of our own supervisor, with the
 // user's and with what announces stickyd.
 func (s *Supervisor) environment(w *Worker) []string {
-	env := make([]string, 0, len(os.Environ())+len(s.spec.Env)+4)
+	env := make([]string, 0, len(os.Environ())+len(s.spec.Env)+5)
 	for _, kv := range os.Environ() {
 		switch name, _, _ := strings.Cut(kv, "="); name {
 		case "LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES", "NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC":
@@ -73,7 +73,7 @@ func (s *Supervisor) environment(w *Worker) []string {
 		}
 	}
 	env = append(env, s.spec.Env...)
-	return append(env,
+	return append(env, s.mark,
 		workerproto.EnvFD+"="+strconv.Itoa(controlFD),
 		workerproto.EnvWorker+"="+strconv.Itoa(w.Slot),
 		workerproto.EnvWorkers+"="+strconv.Itoa(s.spec.Workers),
@@ -81,20 +81,30 @@ func (s *Supervisor) environment(w *Worker) []string {
 	)
 }
 
-// startError turns a failed exec into something to act on. It is read by a
-// person who typed the command a second ago.
+// A commandError says that the command can't be executed, now or later, and
+// what to do about it. It is read by a person who typed it a second ago.
+type commandError struct {
+	err  error
+	hint string
+}
+
+func (e *commandError) Error() string {
+	return fmt.Sprintf("cannot start worker: %v; %s", e.err, e.hint)
+}
+func (e *commandError) Unwrap() error { return e.err }
+
+// startError turns a failed exec into something to act on.
 func startError(argv []string, err error) error {
 	switch name := argv[0]; {
 	case errors.Is(err, exec.ErrNotFound):
-		return fmt.Errorf("cannot start worker: %w; for a file in this directory write ./%s", err, name)
+		return &commandError{err, "for a file in this directory write ./" + name}
 	case errors.Is(err, fs.ErrNotExist):
-		return fmt.Errorf("cannot start worker: %w; is the path right, and does the interpreter in its first line exist?", err)
+		return &commandError{err, "is the path right, and does the interpreter in its first line exist?"}
 	case errors.Is(err, fs.ErrPermission):
-		return fmt.Errorf("cannot start worker: %w; try: chmod +x %s", err, name)
+		return &commandError{err, "try: chmod +x " + name}
 	case errors.Is(err, syscall.ENOEXEC):
-		return fmt.Errorf("cannot start worker: %w; a script needs a first line such as #!/bin/sh, a binary must be for %s/%s",
-			err, runtime.GOOS, runtime.GOARCH)
-	default:
-		return fmt.Errorf("cannot start worker %q: %w", argv, err)
+		return &commandError{err, fmt.Sprintf("a script needs a first line such as #!/bin/sh, a binary must be for %s/%s",
+			runtime.GOOS, runtime.GOARCH)}
 	}
+	return fmt.Errorf("cannot start worker %q: %w", argv, err)
 }

@@ -2,6 +2,7 @@ package supervisor
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -9,6 +10,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/stickyd/stickyd/supervisor/logs"
 	"github.com/stickyd/stickyd/workerproto"
 )
 
@@ -23,7 +25,7 @@ type Spec struct {
 	Sessions []string // see workerproto.Terms
 
 	StartTimeout time.Duration  // from exec to ready
-	HangTimeout  time.Duration  // age of the oldest connection not taken; 0: never hung
+	HangTimeout  time.Duration  // nothing taken for so long while a connection waits; 0: never hung
 	DumpSignal   syscall.Signal // sent to a hung worker before it is killed; 0: none
 	DumpGrace    time.Duration  // between that and SIGKILL
 	DrainTimeout time.Duration  // for open requests to finish
@@ -36,8 +38,9 @@ type Spec struct {
 	Guardian []string
 
 	// Output gets each line that a worker writes, without its end. It may be
-	// called from several goroutines; line is valid during the call.
-	Output func(w *Worker, stream Stream, line []byte)
+	// called from several goroutines and must not wait; line is valid during
+	// the call.
+	Output func(w *Worker, stream logs.Stream, line []byte)
 }
 
 // A Client is whom a worker works for: it is told of one worker. Ready,
@@ -67,6 +70,7 @@ type Supervisor struct {
 	clientOf func(*Worker) Client
 	log      *slog.Logger
 	guardian *guardian
+	mark     string // K=V in the environment of our workers and nobody else's
 
 	stopping context.Context // done: bring the workers to an end
 	stop     context.CancelFunc
@@ -88,6 +92,7 @@ func New(spec Spec, clientOf func(*Worker) Client, log *slog.Logger) *Supervisor
 		spec: spec, clientOf: clientOf, log: log,
 		failed: make([]failure, spec.Workers),
 		links:  make(map[*workerproto.Link]struct{}),
+		mark:   workerproto.EnvInstance + "=" + rand.Text(),
 	}
 	s.stopping, s.stop = context.WithCancel(context.Background())
 	s.killing, s.kill = context.WithCancel(context.Background())
@@ -98,7 +103,7 @@ func New(spec Spec, clientOf func(*Worker) Client, log *slog.Logger) *Supervisor
 // when the last one is gone. It returns an error at once if the command can't
 // be executed, and after a while if no worker has ever become ready.
 func (s *Supervisor) Run() error {
-	g, err := startGuardian(s.spec.Guardian, s.log)
+	g, err := startGuardian(s.spec.Guardian, s.mark, s.log)
 	if err != nil {
 		return err
 	}
@@ -123,8 +128,8 @@ func (s *Supervisor) Stop() { s.stop() }
 
 // Kill ends all workers at once.
 func (s *Supervisor) Kill() {
+	s.stop() // first: what dies of kill must not be started again
 	s.kill()
-	s.stop()
 }
 
 // Sync returns once every frame that a worker had sent when it was called has
@@ -185,12 +190,17 @@ func (s *Supervisor) noteFailure(n int, cause string, lines []string) {
 	s.judge()
 }
 
-// noteNoExec says that the command can't be executed. That is fatal while it
-// never could.
-func (s *Supervisor) noteNoExec(err error) {
+// noteNotStarted says that no process came of a spawn. If it is the command that
+// can't be executed, and never could, that is fatal; want of processes or
+// descriptors passes.
+func (s *Supervisor) noteNotStarted(err error) {
+	var hopeless *commandError
+	if !errors.As(err, &hopeless) {
+		return
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !s.ready && s.fatal == nil {
+	if !s.ready && s.fatal == nil && !s.spec.KeepTrying {
 		s.fatal = err
 		s.stop()
 	}

@@ -26,6 +26,9 @@ type Worker struct {
 	stdout, stderr output
 	last           lastLines
 
+	reaping sync.Mutex
+	reaped  bool // PID may be another's
+
 	events chan event // what happened to it, for its slot
 	tasks  sync.WaitGroup
 }
@@ -76,16 +79,26 @@ const outputGrace = 200 * time.Millisecond
 // reap waits for the process, and ends what is left of its group while the
 // zombie still holds the group's number.
 func (s *Supervisor) reap(w *Worker) {
-	awaitExit(w.PID)
+	awaitExit(w.cmd)
 	w.signal(syscall.SIGKILL)
 	s.guardian.remove(w.PID)
-	w.cmd.Wait() // the error is in ProcessState
+	w.reaping.Lock()
+	w.cmd.Wait() // the error is in ProcessState; it returns at once
+	w.reaped = true
+	w.reaping.Unlock()
 	w.stdout.finish(outputGrace)
 	w.stderr.finish(outputGrace)
 }
 
-// signal sends a signal to the worker's process group.
-func (w *Worker) signal(sig syscall.Signal) { syscall.Kill(-w.PID, sig) }
+// signal sends a signal to the worker's process group, while its number is its
+// own.
+func (w *Worker) signal(sig syscall.Signal) {
+	w.reaping.Lock()
+	defer w.reaping.Unlock()
+	if !w.reaped {
+		syscall.Kill(-w.PID, sig)
+	}
+}
 
 // cause says how the process ended.
 func (w *Worker) cause() string { return w.cmd.ProcessState.String() }

@@ -17,7 +17,8 @@ type chunkState uint8
 
 const (
 	chunkSize    chunkState = iota // digits of a size
-	chunkExt                       // behind them, to the end of the line
+	chunkPad                       // blanks behind them
+	chunkExt                       // behind ; to the end of the line
 	chunkSizeLF                    // the LF behind the CR of that line
 	chunkData                      // the data
 	chunkDataCR                    // the CR behind it
@@ -59,6 +60,16 @@ func (c *chunkScanner) step(b byte) error {
 	switch c.state {
 	case chunkSize:
 		return c.sizeByte(b)
+	case chunkPad:
+		switch b {
+		case ' ', '\t':
+		case '\r':
+			c.state = chunkSizeLF
+		case ';':
+			c.state = chunkExt
+		default:
+			return errChunk
+		}
 	case chunkExt:
 		switch b {
 		case '\r':
@@ -108,8 +119,11 @@ func (c *chunkScanner) sizeByte(b byte) error {
 	case b == '\r':
 		c.state = chunkSizeLF
 		return nil
-	case b == ';' || b == ' ' || b == '\t':
+	case b == ';':
 		c.state = chunkExt
+		return nil
+	case b == ' ' || b == '\t':
+		c.state = chunkPad
 		return nil
 	default:
 		return errChunk

@@ -45,6 +45,7 @@ func newWorkerConn(w *Worker, a arrival) (*workerConn, error) {
 	}
 	c := &workerConn{Conn: conn, worker: w, id: a.id, replay: a.replay}
 	c.load.Store(!a.session)
+	c.heard.end() // until Serve wants to know
 	return c, nil
 }
 

@@ -62,6 +62,7 @@ func TestConnIsNotReturnedWithoutWhatWasRead(t *testing.T) {
 			w, p := startWorker(t)
 			client := p.hand(1, 0, head)
 			c := accept(t, w)
+			c.heard.begin()
 			p.want(Ready)
 			r, err := http.ReadRequest(bufio.NewReaderSize(c, len(head)))
 			if err != nil {

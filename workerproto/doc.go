@@ -8,7 +8,9 @@
 //	if err != nil {
 //		log.Fatal(err)
 //	}
-//	log.Fatal(w.Serve(&http.Server{Handler: mux}))
+//	if err := w.Serve(&http.Server{Handler: mux}); err != nil { // nil: stickyd has stopped
+//		log.Fatal(err)
+//	}
 //
 // and, in the handler that starts a session, before it writes the response
 // that reveals the id:

@@ -45,12 +45,14 @@ const (
 	Decline Type = 0x86 // worker → stickyd: not taken, route it elsewhere
 	Closed  Type = 0x87 // worker → stickyd: so many connections ended
 	Return  Type = 0x88 // worker → stickyd: a connection back; carries its descriptor
+	Leaving Type = 0x89 // worker → stickyd: no new sessions, please
 )
 
 var typeNames = map[Type]string{
 	Welcome: "WELCOME", Conn: "CONN", Drain: "DRAIN", Refused: "REFUSED",
 	Hello: "HELLO", Ready: "READY", Bind: "BIND", Unbind: "UNBIND",
 	Taken: "TAKEN", Decline: "DECLINE", Closed: "CLOSED", Return: "RETURN",
+	Leaving: "LEAVING",
 }
 
 func (t Type) String() string {

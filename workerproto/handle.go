@@ -2,6 +2,7 @@ package workerproto
 
 import (
 	"slices"
+	"time"
 
 	"github.com/stickyd/stickyd/fdpass"
 )
@@ -51,6 +52,9 @@ func (l *Link) handle(f frame) error {
 		return l.handleClosed(f)
 	case Return:
 		return l.handleReturn(f)
+	case Leaving:
+		l.handler.Leaving()
+		return nil
 	}
 	return nil // a later version's: skipped
 }
@@ -131,6 +135,9 @@ func (l *Link) handleTaken(f frame) error {
 		n++
 	}
 	l.untaken = slices.Delete(l.untaken, 0, n)
+	if n > 0 {
+		l.took = time.Now()
+	}
 	l.write.Unlock()
 	if n > 0 {
 		l.handler.Taken(n)

@@ -2,7 +2,9 @@ package workerproto
 
 import (
 	"errors"
+	"fmt"
 	"io"
+	"net"
 	"sync"
 	"time"
 
@@ -53,6 +55,9 @@ type Traffic interface {
 	// became part of a session.
 	Settled(n int)
 
+	// Leaving: the worker wants no new sessions.
+	Leaving()
+
 	// Returned: the worker gives a connection back, for a request that is
 	// another worker's. The receiver owns c.
 	Returned(c Connection)
@@ -61,8 +66,10 @@ type Traffic interface {
 	Declined(c Connection)
 }
 
-// ErrEnded is returned by Hand once a Link takes no more connections.
-var ErrEnded = errors.New("workerproto: the worker takes no more connections")
+// ErrEnded is returned once no more connections go from stickyd to the worker:
+// by Hand on the one side, by Accept on the other. It is net.ErrClosed as well,
+// which is what loops around Accept look for.
+var ErrEnded = fmt.Errorf("workerproto: no more connections go to the worker: %w", net.ErrClosed)
 
 // A Link is stickyd's side of the conversation with one worker process. It
 // owns the control socket and the connections that the worker has not taken.
@@ -83,11 +90,11 @@ type Link struct {
 	write   sync.Mutex // taken inside read, never the other way round
 	out     outbox
 	untaken []untaken // in the order of their ids
+	took    time.Time // when the worker took one last
 	lastID  uint64    // of the last connection handed
 	ended   bool
 
 	full chan struct{} // buffered 1: the socket is full, wait for room
-	stop chan struct{} // closed by Close
 }
 
 // An untaken is a connection that the worker has been sent, or is about to be.
@@ -116,7 +123,6 @@ func NewLink(conn *fdpass.Conn, terms Terms, h Handler) *Link {
 		stream: stream{conn: conn},
 		out:    outbox{conn: conn},
 		full:   make(chan struct{}, 1),
-		stop:   make(chan struct{}),
 	}
 }
 
@@ -278,15 +284,19 @@ func (l *Link) writeWhenFull(done <-chan struct{}) {
 	}
 }
 
-// OldestUntaken returns when the oldest connection that the worker has not
-// taken was handed to it.
-func (l *Link) OldestUntaken() (at time.Time, ok bool) {
+// UntakenSince returns since when a connection has waited for the worker without
+// its taking any; ok is false if none waits. A worker that is slow, but takes
+// one after the other, is not stuck.
+func (l *Link) UntakenSince() (at time.Time, ok bool) {
 	l.write.Lock()
 	defer l.write.Unlock()
 	if len(l.untaken) == 0 {
 		return time.Time{}, false
 	}
-	return l.untaken[0].at, true
+	if at = l.untaken[0].at; at.Before(l.took) {
+		at = l.took
+	}
+	return at, true
 }
 
 // Close ends the conversation. It first handles what the worker had sent, so
@@ -311,6 +321,6 @@ func (l *Link) Close() []Connection {
 		orphans = append(orphans, u.Connection)
 	}
 	l.untaken = nil
-	l.out.queue = nil // its descriptors are the caller's
+	l.out.drop() // its descriptors are the caller's
 	return orphans
 }

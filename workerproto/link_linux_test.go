@@ -216,6 +216,9 @@ returned "GET /" session=true`
 		t.Errorf("the handler was told\n%s\nwant\n%s", got, want)
 	}
 
+	p.say(appendHeader(nil, Leaving, 0, 0))
+	r.await("leaving")
+
 	// A later version's field at the end of a frame is no error.
 	p.say(append(appendHeader(nil, Closed, 0, 6), 0, 0, 0, 0, 9, 9))
 	r.await("settled 0")
@@ -241,7 +244,7 @@ func TestLinkCloseReturnsWhatWasNotTaken(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if at, ok := l.OldestUntaken(); !ok || time.Since(at) > deadline {
+	if at, ok := l.UntakenSince(); !ok || time.Since(at) > deadline {
 		t.Errorf("the oldest untaken connection is from %v, %t", at, ok)
 	}
 	p.say(appendNumber(nil, Taken, 3)) // Close learns of it
@@ -380,5 +383,75 @@ func TestLinkDrain(t *testing.T) {
 	client.SetReadDeadline(time.Now().Add(deadline))
 	if _, err := client.Read(make([]byte, 1)); err != io.EOF {
 		t.Errorf("the client reads %v: somebody still holds its connection", err)
+	}
+}
+
+// A worker may end when half of what waits for it has left.
+func TestLinkCloseWithAHalfSentOutbox(t *testing.T) {
+	for i := range 40 {
+		before := openDescriptors(t)
+		ours, theirs := pairOf(t)
+		r := newRecorder(t)
+		l, ran := runLink(t, ours, r)
+		newScript(t, theirs).say(greeting)
+		r.await("ready")
+		client, socket := connect(t)
+		const window = 64
+		for range window { // each with a request that was handed back
+			if err := l.Hand(Connection{FD: dup(t, socket), Replay: make([]byte, 16<<10)}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for range i { // the worker reads for a while
+			_, fds, _ := theirs.TryReceive(make([]byte, 32<<10), nil)
+			fdpass.CloseAll(fds)
+		}
+		orphans := l.Close()
+		if len(orphans) != window {
+			t.Errorf("%d connections come back, want %d", len(orphans), window)
+		}
+		for _, c := range orphans {
+			fdpass.Close(c.FD)
+		}
+		if err := <-ran; err != nil {
+			t.Error(err)
+		}
+		theirs.Close()
+		fdpass.Close(socket)
+		client.Close()
+		if after := openDescriptors(t); after != before {
+			t.Errorf("%d descriptors were open before, %d are now", before, after)
+		}
+	}
+}
+
+func TestLinkSaysSinceWhenNothingIsTaken(t *testing.T) {
+	ours, theirs := pairOf(t)
+	r := newRecorder(t)
+	l, _ := runLink(t, ours, r)
+	p := newScript(t, theirs)
+	p.say(greeting)
+	r.await("ready")
+	if _, ok := l.UntakenSince(); ok {
+		t.Error("nothing waits")
+	}
+	_, socket := connect(t)
+	for range 3 {
+		l.Hand(Connection{FD: dup(t, socket)})
+	}
+	fdpass.Close(socket)
+	first, ok := l.UntakenSince()
+	if !ok {
+		t.Error("three wait")
+	}
+	p.say(appendNumber(nil, Taken, 1))
+	r.await("taken 1")
+	if since, ok := l.UntakenSince(); !ok || !since.After(first) {
+		t.Errorf("%v, %v: it has just taken one", since, ok)
+	}
+	p.say(appendNumber(nil, Taken, 3))
+	r.await("taken 2")
+	if _, ok := l.UntakenSince(); ok {
+		t.Error("all were taken")
 	}
 }

@@ -60,6 +60,11 @@ func (o *outbox) flush() error {
 	}
 }
 
+// drop forgets what waits. The descriptors are the caller's.
+func (o *outbox) drop() {
+	o.queue, o.sent, o.rest, o.size, o.owing = nil, 0, nil, 0, 0
+}
+
 // sendMessage sends the frames at the head of the queue that fit one message.
 func (o *outbox) sendMessage() error {
 	o.scratch, o.fds = o.scratch[:0], o.fds[:0]

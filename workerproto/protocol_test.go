@@ -44,7 +44,7 @@ func TestProtocolTextSaysWhatTheCodeDoes(t *testing.T) {
 			t.Errorf("this is not in the text: %q", row)
 		}
 	}
-	for _, name := range []string{EnvFD, EnvWorker, EnvWorkers, EnvProtocol} {
+	for _, name := range []string{EnvFD, EnvWorker, EnvWorkers, EnvProtocol, EnvInstance} {
 		if !strings.Contains(text, "| `"+name+"` |") {
 			t.Errorf("%s is not in the text", name)
 		}

@@ -22,13 +22,18 @@ import (
 //   - Once stickyd has stopped or is gone, Serve lets open requests finish, in
 //     the time that stickyd gave or a few seconds, and returns nil.
 //
+// Connections are given back where they carry HTTP/1.1 as stickyd saw it: not
+// from a TLS server in the worker, and not by http.Serve(w, handler), which
+// serves each connection to its end. srv.ConnState sees http.StateHijacked when
+// one goes back.
+//
 // It changes srv.Handler, srv.ConnContext, srv.ConnState and
 // srv.DisableGeneralOptionsHandler, so it is called once for a server.
 // Connections that a handler has hijacked (WebSockets) are its own: they never
 // go back, and Serve does not wait for them; see Draining.
 func (w *Worker) Serve(srv *http.Server) error {
 	if w.conn == nil {
-		return srv.Serve(w.Listener)
+		return srv.Serve(w.plain)
 	}
 	next := srv.Handler
 	if next == nil {
@@ -42,6 +47,7 @@ func (w *Worker) Serve(srv *http.Server) error {
 		if wc, ok := c.(*workerConn); ok {
 			fresh.Add(1)
 			wc.fresh = &fresh
+			wc.heard.begin()
 		}
 		if connContext != nil {
 			ctx = connContext(ctx, c)
@@ -111,6 +117,11 @@ func (h *handback) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	// stickyd has routed the first request, so it is ours even if its session
 	// is nobody's: it must not go round in circles.
 	if first := c.settle(); !first && h.foreign(r) {
+		if h.worker.orphaned() {
+			// Its owner may be at work still: "unknown" would be a lie.
+			c.sayUnavailable(rw)
+			return
+		}
 		c.sendBack(rw, r)
 		return
 	}
@@ -130,20 +141,14 @@ func (h *handback) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 func (h *handback) foreign(r *http.Request) bool {
 	var buf [MaxID]byte
 	id := h.worker.sources.FromRequest(buf[:], r.RequestURI, r.Header)
-	if id == nil || h.worker.ids.has(id) {
-		return false
-	}
-	select {
-	case <-h.worker.ended:
-	default:
-		return true
-	}
-	select {
-	case <-h.worker.draining:
-		return true // it sends no more, and listens until we are gone
-	default:
-		return false // there is nobody to give it to
-	}
+	return id != nil && !h.worker.ids.has(id)
+}
+
+// sayUnavailable answers a request that there is nobody to give to.
+func (c *workerConn) sayUnavailable(rw http.ResponseWriter) {
+	rw.Header().Set("Connection", "close")
+	rw.Header().Set("Retry-After", "1")
+	http.Error(rw, "the server is coming to an end", http.StatusServiceUnavailable)
 }
 
 // sendBack returns the connection to stickyd with the request r on it, of

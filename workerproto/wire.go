@@ -1,6 +1,7 @@
 package workerproto
 
 import (
+	"bytes"
 	"net/http"
 	"slices"
 	"sync"
@@ -65,6 +66,13 @@ func (w *wire) end() {
 	w.lose()
 }
 
+// begin keeps what is read from now on; nothing was read yet.
+func (w *wire) begin() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.lost = false
+}
+
 func (w *wire) lose() { w.lost, w.kept = true, nil }
 
 // at reports whether the wire knows where r, whose head net/http has read,
@@ -89,7 +97,7 @@ func (w *wire) headLocked(r *http.Request) (session.Head, bool) {
 func (w *wire) unanswered() []byte {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return slices.Clone(w.kept)
+	return slices.Clone(bytes.TrimLeft(w.kept, "\r\n"))
 }
 
 // pass goes on to the request behind r. It reports whether it knows where that

@@ -22,6 +22,7 @@ const (
 	EnvWorker   = "STICKYD_WORKER"   // slot, 1 to STICKYD_WORKERS
 	EnvWorkers  = "STICKYD_WORKERS"  // how many slots there are
 	EnvProtocol = "STICKYD_PROTOCOL" // highest version that stickyd speaks
+	EnvInstance = "STICKYD_INSTANCE" // by which stickyd knows its own; stays
 )
 
 // helloTimeout is how long Listen waits for stickyd's answer.
@@ -33,7 +34,7 @@ const helloTimeout = 30 * time.Second
 // Without stickyd (STICKYD_FD is not in the environment) it is an ordinary
 // listener, and registering sessions does nothing.
 type Worker struct {
-	net.Listener // the ordinary one, where there is no stickyd
+	plain net.Listener // the ordinary one, where there is no stickyd
 
 	conn     *fdpass.Conn // nil without stickyd
 	welcomed bool         // only receive uses it
@@ -80,7 +81,7 @@ func Listen(addr string) (*Worker, error) {
 		if err != nil {
 			return nil, err
 		}
-		return &Worker{Listener: ln, draining: make(chan struct{})}, nil
+		return &Worker{plain: ln, draining: make(chan struct{})}, nil
 	}
 	for _, name := range []string{EnvFD, EnvWorker, EnvWorkers, EnvProtocol} {
 		os.Unsetenv(name)
@@ -140,16 +141,21 @@ func (w *Worker) Slot() int { return w.terms.Slot }
 // Workers returns how many slots there are, 0 without stickyd.
 func (w *Worker) Workers() int { return w.terms.Workers }
 
-// Draining is closed when stickyd asks the worker to come to an end: it sends
-// no new sessions from then on.
+// Draining is closed when stickyd asks the worker to come to an end, or is
+// gone: it sends no new sessions from then on. Without stickyd it never is.
 func (w *Worker) Draining() <-chan struct{} { return w.draining }
 
 // Accept returns the next connection. It returns an error that is
-// net.ErrClosed after Close, and one that is ErrEnded once stickyd sends no
+// net.ErrClosed after Close, and one that is also ErrEnded once stickyd sends no
 // more, because it stops or is gone, and all that it had sent were returned.
 func (w *Worker) Accept() (net.Conn, error) {
 	if w.conn == nil {
-		return w.Listener.Accept()
+		return w.plain.Accept()
+	}
+	select {
+	case <-w.closed:
+		return nil, net.ErrClosed
+	default:
 	}
 	w.ready.Do(func() { w.send(appendHeader(nil, Ready, 0, 0), -1) })
 	// TAKEN speaks for all connections before its own, so their fates are
@@ -201,14 +207,20 @@ func (w *Worker) next() (arrival, error) {
 	}
 }
 
-// Close stops accepting. Connections that Accept has not returned go to other
-// workers. Those that it has returned, and the sessions, live on.
+// Close stops accepting, and tells stickyd to send no new sessions. Connections
+// that Accept has not returned go to other workers. Those that it has returned,
+// and the sessions, live on.
 func (w *Worker) Close() error {
 	if w.conn == nil {
-		return w.Listener.Close()
+		return w.plain.Close()
 	}
 	w.closing.Do(func() {
 		close(w.closed)
+		select {
+		case <-w.ended: // it knows
+		default:
+			w.send(appendHeader(nil, Leaving, 0, 0), -1)
+		}
 		w.sayTaken()
 		w.declineQueue()
 	})
@@ -235,7 +247,7 @@ func (w *Worker) declineQueue() {
 // it names the slot.
 func (w *Worker) Addr() net.Addr {
 	if w.conn == nil {
-		return w.Listener.Addr()
+		return w.plain.Addr()
 	}
 	return slotAddr(w.terms.Slot)
 }
@@ -268,6 +280,7 @@ func (w *Worker) receive(welcome chan<- error) {
 	case welcome <- fmt.Errorf("it went away: %w", err):
 	default:
 	}
+	w.drain() // also where stickyd is gone and has said nothing
 	close(w.ended)
 }
 
@@ -348,12 +361,27 @@ func (w *Worker) handleDrain(f frame) error {
 		return err
 	}
 	w.deadline.Store(time.Now().Add(time.Duration(ms) * time.Millisecond).UnixNano())
+	w.drain()
+	return nil
+}
+
+// drain is called by the receiver only.
+func (w *Worker) drain() {
 	select {
 	case <-w.draining:
 	default:
 		close(w.draining)
 	}
-	return nil
+}
+
+// orphaned reports whether stickyd is gone without having asked for an end.
+func (w *Worker) orphaned() bool {
+	select {
+	case <-w.ended:
+		return w.deadline.Load() == 0
+	default:
+		return false
+	}
 }
 
 func (w *Worker) handleRefused(f frame) error {
@@ -442,18 +470,25 @@ func (w *Worker) Bind(ctx context.Context, id string) error {
 	if w.conn == nil {
 		return nil
 	}
-	w.ids.add(id)
 	var adopted uint32
 	if c := connOf(ctx); c != nil && c.adopt() {
 		adopted = 1
 	}
-	w.send(appendBind(nil, adopted, id), -1)
+	w.write.Lock() // so that the frames come in the order of what is known here
+	defer w.write.Unlock()
+	w.ids.add(id)
+	w.sendLocked(appendBind(nil, adopted, id), -1)
 	return nil
 }
 
 // Unbind says that a session has ended. An id that was not bound is ignored.
 func (w *Worker) Unbind(id string) {
-	if w.conn != nil && w.ids.remove(id) {
-		w.send(appendIDFrame(nil, Unbind, id), -1)
+	if w.conn == nil {
+		return
+	}
+	w.write.Lock()
+	defer w.write.Unlock()
+	if w.ids.remove(id) {
+		w.sendLocked(appendIDFrame(nil, Unbind, id), -1)
 	}
 }

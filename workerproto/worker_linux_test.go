@@ -87,6 +87,7 @@ func (p *supervisor) want(kind Type) frame {
 		case f.kind == Closed:
 			n, _ := parseCount(Closed, f.body)
 			p.closed += n
+		case f.kind == Leaving: // Close says it at once, wherever that is
 		default:
 			if f.fd >= 0 {
 				fdpass.Close(f.fd)
@@ -270,6 +271,7 @@ func TestListenUnderStickyd(t *testing.T) {
 	if err := <-accepted; !errors.Is(err, net.ErrClosed) {
 		t.Errorf("Accept after Close: %v", err)
 	}
+	p.want(Leaving)
 	w.Accept()
 	p.sync()
 	p.silence() // READY is said once
@@ -809,4 +811,39 @@ func tally(said string) map[string]int {
 		told[word] += n
 	}
 	return told
+}
+
+// A listener without Serve keeps nothing of what it reads.
+func TestConnOfAPlainListenerKeepsNothing(t *testing.T) {
+	w, p := startWorker(t)
+	client := p.hand(1, 0, "")
+	c := accept(t, w)
+	client.Write(make([]byte, 10_000))
+	if _, err := io.ReadFull(c, make([]byte, 10_000)); err != nil {
+		t.Fatal(err)
+	}
+	if n := len(c.heard.unanswered()); n > 0 {
+		t.Errorf("%d bytes are kept", n)
+	}
+}
+
+func TestDrainingWhenStickydIsGone(t *testing.T) {
+	w, p := startWorker(t)
+	p.conn.Shutdown()
+	select {
+	case <-w.Draining():
+	case <-time.After(deadline):
+		t.Fatal("the worker is never told")
+	}
+}
+
+func TestAcceptAfterCloseDoesNotSayReady(t *testing.T) {
+	w, p := startWorker(t)
+	w.Close()
+	if _, err := w.Accept(); !errors.Is(err, net.ErrClosed) {
+		t.Error(err)
+	}
+	p.want(Leaving)
+	p.sync()
+	p.silence()
 }

@@ -43,6 +43,8 @@ func TestBadCommandLine(t *testing.T) {
 			[]string{"b.toml:3", "window", "between 1 and 250"}},
 		{"port in use", []string{"--listen", taken.Addr().String(), "--", "true"}, 1,
 			[]string{"cannot listen on " + taken.Addr().String(), "already in use"}},
+		{"a file where the socket should be", []string{"--listen", "unix:" + file("precious", "precious", 0o600), "--", "true"}, 1,
+			[]string{"cannot listen on unix:", "precious", "already in use"}},
 		{"command missing in PATH", append(free, "--", "no-such-command"), 1, []string{"no-such-command", "write ./no-such-command"}},
 		{"command missing in a directory", append(free, "--", "./no-such-command"), 1, []string{"./no-such-command", "no such file"}},
 		{"command not executable", append(free, "--", file("script", "#!/bin/sh\n", 0o600)), 1, []string{"chmod +x"}},
@@ -58,6 +60,14 @@ func TestBadCommandLine(t *testing.T) {
 			}
 		})
 	}
+	if text, err := os.ReadFile(filepath.Join(dir, "precious")); string(text) != "precious" {
+		t.Error("the file that was no socket is gone:", err)
+	}
+}
+
+func TestMissingCommandIsTriedAgainWhereThatIsAskedFor(t *testing.T) {
+	s := start(t, []string{"./no-such-command"}, "--on-crash-loop", "keep", "--workers", "1")
+	s.awaitN(2, "worker will be started again", nil)
 }
 
 func TestCommandThatKeepsExitingEndsStickydWithItsLastLines(t *testing.T) {

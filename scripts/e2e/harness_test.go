@@ -108,7 +108,10 @@ func launchCommand(t *testing.T, cmd *exec.Cmd) *server {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd.Stdout, cmd.Stderr = w, w
+	cmd.Stderr = w
+	if cmd.Stdout == nil {
+		cmd.Stdout = w
+	}
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -144,7 +147,9 @@ func startReady(t *testing.T, n int, command []string, flags ...string) (*server
 }
 
 func (s *server) read(r io.Reader) {
-	for lines := bufio.NewScanner(r); lines.Scan(); {
+	lines := bufio.NewScanner(r)
+	lines.Buffer(nil, 1<<20) // a worker's longest line, as JSON
+	for lines.Scan() {
 		var e event
 		json.Unmarshal(lines.Bytes(), &e)
 		s.mu.Lock()

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"os/exec"
@@ -127,6 +128,75 @@ func TestOpenRequestFinishesWhenStickydIsKilled(t *testing.T) {
 	touch(t, file)
 	if r := await(t, done); r.status != http.StatusOK {
 		t.Error("the open request ended with status", r.status)
+	}
+}
+
+// marked reports whether a process has text in its environment.
+func marked(text string) bool {
+	files, _ := filepath.Glob("/proc/[0-9]*/environ")
+	for _, file := range files {
+		if env, _ := os.ReadFile(file); strings.Contains(string(env), text) {
+			return true
+		}
+	}
+	return false
+}
+
+// Not even those that were about to start when it was killed, and know nothing
+// of stickyd.
+func TestNobodyOutlivesStickydThatIsKilledWhileItStarts(t *testing.T) {
+	for i := range 10 {
+		mark := fmt.Sprintf("E2E_MARK=%d-%d", os.Getpid(), i)
+		t.Run(mark, func(t *testing.T) {
+			t.Parallel()
+			s := launch(t, "-l", "127.0.0.1:0", "-n", "32", "--log-format", "json", "--log-level", "debug", "--env", mark, "--", "sleep", "300")
+			s.awaitN(1+3*i, "worker started", nil)
+			s.signal(syscall.SIGKILL)
+			s.wait()
+			eventually(t, "the end of all workers", func() bool { return !marked(mark) })
+		})
+	}
+}
+
+// What a worker had not taken when it was killed at the end gets an answer.
+func TestUntakenConnectionsAtTheEndAreAnswered(t *testing.T) {
+	s, pids := startReady(t, 1, worker("app"), "--hang-timeout", "0", "--drain-timeout", "100ms", "--stop-timeout", "100ms")
+	syscall.Kill(pids[1], syscall.SIGSTOP)
+	conns := s.openWith(10, whoami)
+	s.signal(syscall.SIGTERM)
+	for _, conn := range conns {
+		if answer, err := io.ReadAll(conn); !strings.HasPrefix(string(answer), "HTTP/1.1 503 ") {
+			t.Errorf("got %q, %v", answer, err)
+		}
+	}
+	s.wait()
+}
+
+// A request for another worker's session on a kept-alive connection is served
+// while stickyd waits for others to be.
+func TestHandBackWorksWhileStopping(t *testing.T) {
+	s, _ := startReady(t, 3, worker("app"), "--balance", "round-robin", "--window", "1", "--hang-timeout", "0", "--queue-timeout", "1m", "--drain-timeout", "1m")
+	owners := []reply{s.mustGet("/handshake"), s.mustGet("/handshake"), s.mustGet("/handshake")}
+	use := func(of reply) string { return "GET /use?sid=" + of.SID + " HTTP/1.1\r\nHost: x\r\n\r\n" }
+	conn := s.openWith(1, "")[0]
+	s.exchange(conn, use(owners[1]))
+	syscall.Kill(owners[0].PID, syscall.SIGSTOP)
+	s.openWith(3, use(owners[0])) // one in the window, two that wait for it
+	s.signal(syscall.SIGTERM)
+	s.await("stopping: open requests may finish, a second signal stops at once", nil)
+	if r := s.exchange(conn, use(owners[2])); r.status != http.StatusOK || r.PID != owners[2].PID {
+		t.Errorf("status %d from %d, want 200 from %d", r.status, r.PID, owners[2].PID)
+	}
+	syscall.Kill(owners[0].PID, syscall.SIGCONT)
+	if status := s.wait(); status != 0 {
+		t.Error("exit status", status)
+	}
+}
+
+func TestDescriptorInBlockingModeHoldsUpNobody(t *testing.T) {
+	s, _ := startReady(t, 1, worker("blocking"), "--head-timeout", "300ms", "--hang-timeout", "0")
+	if answer, err := s.talk("GET / HTTP/1.1\r\nHost: x\r\n\r\n"); !strings.HasPrefix(answer, "HTTP/1.1 408 ") {
+		t.Errorf("got %q, %v", answer, err)
 	}
 }
 

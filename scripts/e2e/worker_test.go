@@ -3,9 +3,11 @@ package e2e
 import (
 	"crypto/rand"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -49,6 +51,15 @@ func playWorker(kind string) {
 		}
 		w.Accept() // and never again
 		select {}
+	case "slow":
+		runSlow()
+	case "chatty":
+		go chat()
+		runApp()
+	case "declines":
+		runDeclines()
+	case "blocking":
+		runBlocking()
 	case "stubborn":
 		runStubborn()
 	case "returns-twice":
@@ -77,9 +88,24 @@ func runApp() {
 	mux.HandleFunc("/end", a.end)
 	mux.HandleFunc("/", func(rw http.ResponseWriter, r *http.Request) { a.answer(rw, r, 200, "") })
 	mux.HandleFunc("/slow", a.slow)
-	if err := w.Serve(&http.Server{Handler: mux}); err != nil {
+	go a.closeOn(syscall.SIGUSR1)
+	err = w.Serve(&http.Server{Handler: mux})
+	if errors.Is(err, net.ErrClosed) {
+		<-w.Draining() // sessions and connections live on
+		return
+	}
+	if err != nil {
 		log.Fatal(err)
 	}
+}
+
+// closeOn closes the listener when the signal comes.
+func (a *app) closeOn(sig os.Signal) {
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, sig)
+	<-signals
+	a.worker.Close()
+	fmt.Println("listener closed")
 }
 
 func (a *app) answer(rw http.ResponseWriter, r *http.Request, status int, sid string) {
@@ -208,6 +234,64 @@ func runStubborn() {
 	speak(greeting)
 }
 
+// runSlow takes a connection now and then, but always another one.
+func runSlow() {
+	w, err := workerproto.Listen("")
+	if err != nil {
+		log.Fatal(err)
+	}
+	for {
+		c, err := w.Accept()
+		if err != nil {
+			return
+		}
+		c.Read(make([]byte, 1)) // says TAKEN
+		io.WriteString(c, "HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n")
+		c.Close()
+		time.Sleep(50 * time.Millisecond) // this is the slowness
+	}
+}
+
+// chat writes lines until the process ends or nobody reads them any more.
+func chat() {
+	for {
+		if _, err := fmt.Println(strings.Repeat("chat ", 200)); err != nil {
+			return
+		}
+	}
+}
+
+func connFrame(t workerproto.Type, flags, descriptors byte, id uint64, more string) string {
+	return frame(t, flags, descriptors, string([]byte{0, 0, 0, 0, 0, 0, byte(id >> 8), byte(id)})+more)
+}
+
+// runDeclines has no room for any connection.
+func runDeclines() {
+	c := control()
+	c.TrySend([]byte(greeting), nil)
+	for id := uint64(1); ; id++ {
+		fdpass.Close(nextConn(c))
+		c.TrySend([]byte(connFrame(workerproto.Decline, 0, 0, id, "")), nil)
+	}
+}
+
+// runBlocking gives its first connection back in blocking mode and with half a
+// request line, and does nothing more until its end.
+func runBlocking() {
+	c := control()
+	c.TrySend([]byte(greeting), nil)
+	fd := nextConn(c)
+	c.TrySend([]byte(connFrame(workerproto.Taken, 0, 0, 1, "")), nil)
+	syscall.SetNonblock(fd, false)
+	syscall.Read(fd, make([]byte, 1000))
+	c.TrySend([]byte(connFrame(workerproto.Return, workerproto.FlagDescriptor, 1, 1, "GET /")), []int{fd})
+	fdpass.Close(fd)
+	c.OnReadable(func() bool {
+		_, _, err := c.TryReceive(make([]byte, 1000), nil)
+		return err == io.EOF
+	})
+}
+
 // nextConn receives until a connection came and returns its descriptor.
 func nextConn(c *fdpass.Conn) int {
 	var fds []int
@@ -229,9 +313,9 @@ func runReturnsTwice() {
 	c := control()
 	c.TrySend([]byte(greeting), nil)
 	fd := nextConn(c)
-	c.TrySend([]byte(frame(workerproto.Taken, 0, 0, "\x00\x00\x00\x00\x00\x00\x00\x01")), nil)
+	c.TrySend([]byte(connFrame(workerproto.Taken, 0, 0, 1, "")), nil)
 	for range 2 {
-		c.TrySend([]byte(frame(workerproto.Return, workerproto.FlagDescriptor, 1, "\x00\x00\x00\x00\x00\x00\x00\x01")), []int{fd})
+		c.TrySend([]byte(connFrame(workerproto.Return, workerproto.FlagDescriptor, 1, 1, "")), []int{fd})
 	}
 	select {}
 }

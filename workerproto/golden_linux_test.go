@@ -104,6 +104,8 @@ func goldens() []golden {
 		{"return-session", "a connection back that was not load: it came for a session, or a session had adopted it",
 			one(appendConn(nil, Return, FlagSession, 6, []byte("GET ")), 0), []string{`RETURN 6 descriptor session=true "GET "`}},
 
+		{"leaving", "no new sessions, please", one(appendHeader(nil, Leaving, 0, 0), -1), []string{"LEAVING"}},
+
 		{"unknown", "a type of a later version: skipped", one(raw(0x7f, 0xf0, 0, "whatever"), -1), []string{"frame type 0x7f"}},
 		{"taken-newer", "a later version may add fields at the end: ignored", one(raw(Taken, 0, 0, "\x00\x00\x00\x00\x00\x00\x00\x03more"), -1), []string{"TAKEN 3"}},
 	}

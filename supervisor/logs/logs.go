@@ -1,0 +1,116 @@
+// Package logs writes what stickyd has to say and what its workers print, as
+// text for people or as JSON, and never makes anybody wait for whoever reads
+// it: a log reader that hangs must not stop supervision, nor a worker.
+package logs
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"time"
+)
+
+// A Stream is where a worker printed a line.
+type Stream int
+
+// The streams.
+const (
+	Stdout Stream = iota
+	Stderr
+)
+
+func (s Stream) String() string {
+	if s == Stderr {
+		return "stderr"
+	}
+	return "stdout"
+}
+
+// Logs are stickyd's log and its workers' lines. Its methods may be called from
+// any goroutine.
+type Logs struct {
+	*slog.Logger // on stderr
+
+	json    bool
+	spools  [2]*spool // by stream; the same one twice where both are one file
+	workers [2]*slog.Logger
+}
+
+// New returns logs of the given format, "text", "json" or "auto", which is text
+// where stderr is a terminal, that leave out what is below level. Close must
+// follow.
+func New(format, level string, stdout, stderr *os.File) *Logs {
+	l := &Logs{json: format == "json" || format == "auto" && !isTerminal(stderr)}
+	l.spools[Stderr] = newSpool(stderr, l.droppedNote)
+	l.spools[Stdout] = l.spools[Stderr]
+	if !sameFile(stdout, stderr) { // or their lines would change places
+		l.spools[Stdout] = newSpool(stdout, l.droppedNote)
+	}
+	var least slog.Level
+	least.UnmarshalText([]byte(level)) // checked by config
+	l.Logger = l.logger(l.spools[Stderr], least)
+	for stream, s := range l.spools {
+		l.workers[stream] = l.logger(s, slog.LevelInfo)
+	}
+	return l
+}
+
+// Line passes on a line that a worker printed, on the stream that it printed it
+// to: with [slot] in front, or as attributes in JSON.
+func (l *Logs) Line(slot, pid int, stream Stream, line []byte) {
+	if l.json {
+		l.workers[stream].Info("worker output", "slot", slot, "pid", pid, "stream", stream.String(), "line", string(line))
+		return
+	}
+	l.spools[stream].Write(fmt.Appendf(nil, "[%d] %s\n", slot, line))
+}
+
+// patience is how long Close waits for a reader.
+const patience = time.Second
+
+// Close returns when everything was written, after a second at the latest.
+// What is logged after it is lost.
+func (l *Logs) Close() {
+	late, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	for _, s := range l.spools {
+		s.close(late)
+	}
+}
+
+func (l *Logs) logger(to io.Writer, least slog.Level) *slog.Logger {
+	if l.json {
+		return slog.New(slog.NewJSONHandler(to, &slog.HandlerOptions{Level: least, ReplaceAttr: durationWithUnit}))
+	}
+	return slog.New(slog.NewTextHandler(to, &slog.HandlerOptions{Level: least}))
+}
+
+// durationWithUnit writes a duration as text logs do, "3ms". JSON's own form is
+// a number of nanoseconds, which nobody who reads it can know.
+func durationWithUnit(_ []string, a slog.Attr) slog.Attr {
+	if a.Value.Kind() == slog.KindDuration {
+		a.Value = slog.StringValue(a.Value.Duration().String())
+	}
+	return a
+}
+
+// droppedNote is the line that stands for those that were dropped.
+func (l *Logs) droppedNote(lines int) []byte {
+	var b bytes.Buffer
+	l.logger(&b, slog.LevelInfo).Warn("log lines dropped: nobody read them in time", "lines", lines)
+	return b.Bytes()
+}
+
+func isTerminal(f *os.File) bool {
+	info, err := f.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
+}
+
+func sameFile(a, b *os.File) bool {
+	one, err1 := a.Stat()
+	other, err2 := b.Stat()
+	return err1 == nil && err2 == nil && os.SameFile(one, other)
+}
