@@ -185,7 +185,7 @@ func checkAllAnswered(t *testing.T, replies <-chan reply, n int, not int) {
 func TestConnectionsThatADeadWorkerHadNotTakenAreAnsweredByAnother(t *testing.T) {
 	const window, requests = 16, 60
 	s, pids := startReady(t, 2, worker("app"), "--window", strconv.Itoa(window), "--balance", "round-robin")
-	syscall.Kill(pids[1], syscall.SIGSTOP)
+	freeze(t, pids[1])
 	replies := s.askMany(t, requests)
 	// The other worker has answered all but the window of the stopped one.
 	got := make([]reply, 0, requests)
@@ -214,7 +214,7 @@ func TestSessionsConnectionsWaitForTheirStoppedOwner(t *testing.T) {
 	const window = 4
 	s, pids := startReady(t, 2, worker("app"), "--window", strconv.Itoa(window))
 	owner := s.mustGet("/handshake")
-	syscall.Kill(owner.PID, syscall.SIGSTOP)
+	freeze(t, owner.PID)
 	replies := make(chan reply, 3*window)
 	var asked sync.WaitGroup
 	for range 3 * window {
@@ -245,7 +245,7 @@ func TestHungWorkerIsReplacedAndItsConnectionsAnswered(t *testing.T) {
 	const window, requests = 8, 40
 	s, pids := startReady(t, 2, worker("app"), "--window", strconv.Itoa(window), "--balance", "round-robin",
 		"--hang-timeout", "500ms", "--dump-grace", "100ms")
-	syscall.Kill(pids[1], syscall.SIGSTOP)
+	freeze(t, pids[1])
 	checkAllAnswered(t, s.askMany(t, requests), requests, pids[1])
 	s.await("worker hangs, asking for its stacks before killing it", func(e event) bool { return e.num("pid") == pids[1] })
 	s.await("worker ready", func(e event) bool { return e.num("slot") == 1 && e.num("pid") != pids[1] })

@@ -290,6 +290,22 @@ func alive(pid int) bool {
 	return len(rest) > 0 && rest[0] != 'Z'
 }
 
+// freeze stops a process; it returns when none of its threads runs any more.
+func freeze(t *testing.T, pid int) {
+	t.Helper()
+	syscall.Kill(pid, syscall.SIGSTOP)
+	eventually(t, "a stopped process", func() bool {
+		stats, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", pid))
+		for _, stat := range stats {
+			text, _ := os.ReadFile(stat)
+			if _, rest, found := bytes.Cut(text, []byte(") ")); found && rest[0] != 'T' {
+				return false
+			}
+		}
+		return true
+	})
+}
+
 // startWithLimit starts stickyd with so many descriptors, its workers as well.
 func startWithLimit(t *testing.T, nofile int, command []string, flags ...string) *server {
 	t.Helper()

@@ -40,7 +40,7 @@ func descriptorsOf(pid int) int {
 
 func TestOverloadPasses(t *testing.T) {
 	s, pids := startReady(t, 1, worker("app"), "--window", "4", "--max-waiting", "16", "--hang-timeout", "0")
-	syscall.Kill(pids[1], syscall.SIGSTOP)
+	freeze(t, pids[1])
 	conns := s.openWith(60, whoami)
 	answers := make(map[string]int)
 	read := func(conn net.Conn) {
@@ -96,7 +96,7 @@ func TestLimitHoldsForThoseWhoComeBack(t *testing.T) {
 		conns = append(conns, conn)
 	}
 	before := descriptorsOf(s.cmd.Process.Pid)
-	syscall.Kill(a.PID, syscall.SIGSTOP)
+	freeze(t, a.PID)
 	defer syscall.Kill(a.PID, syscall.SIGCONT)
 	refused := make(chan struct{}, clients) // those above the limit hear so
 	for _, conn := range conns {

@@ -161,7 +161,7 @@ func TestNobodyOutlivesStickydThatIsKilledWhileItStarts(t *testing.T) {
 // What a worker had not taken when it was killed at the end gets an answer.
 func TestUntakenConnectionsAtTheEndAreAnswered(t *testing.T) {
 	s, pids := startReady(t, 1, worker("app"), "--hang-timeout", "0", "--drain-timeout", "100ms", "--stop-timeout", "100ms")
-	syscall.Kill(pids[1], syscall.SIGSTOP)
+	freeze(t, pids[1])
 	conns := s.openWith(10, whoami)
 	s.signal(syscall.SIGTERM)
 	for _, conn := range conns {
@@ -180,7 +180,7 @@ func TestHandBackWorksWhileStopping(t *testing.T) {
 	use := func(of reply) string { return "GET /use?sid=" + of.SID + " HTTP/1.1\r\nHost: x\r\n\r\n" }
 	conn := s.openWith(1, "")[0]
 	s.exchange(conn, use(owners[1]))
-	syscall.Kill(owners[0].PID, syscall.SIGSTOP)
+	freeze(t, owners[0].PID)
 	s.openWith(3, use(owners[0])) // one in the window, two that wait for it
 	s.signal(syscall.SIGTERM)
 	s.await("stopping: open requests may finish, a second signal stops at once", nil)
