@@ -17,6 +17,7 @@ import (
 	"strings"
 	"sync"
 	"syscall"
+	"time"
 
 	"github.com/oklog/run"
 
@@ -61,7 +62,7 @@ func command(args []string) int {
 		fmt.Println("stickyd " + version())
 		return exitStopped
 	case "demo":
-		return serve(append(args[1:len(args):len(args)], "--", self(), demoWorkerVerb), true)
+		return serve(append(args[1:len(args):len(args)], append([]string{"--"}, demoCommand()...)...), true)
 	case demoWorkerVerb:
 		return report(demo.Run())
 	case guardianVerb:
@@ -118,25 +119,42 @@ func serve(args []string, isDemo bool) int {
 		fmt.Println("stickyd " + version())
 		return exitStopped
 	}
-	if isDemo && slices.Equal(c.Listen, []string{config.DefaultListen}) {
-		c.Listen = []string{"127.0.0.1" + config.DefaultListen} // anybody who reaches it can kill workers
+	if isDemo {
+		if !slices.Equal(c.Command, demoCommand()) {
+			return report(&config.Error{Problems: []error{fmt.Errorf("demo takes flags, but no command: %s", c.Command[0])}})
+		}
+		adaptToDemo(c)
 	}
 	a, err := build(c)
 	switch {
 	case err != nil:
 		return report(err)
 	case asked.Check:
-		fmt.Println("stickyd: the configuration is valid")
+		fmt.Println("stickyd: the configuration is valid (command and addresses were not tried)")
 		return exitStopped
 	}
-	defer a.log.Close()
-	if err := a.listen(); err != nil {
-		return report(err)
+	err = a.start()
+	if err == nil {
+		if isDemo {
+			fmt.Printf("\n  The demo runs: %s\n  ^C ends it.\n\n", demo.URL(a.listeners[0].Addr()))
+		}
+		err = a.run()
 	}
-	if isDemo {
-		fmt.Printf("\n  The demo runs: %s\n  ^C ends it.\n\n", demo.URL(a.listeners[0].Addr()))
+	a.log.Close() // the error is the last that is read
+	return report(err)
+}
+
+// demoCommand is this program as the demo's worker.
+func demoCommand() []string { return []string{self(), demoWorkerVerb} }
+
+// adaptToDemo changes what people who try out the demo do not expect.
+func adaptToDemo(c *config.Config) {
+	if slices.Equal(c.Listen, []string{config.DefaultListen}) {
+		c.Listen = []string{"127.0.0.1" + config.DefaultListen} // anybody who reaches it can kill workers
 	}
-	return report(a.run())
+	if c.LogFormat == "auto" {
+		c.LogFormat = "text"
+	}
 }
 
 // An app is the rooms, joined.
@@ -191,6 +209,16 @@ var clientFrom = map[string]front.ClientFrom{
 	"client-address": front.PeerAddress, "forwarded-for": front.ForwardedFor,
 }
 
+// start does what can fail at once: it looks for the command and listens.
+func (a *app) start() error {
+	if a.config.OnCrashLoop != "keep" {
+		if err := supervisor.CheckCommand(a.config.Command); err != nil {
+			return err
+		}
+	}
+	return a.listen()
+}
+
 // listen opens all listeners, or none.
 func (a *app) listen() error {
 	supervisor.CloseOnExec()
@@ -229,7 +257,8 @@ func (a *app) run() error {
 	}
 	s := &a.front.Stats
 	a.log.Info("stopped", "accepted", s.Accepted.Load(), "handed", s.Handed.Load(), "returned", s.Returned.Load(),
-		"rerouted", s.Rerouted.Load(), "refused", s.Refused.Load(), "accept_pauses", s.Pauses.Load())
+		"rerouted", s.Rerouted.Load(), "refused", s.Refused.Load(), "accept_pauses", s.Pauses.Load(),
+		"sessions_bound", a.router.Bound(), "known_ids", s.Known.Load(), "unknown_ids", s.Unknown.Load())
 	return err
 }
 
@@ -243,6 +272,9 @@ func (e signalError) Error() string { return "got signal " + e.String() }
 func (a *app) awaitSignal(hurry func()) (execute func() error, interrupt func(error)) {
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
+	if !signal.Ignored(syscall.SIGHUP) { // nohup(1)
+		signal.Notify(signals, syscall.SIGHUP)
+	}
 	ended := make(chan struct{})
 	return func() error {
 			select {
@@ -250,7 +282,7 @@ func (a *app) awaitSignal(hurry func()) (execute func() error, interrupt func(er
 				a.log.Info("stopping: open requests may finish, a second signal stops at once",
 					"signal", s.String(), "drain_timeout", a.config.DrainTimeout)
 				go func() { // lives as long as the process: nothing waits for a second signal
-					s := <-signals
+					s := second(signals)
 					a.log.Warn("stopping at once", "signal", s.String())
 					hurry()
 					a.supervisor.Kill()
@@ -262,6 +294,17 @@ func (a *app) awaitSignal(hurry func()) (execute func() error, interrupt func(er
 		}, func(error) {
 			close(ended)
 		}
+}
+
+// second returns the next signal that is not an echo of the first: who sends
+// one to a whole process group, or to a process and its group, sends it twice.
+func second(signals <-chan os.Signal) os.Signal {
+	const echo = 100 * time.Millisecond
+	for first := time.Now(); ; {
+		if s := <-signals; time.Since(first) > echo {
+			return s
+		}
+	}
 }
 
 // accept runs the listeners. Its interrupt closes them and returns when no

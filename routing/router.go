@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"slices"
 	"sync"
+	"sync/atomic"
 )
 
 // A Query is what a router needs to know of a connection.
@@ -59,6 +60,7 @@ type Router struct {
 	window   int
 	table    *Table
 	barrier  *barrier
+	bound    atomic.Int64
 
 	mu      sync.Mutex
 	members map[Incarnation]*Member
@@ -139,7 +141,16 @@ func (r *Router) Remove(m *Member) (sessions int) {
 
 // Bind says that m owns a session. It returns an error, which says why, if it
 // does not become so.
-func (r *Router) Bind(m *Member, id []byte) error { return r.table.Bind(id, m.incarnation) }
+func (r *Router) Bind(m *Member, id []byte) error {
+	err := r.table.Bind(id, m.incarnation)
+	if err == nil {
+		r.bound.Add(1)
+	}
+	return err
+}
+
+// Bound returns how often a session was bound, ever.
+func (r *Router) Bound() int64 { return r.bound.Load() }
 
 // Unbind says that a session of m has ended.
 func (r *Router) Unbind(m *Member, id []byte) { r.table.Unbind(id, m.incarnation) }

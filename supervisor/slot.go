@@ -3,6 +3,7 @@ package supervisor
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"math/rand/v2"
 	"syscall"
@@ -98,7 +99,8 @@ func (sl *slot) onTimer() {
 		sl.spawn()
 	case starting:
 		w.log(sl.s.log).Error("worker is not ready in time, killing it",
-			"start_timeout", sl.s.spec.StartTimeout, "hint", "does it use a stickyd worker library?")
+			"start_timeout", sl.s.spec.StartTimeout, "hint", notAWorker)
+		w.fault = fmt.Sprintf("not ready within %v and killed by stickyd", sl.s.spec.StartTimeout)
 		sl.kill()
 	case ready:
 		sl.checkHung()

@@ -93,13 +93,31 @@ func (e *commandError) Error() string {
 }
 func (e *commandError) Unwrap() error { return e.err }
 
+// CheckCommand returns the error that starting argv would end with, as far as
+// that can be known without starting it.
+func CheckCommand(argv []string) error {
+	if _, err := exec.LookPath(argv[0]); err != nil {
+		return startError(argv, err)
+	}
+	return nil
+}
+
+func isExecutable(name string) bool {
+	info, err := os.Stat(name)
+	return err == nil && info.Mode()&0o111 != 0
+}
+
 // startError turns a failed exec into something to act on.
 func startError(argv []string, err error) error {
 	switch name := argv[0]; {
 	case errors.Is(err, exec.ErrNotFound):
 		return &commandError{err, "for a file in this directory write ./" + name}
+	case errors.Is(err, fs.ErrNotExist) && strings.ContainsAny(name, " \t"):
+		return &commandError{err, "write the program and its arguments as separate words, without quotes around all of them"}
 	case errors.Is(err, fs.ErrNotExist):
 		return &commandError{err, "is the path right, and does the interpreter in its first line exist?"}
+	case errors.Is(err, fs.ErrPermission) && isExecutable(name):
+		return &commandError{err, "may this user execute it, and enter the directories above it?"}
 	case errors.Is(err, fs.ErrPermission):
 		return &commandError{err, "try: chmod +x " + name}
 	case errors.Is(err, syscall.ENOEXEC):

@@ -113,6 +113,8 @@ func (s *Supervisor) Run() error {
 	s.started = time.Now()
 	patience := time.AfterFunc(crashLoopPatience, s.judge)
 	defer patience.Stop()
+	wonder := time.AfterFunc(readySoon, s.wonder)
+	defer wonder.Stop()
 	var slots sync.WaitGroup
 	for n := 1; n <= s.spec.Workers; n++ {
 		slots.Go((&slot{s: s, n: n}).run)
@@ -173,6 +175,21 @@ const (
 	crashLoopFailures = 3
 )
 
+// readySoon is when somebody who waits would like to hear why.
+const readySoon = 5 * time.Second
+
+// notAWorker is the likeliest reason why a command does not become ready.
+const notAWorker = "is it a stickyd worker? One calls workerproto.Listen and Serve, or speaks workerproto/PROTOCOL.md"
+
+// wonder says so if no worker is ready after some time.
+func (s *Supervisor) wonder() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.ready && s.fatal == nil {
+		s.log.Warn("no worker has said yet that it is ready", "command", s.spec.Argv, "start_timeout", s.spec.StartTimeout, "hint", notAWorker)
+	}
+}
+
 // noteReady says that the command works.
 func (s *Supervisor) noteReady() {
 	s.mu.Lock()
@@ -227,11 +244,12 @@ func (s *Supervisor) crashLoopError() error {
 	f := s.failed[0]
 	text := fmt.Sprintf("no worker has become ready: worker 1 failed %d times, at last with %s", f.count, f.cause)
 	if len(f.lines) == 0 {
-		return errors.New(text + "; it printed nothing")
+		text += "; it printed nothing"
+	} else {
+		text += "; its last lines:"
+		for _, line := range f.lines {
+			text += "\n    " + line
+		}
 	}
-	text += "; its last lines:"
-	for _, line := range f.lines {
-		text += "\n    " + line
-	}
-	return errors.New(text)
+	return errors.New(text + "\n" + notAWorker)
 }

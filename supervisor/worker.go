@@ -22,6 +22,7 @@ type Worker struct {
 	readyAt time.Time // zero: never
 	gone    bool      // client.Gone was called
 	lost    int       // and said that so many sessions were lost
+	fault   string    // why we killed it; "" if we did not
 
 	stdout, stderr output
 	last           lastLines
@@ -100,5 +101,10 @@ func (w *Worker) signal(sig syscall.Signal) {
 	}
 }
 
-// cause says how the process ended.
-func (w *Worker) cause() string { return w.cmd.ProcessState.String() }
+// cause says how the process ended, and what for if we ended it.
+func (w *Worker) cause() string {
+	if w.fault != "" {
+		return w.fault
+	}
+	return w.cmd.ProcessState.String()
+}

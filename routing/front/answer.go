@@ -26,6 +26,7 @@ var (
 	longField = answer{http.StatusRequestHeaderFieldsTooLarge, "the request's header is too large"}
 	noWorker  = answer{http.StatusServiceUnavailable, "no worker could take the request in time"}
 	tooMany   = answer{http.StatusServiceUnavailable, "too many connections are waiting"}
+	stopping  = answer{http.StatusServiceUnavailable, "the server is stopping"}
 	noFiles   = answer{http.StatusServiceUnavailable, "out of descriptors"}
 )
 
@@ -75,7 +76,7 @@ func (f *Front) turnAway(c Conn, why look) {
 	}
 	f.Stats.Refused.Add(1)
 	f.log.Debug("connection refused", "client", peerAddress(c.FD), "status", why.answer.status, "reason", why.answer.text)
-	if why.answer == tooMany {
+	if why.answer == tooMany || why.answer == stopping {
 		answerAndClose(c.FD, why.answer) // its place is needed now
 		return
 	}

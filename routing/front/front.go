@@ -64,6 +64,9 @@ type Stats struct {
 	Returned  atomic.Int64 // by a target, because of their session
 	Rerouted  atomic.Int64 // since a target could not take them, or died before
 	Refused   atomic.Int64 // answered by ourselves
+	Known     atomic.Int64 // handed to the worker that owns their session
+	Unknown   atomic.Int64 // handed over with an id that is nobody's
+	Without   atomic.Int64 // handed over without an id
 	Abandoned atomic.Int64 // closed by the client, or lost, before any of it
 	Pauses    atomic.Int64 // of accepting, for want of descriptors
 }
@@ -79,6 +82,7 @@ type Front struct {
 	waiters  waiters
 	buffers  sync.Pool // of *[]byte, see newBuffer
 	spare    spare
+	blind    sync.Once // the log was told that no request carries an id
 	Stats    Stats
 
 	ending context.Context // done: nobody waits any more

@@ -51,15 +51,18 @@ func Listen(addr string) (*Listener, error) {
 	return l, nil
 }
 
+var errNoSocket = errors.New("not a socket")
+
 func listenUnix(path string) (net.Listener, error) {
 	if c, err := net.Dial("unix", path); err == nil {
 		c.Close()
 		return nil, syscall.EADDRINUSE
 	} else if errors.Is(err, syscall.ECONNREFUSED) {
 		// connect(2) says so of any file that is no socket, too.
-		if info, err := os.Lstat(path); err == nil && info.Mode()&os.ModeSocket != 0 {
-			os.Remove(path)
+		if info, err := os.Lstat(path); err == nil && info.Mode()&os.ModeSocket == 0 {
+			return nil, errNoSocket
 		}
+		os.Remove(path)
 	}
 	ln, err := net.Listen("unix", path)
 	if err == nil {
@@ -104,6 +107,12 @@ func listenError(addr string, err error) error {
 		return nil
 	case errors.Is(err, syscall.EADDRINUSE):
 		return fmt.Errorf("cannot listen on %s: address already in use; stop the program that has it, or choose another with --listen", addr)
+	case errors.Is(err, errNoSocket):
+		return fmt.Errorf("cannot listen on %s: a file that is no socket is there; choose another path", addr)
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("cannot listen on %s: the directory does not exist", addr)
+	case errors.Is(err, fs.ErrPermission) && strings.HasPrefix(addr, "unix:"):
+		return fmt.Errorf("cannot listen on %s: permission denied; this user may not create a file there", addr)
 	case errors.Is(err, fs.ErrPermission):
 		return fmt.Errorf("cannot listen on %s: %w; ports below 1024 need root or CAP_NET_BIND_SERVICE", addr, err)
 	}

@@ -79,6 +79,13 @@ func (w *waiters) giveUpHeads() {
 	}
 }
 
+// closed reports whether giveUpHeads was called.
+func (w *waiters) closed() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.ended
+}
+
 // enter notes that file's owner waits for a head until the deadline.
 func (w *waiters) enter(file *os.File, deadline time.Time) (leave func()) {
 	w.mu.Lock()
@@ -163,6 +170,8 @@ func (f *Front) watch(c Conn, file *os.File) (seen look, err error) {
 		return seen.verdict != wait
 	})
 	switch {
+	case errors.Is(err, os.ErrDeadlineExceeded) && f.waiters.closed():
+		return look{verdict: refuse, answer: stopping}, nil
 	case errors.Is(err, os.ErrDeadlineExceeded) && time.Now().Before(deadline):
 		return look{verdict: refuse, answer: tooMany}, nil // given up
 	case errors.Is(err, os.ErrDeadlineExceeded):
@@ -303,6 +312,31 @@ func (f *Front) route(c Conn, q *routing.Query) (handed bool, _ *routing.Ticket)
 	return ticket == nil && f.hand(c, to, q), ticket
 }
 
+// suspicious is how many requests with unknown ids make it worth a line in the
+// log that no id is known at all.
+const suspicious = 20
+
+// noteUnknown counts a request whose id is nobody's. That happens; but where no
+// worker has ever registered a session it is a mistake, and hard to see.
+func (f *Front) noteUnknown() {
+	if f.Stats.Unknown.Add(1) == suspicious && f.router.Bound() == 0 {
+		f.log.Warn("requests carry session ids, but no worker has registered any session: does it call Bind?",
+			"requests", suspicious, "session", f.config.Sessions.Strings())
+	}
+}
+
+// noteWithout counts a request without an id. Where sessions are registered and
+// no request has ever carried one, ids are somewhere else than we look.
+func (f *Front) noteWithout() {
+	if f.Stats.Without.Add(1)%suspicious != 0 || f.router.Bound() < suspicious || f.Stats.Known.Load()+f.Stats.Unknown.Load() > 0 {
+		return
+	}
+	f.blind.Do(func() {
+		f.log.Warn("workers have registered sessions, but no request carries a session id: is --session right?",
+			"sessions", f.router.Bound(), "session", f.config.Sessions.Strings())
+	})
+}
+
 // hand gives c to its target. If that fails the caller has it still, and q says
 // whom not to ask again.
 func (f *Front) hand(c Conn, to routing.Route, q *routing.Query) bool {
@@ -312,5 +346,13 @@ func (f *Front) hand(c Conn, to routing.Route, q *routing.Query) bool {
 		return false
 	}
 	f.Stats.Handed.Add(1)
+	switch {
+	case to.Session:
+		f.Stats.Known.Add(1)
+	case len(q.Session) > 0:
+		f.noteUnknown()
+	default:
+		f.noteWithout()
+	}
 	return true
 }

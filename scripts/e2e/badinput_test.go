@@ -44,9 +44,10 @@ func TestBadCommandLine(t *testing.T) {
 		{"port in use", []string{"--listen", taken.Addr().String(), "--", "true"}, 1,
 			[]string{"cannot listen on " + taken.Addr().String(), "already in use"}},
 		{"a file where the socket should be", []string{"--listen", "unix:" + file("precious", "precious", 0o600), "--", "true"}, 1,
-			[]string{"cannot listen on unix:", "precious", "already in use"}},
+			[]string{"cannot listen on unix:", "precious", "no socket is there"}},
 		{"command missing in PATH", append(free, "--", "no-such-command"), 1, []string{"no-such-command", "write ./no-such-command"}},
 		{"command missing in a directory", append(free, "--", "./no-such-command"), 1, []string{"./no-such-command", "no such file"}},
+		{"command in one word", append(free, "--", "./no-such-command -x"), 1, []string{"separate words"}},
 		{"command not executable", append(free, "--", file("script", "#!/bin/sh\n", 0o600)), 1, []string{"chmod +x"}},
 		{"command that is no program", append(free, "--", file("garbage", "\x00\x01", 0o700)), 1, []string{"#!/bin/sh"}},
 	} {
@@ -83,7 +84,7 @@ func TestCommandThatKeepsExitingEndsStickydWithItsLastLines(t *testing.T) {
 	if status := s.wait(); status != 1 {
 		t.Error("exit status", status)
 	}
-	for _, want := range []string{"no worker has become ready", "exit status 7", "this worker has nothing to do"} {
+	for _, want := range []string{"no worker has become ready", "exit status 7", "this worker has nothing to do", "is it a stickyd worker?"} {
 		eventually(t, "in what it prints: "+want, func() bool { return strings.Contains(s.output(), want) })
 	}
 	if answer := <-waiting; !strings.HasPrefix(answer, "HTTP/1.1 503 ") {
@@ -94,6 +95,7 @@ func TestCommandThatKeepsExitingEndsStickydWithItsLastLines(t *testing.T) {
 func TestWorkerThatIsNeverReadyIsReplaced(t *testing.T) {
 	s := start(t, worker("never-ready"), "--workers", "1", "--start-timeout", "200ms", "--queue-timeout", "300ms")
 	s.awaitN(2, "worker is not ready in time, killing it", nil)
+	s.await("worker died", func(e event) bool { return e.str("exit") == "not ready within 200ms and killed by stickyd" })
 	answer, err := s.talk("GET / HTTP/1.1\r\nHost: x\r\n\r\n")
 	if err != nil || !strings.HasPrefix(answer, "HTTP/1.1 503 ") || !strings.Contains(answer, "\r\nRetry-After: ") {
 		t.Errorf("a client got %q, %v", answer, err)

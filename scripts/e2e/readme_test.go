@@ -99,7 +99,7 @@ func tryDemo(t *testing.T, shell string) {
 	}
 	s.signal(syscall.SIGINT)
 	s.wait() // go run has an exit status of its own when it is interrupted
-	s.await("stopped", nil)
+	s.awaitText("(msg=stopped)") // the demo's log is for people
 }
 
 func tryGoHTTP(t *testing.T, shell string) {

@@ -140,3 +140,39 @@ func TestUnixListener(t *testing.T) {
 		}
 	}
 }
+
+// Mistakes that only show as sessions that don't stick are named in the log.
+func TestMistakesAboutSessionsAreNamed(t *testing.T) {
+	t.Run("no worker binds", func(t *testing.T) {
+		s, _ := startReady(t, 2, worker("app"))
+		for range 20 {
+			s.get("/use?sid=never-bound")
+		}
+		s.await("requests carry session ids, but no worker has registered any session: does it call Bind?", nil)
+	})
+	t.Run("ids are elsewhere", func(t *testing.T) {
+		s, _ := startReady(t, 2, worker("app"), "--session", "cookie:another")
+		for range 40 {
+			s.mustGet("/handshake")
+		}
+		s.await("workers have registered sessions, but no request carries a session id: is --session right?", nil)
+	})
+	t.Run("all is well", func(t *testing.T) {
+		s, _ := startReady(t, 2, worker("app"))
+		owner := s.mustGet("/handshake")
+		s.mustGet("/use?sid=" + owner.SID)
+		s.handshakes(60, 10)
+		for range 30 {
+			s.get("/use?sid=unknown")
+		}
+		s.signal(sigTerm)
+		s.wait()
+		s.await("stopped", nil)
+		for _, msg := range []string{"requests carry session ids, but no worker has registered any session: does it call Bind?",
+			"workers have registered sessions, but no request carries a session id: is --session right?"} {
+			if found, _ := s.find(msg, nil); len(found) > 0 {
+				t.Error("the log says: ", msg)
+			}
+		}
+	})
+}

@@ -41,8 +41,9 @@ type Config struct {
 	// has not yet accepted, 1 to 250.
 	Window int
 
-	// HeadTimeout bounds the time from accept to a complete request head,
-	// 100ms to 10m.
+	// HeadTimeout bounds the time from accept until as much of the request has
+	// come as tells its session: its first line, or its whole head where Session
+	// or Balance look into it. 100ms to 10m.
 	HeadTimeout time.Duration
 
 	// HeadBytes is the longest request head, in bytes, 1024 to 65536.

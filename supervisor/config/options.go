@@ -73,7 +73,7 @@ var options = []option{
 	},
 	{
 		name: "head-timeout", arg: "DUR", def: "10s",
-		help: "from accept to a whole request head",
+		help: "for a request's session to be seen",
 		kind: one(duration(100*time.Millisecond, 10*time.Minute),
 			func(l *loaded) *time.Duration { return &l.HeadTimeout }),
 	},
@@ -108,7 +108,7 @@ var options = []option{
 	{
 		name: "dump-signal", arg: "SIG", def: "QUIT",
 		help: "to a hung worker before it is killed",
-		kind: one(orNone(choice("QUIT", "ABRT", "USR1", "USR2", "none")),
+		kind: one(orNone(signal(choice("QUIT", "ABRT", "USR1", "USR2", "none"))),
 			func(l *loaded) *string { return &l.DumpSignal }),
 	},
 	{

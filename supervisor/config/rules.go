@@ -117,6 +117,16 @@ func orNone(r rule[string]) rule[string] {
 	}}
 }
 
+// signal allows a name in any case and with SIG in front.
+func signal(r rule[string]) rule[string] {
+	return rule[string]{r.form, r.allowed, func(text string) (string, error) {
+		if upper := strings.TrimPrefix(strings.ToUpper(text), "SIG"); upper != "NONE" {
+			text = upper
+		}
+		return r.parse(text)
+	}}
+}
+
 // maxSocketPath is the longest path that fits a Unix socket's address with its
 // ending zero.
 const maxSocketPath = 107

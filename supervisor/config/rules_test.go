@@ -76,7 +76,9 @@ func TestRules(t *testing.T) {
 		{"= in the value", "env", "A=b=c", true},
 		{"NUL in the value", "env", "A=\x00", false},
 
-		{"signal with SIG", "dump-signal", "SIGQUIT", false},
+		{"signal with SIG", "dump-signal", "SIGQUIT", true},
+		{"signal in small letters", "dump-signal", "usr1", true},
+		{"signal that would end it", "dump-signal", "KILL", false},
 		{"level in capitals", "log-level", "INFO", false},
 	}
 	for _, tt := range tests {

@@ -16,8 +16,8 @@ func didYouMean(word string, candidates []string, format string) string {
 }
 
 // nearest returns the candidate that word differs from by case and by - or _
-// alone, or else by the fewest slips: at most one in three letters. It returns
-// "" if there is none.
+// alone, or that one is the beginning of the other, or else by the fewest slips:
+// at most one in three letters. It returns "" if there is none.
 func nearest(word string, candidates []string) string {
 	const longest = 40 // what is longer is no slip of the finger
 	if len(word) > longest {
@@ -25,6 +25,9 @@ func nearest(word string, candidates []string) string {
 	}
 	best, least := "", len(word)/3+1
 	for _, candidate := range candidates {
+		if len(word) > 2 && (strings.HasPrefix(word, candidate) || strings.HasPrefix(candidate, word)) {
+			return candidate
+		}
 		if d := distance(plain(word), plain(candidate)); d < least {
 			best, least = candidate, d
 		}

@@ -38,7 +38,8 @@ win over the file, and the command behind -- wins over the file's.
 
 const usageTail = `
 Commands: stickyd demo, stickyd version, stickyd help --all (every flag).
-Signals: TERM and INT finish open requests and stop; a second one stops at once.
+Signals: TERM, INT and HUP finish open requests and stop; a second one stops at
+once.
 Exit status: 0 stopped as asked, 1 failed while running, 2 bad usage.
 
 Examples:
