@@ -1,6 +1,8 @@
 package e2e
 
 import (
+	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"os/exec"
@@ -17,15 +19,13 @@ type tryOut func(t *testing.T, shell string)
 
 // readmeCommands are all command lines in the READMEs and what tries them out.
 var readmeCommands = map[string]tryOut{
-	"go run . demo":       tryDemo,
-	"scripts/test":        elsewhere, // it runs this
-	"go build -o dist/ .": tryToEnd(""),
-	"dist/stickyd help":   tryToEnd("Usage: stickyd [flags] -- COMMAND"),
+	"go run . demo": tryDemo,
+	"scripts/test":  elsewhere, // it runs this
 	"go run ./scripts/bench": func(t *testing.T, shell string) {
 		tryToEnd("| saturated | stickyd |")(t, shell+" -rounds 1 -time 200ms")
 	},
 
-	"dist/stickyd --config stickyd.toml --check": tryToEnd("the configuration is valid"),
+	"go build -o dist/ . && dist/stickyd --config stickyd.toml --check": tryToEnd("the configuration is valid"),
 
 	"go build -o dist/ . ./examples/go-http && dist/stickyd -n 3 -l 127.0.0.1:3000 --session cookie:session -- dist/go-http": tryGoHTTP,
 }
@@ -35,6 +35,7 @@ func elsewhere(*testing.T, string) {}
 
 var (
 	shellBlock = regexp.MustCompile("(?ms)^```sh\n(.*?)^```")
+	goBlock    = regexp.MustCompile("(?ms)^```go\n(.*?)^```")
 	tomlBlock  = regexp.MustCompile("(?ms)^```toml\n(.*?)^```")
 )
 
@@ -98,7 +99,7 @@ func tryDemo(t *testing.T, shell string) {
 		t.Error(resp.Status)
 	}
 	s.signal(syscall.SIGINT)
-	s.wait() // go run has an exit status of its own when it is interrupted
+	s.wait()                     // go run has an exit status of its own when it is interrupted
 	s.awaitText("(msg=stopped)") // the demo's log is for people
 }
 
@@ -109,6 +110,61 @@ func tryGoHTTP(t *testing.T, shell string) {
 	for i := 1; i <= 3; i++ {
 		if got := v.post("/"); got.count != i {
 			t.Errorf("visit %d: sees %+v", i, got)
+		}
+	}
+}
+
+// Those that stand in its text.
+func TestBenchmarksInTheReadmeRun(t *testing.T) {
+	text := readREADME(t, "README.md")
+	for line, try := range map[string]tryOut{
+		"go run ./scripts/bench": func(t *testing.T, shell string) {
+			tryToEnd("| saturated | stickyd |")(t, shell+" -rounds 1 -time 200ms")
+		},
+		"go test ./routing -bench .": func(t *testing.T, shell string) {
+			tryToEnd("BenchmarkPurge")(t, shell+" -short -run xxx -benchtime 1x")
+		},
+	} {
+		t.Run(line, func(t *testing.T) {
+			if !strings.Contains(text, "`"+line+"`") {
+				t.Error("the README does not name it any more")
+			}
+			try(t, line)
+		})
+	}
+}
+
+func TestWorkerInTheReadmeWorks(t *testing.T) {
+	dir := t.TempDir()
+	source, program := filepath.Join(dir, "main.go"), filepath.Join(dir, "hello")
+	if err := os.WriteFile(source, []byte(goBlock.FindStringSubmatch(readREADME(t, "README.md"))[1]), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := exec.Command("gofmt", "-l", source).CombinedOutput(); err != nil || len(out) > 0 {
+		t.Errorf("it is not gofmt-ed: %s%v", out, err)
+	}
+	if err := goBuild(program, source); err != nil {
+		t.Fatal(err)
+	}
+	s, _ := startReady(t, 3, []string{program}, "--session", "cookie:session")
+	for range 3 {
+		v := newVisitor(t, s.addr)
+		var workers []string
+		for i := 1; i <= 3; i++ {
+			resp, err := v.client.Get(v.site.String())
+			if err != nil {
+				t.Fatal(err)
+			}
+			body, _ := io.ReadAll(resp.Body)
+			resp.Body.Close()
+			visit, worker, _ := strings.Cut(strings.TrimSpace(string(body)), ", ")
+			if visit != fmt.Sprint("visit ", i) {
+				t.Errorf("visit %d: %q", i, body)
+			}
+			workers = append(workers, worker)
+		}
+		if workers[0] != workers[1] || workers[1] != workers[2] {
+			t.Error("one visitor, ", workers)
 		}
 	}
 }
