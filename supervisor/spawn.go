@@ -57,7 +57,7 @@ func (s *Supervisor) spawn(w *Worker) (err error) {
 	}
 	w.cmd, w.PID = cmd, cmd.Process.Pid
 	s.guardian.add(w.PID)
-	w.Link = workerproto.NewLink(parent, w.terms, readyHandler{w.client, w})
+	w.Link = workerproto.NewLink(parent, w.terms, readyHandler{w.client, w}, s.hub)
 	return nil
 }
 

@@ -70,6 +70,7 @@ type Supervisor struct {
 	clientOf func(*Worker) Client
 	log      *slog.Logger
 	guardian *guardian
+	hub      *workerproto.Hub
 	mark     string // K=V in the environment of our workers and nobody else's
 
 	stopping context.Context // done: bring the workers to an end
@@ -92,6 +93,7 @@ func New(spec Spec, clientOf func(*Worker) Client, log *slog.Logger) *Supervisor
 		spec: spec, clientOf: clientOf, log: log,
 		failed: make([]failure, spec.Workers),
 		links:  make(map[*workerproto.Link]struct{}),
+		hub:    workerproto.NewHub(),
 		mark:   workerproto.EnvInstance + "=" + rand.Text(),
 	}
 	s.stopping, s.stop = context.WithCancel(context.Background())

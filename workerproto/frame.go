@@ -36,6 +36,7 @@ const (
 	Conn    Type = 0x02 // stickyd → worker: a connection; carries its descriptor
 	Drain   Type = 0x03 // stickyd → worker: no new sessions, and a deadline
 	Refused Type = 0x04 // stickyd → worker: a Bind was refused
+	Deliver Type = 0x05 // stickyd → worker: what another worker published
 
 	Hello   Type = 0x81 // worker → stickyd: the first frame, once
 	Ready   Type = 0x82 // worker → stickyd: connections may come, once
@@ -46,13 +47,16 @@ const (
 	Closed  Type = 0x87 // worker → stickyd: so many connections ended
 	Return  Type = 0x88 // worker → stickyd: a connection back; carries its descriptor
 	Leaving Type = 0x89 // worker → stickyd: no new sessions, please
+
+	Subscribe Type = 0x8a // worker → stickyd: I want what is published under these topics
+	Publish   Type = 0x8b // worker → stickyd: a message for the others
 )
 
 var typeNames = map[Type]string{
 	Welcome: "WELCOME", Conn: "CONN", Drain: "DRAIN", Refused: "REFUSED",
 	Hello: "HELLO", Ready: "READY", Bind: "BIND", Unbind: "UNBIND",
 	Taken: "TAKEN", Decline: "DECLINE", Closed: "CLOSED", Return: "RETURN",
-	Leaving: "LEAVING",
+	Leaving: "LEAVING", Deliver: "DELIVER", Subscribe: "SUBSCRIBE", Publish: "PUBLISH",
 }
 
 func (t Type) String() string {
@@ -70,6 +74,13 @@ const (
 	// FlagSession, on Conn and Return: the connection belongs to a live
 	// session, so it does not count as load by itself.
 	FlagSession = 1 << 1
+
+	// FlagMore, on Publish and Deliver: the message goes on in the publisher's
+	// next frame of this topic.
+	FlagMore = 1 << 2
+
+	// FlagAborted, on Deliver: the publisher ended in the middle of a message.
+	FlagAborted = 1 << 3
 )
 
 // ErrProtocol is the cause of every error about a peer that broke the rules
@@ -119,6 +130,35 @@ func appendBind(b []byte, adopted uint32, id string) []byte {
 // appendIDFrame appends a frame whose body is one id: UNBIND, REFUSED.
 func appendIDFrame(b []byte, t Type, id string) []byte {
 	return appendID(appendHeader(b, t, 0, 2+len(id)), id)
+}
+
+// appendPublish appends a PUBLISH of a message or a piece of one.
+func appendPublish(b []byte, flags uint8, topic string, piece []byte) []byte {
+	b = appendID(appendHeader(b, Publish, flags, 2+len(topic)+len(piece)), topic)
+	return append(b, piece...)
+}
+
+// appendDelivery appends a DELIVER of what the worker of that incarnation has
+// published.
+func appendDelivery(b []byte, flags uint8, from uint32, topic, piece []byte) []byte {
+	b = appendHeader(b, Deliver, flags, 4+2+len(topic)+len(piece))
+	b = binary.BigEndian.AppendUint32(b, from)
+	b = binary.BigEndian.AppendUint16(b, uint16(len(topic)))
+	b = append(b, topic...)
+	return append(b, piece...)
+}
+
+// parsePublish reads the body of PUBLISH and, behind its first 4 bytes, of
+// DELIVER. topic and piece point into body.
+func parsePublish(t Type, body []byte) (topic, piece []byte, err error) {
+	n := 0
+	if len(body) >= 2 {
+		n = int(binary.BigEndian.Uint16(body))
+	}
+	if n == 0 || n > MaxTopic || n > len(body)-2 {
+		return nil, nil, protocolErrorf("%s with a topic of %d bytes in a body of %d (allowed: 1 to %d)", t, n, len(body), MaxTopic)
+	}
+	return body[2 : 2+n], body[2+n:], nil
 }
 
 func appendID(b []byte, id string) []byte {

@@ -30,7 +30,7 @@ type golden struct {
 	decoded     []string   // what a receiver makes of each
 }
 
-func one(b []byte, fd int) []outgoing { return []outgoing{{b, fd}} }
+func one(b []byte, fd int) []outgoing { return []outgoing{{bytes: b, fd: fd}} }
 
 // bindOf is a BIND of several ids, which the Go library never sends but other
 // libraries may.
@@ -75,10 +75,10 @@ func goldens() []golden {
 			one(appendConn(nil, Conn, 0, 1<<64-1, most), 0),
 			[]string{fmt.Sprintf("CONN 18446744073709551615 descriptor session=false %q", most)}},
 		{"conn-two", "two connections in one sendmsg: the frame that begins it says how many descriptors came with it, the next one says 0",
-			[]outgoing{{appendConn(nil, Conn, 0, 7, nil), 0}, {appendConn(nil, Conn, FlagSession, 8, nil), 0}},
+			[]outgoing{{bytes: appendConn(nil, Conn, 0, 7, nil), fd: 0}, {bytes: appendConn(nil, Conn, FlagSession, 8, nil), fd: 0}},
 			[]string{`CONN 7 descriptor session=false ""`, `CONN 8 descriptor session=true ""`}},
 		{"conn-behind-drain", "two frames in one sendmsg, of which the second owns the descriptor: the first one says how many came",
-			[]outgoing{{appendCount(nil, Drain, 10_000), -1}, {appendConn(nil, Conn, FlagSession, 9, nil), 0}},
+			[]outgoing{{bytes: appendCount(nil, Drain, 10_000), fd: -1}, {bytes: appendConn(nil, Conn, FlagSession, 9, nil), fd: 0}},
 			[]string{"DRAIN 10000", `CONN 9 descriptor session=true ""`}},
 		{"drain", "no new sessions, and 10 s for what is open", one(appendCount(nil, Drain, 10_000), -1), []string{"DRAIN 10000"}},
 		{"drain-longest", "no new sessions, and 49 days", one(appendCount(nil, Drain, 1<<32-1), -1), []string{"DRAIN 4294967295"}},
@@ -104,6 +104,16 @@ func goldens() []golden {
 		{"return-session", "a connection back that was not load: it came for a session, or a session had adopted it",
 			one(appendConn(nil, Return, FlagSession, 6, []byte("GET ")), 0), []string{`RETURN 6 descriptor session=true "GET "`}},
 
+		{"subscribe", "what others publish under these topics is wanted", one(raw(Subscribe, 0, 0, "\x00\x04chat\x00\x04news"), -1),
+			[]string{"SUBSCRIBE chat news"}},
+		{"publish", "a message for those who have subscribed", one(appendPublish(nil, 0, "chat", []byte("hello")), -1),
+			[]string{`PUBLISH more=false aborted=false chat "hello"`}},
+		{"publish-more", "the first piece of one", one(appendPublish(nil, FlagMore, "chat", []byte("hel")), -1),
+			[]string{`PUBLISH more=true aborted=false chat "hel"`}},
+		{"deliver", "what incarnation 7 has published", one(appendDelivery(nil, 0, 7, []byte("chat"), []byte("hello")), -1),
+			[]string{`DELIVER 7 more=false aborted=false chat "hello"`}},
+		{"deliver-aborted", "incarnation 7 ended in the middle of a message", one(appendDelivery(nil, FlagAborted, 7, []byte("chat"), nil), -1),
+			[]string{`DELIVER 7 more=false aborted=true chat ""`}},
 		{"leaving", "no new sessions, please", one(appendHeader(nil, Leaving, 0, 0), -1), []string{"LEAVING"}},
 
 		{"unknown", "a type of a later version: skipped", one(raw(0x7f, 0xf0, 0, "whatever"), -1), []string{"frame type 0x7f"}},
@@ -266,8 +276,18 @@ func describe(t *testing.T, f frame) string {
 		n, err := parseCount(f.kind, f.body)
 		check(err)
 		return fmt.Sprintf("BIND adopted %d:%s", n, ids(f.body[4:]))
-	case Unbind, Refused:
+	case Unbind, Refused, Subscribe:
 		return f.kind.String() + ids(f.body)
+	case Publish, Deliver:
+		from, body := "", f.body
+		if f.kind == Deliver {
+			n, err := parseCount(Deliver, body)
+			check(err)
+			from, body = fmt.Sprint(n, " "), body[4:]
+		}
+		topic, piece, err := parsePublish(f.kind, body)
+		check(err)
+		return fmt.Sprintf("%s %smore=%t aborted=%t %s %q", f.kind, from, f.flags&FlagMore != 0, f.flags&FlagAborted != 0, topic, piece)
 	}
 	return f.kind.String()
 }
@@ -365,8 +385,18 @@ func (a *annotator) body(kind Type) {
 	case Bind:
 		a.field(4, "connections that are part of these sessions now: %d", a.number(4))
 		a.ids()
-	case Unbind, Refused:
+	case Unbind, Refused, Subscribe:
 		a.ids()
+	case Publish, Deliver:
+		if kind == Deliver {
+			a.field(4, "incarnation of the publisher: %d", a.number(4))
+		}
+		n := int(a.number(2))
+		a.field(2, "length of the topic: %d", n)
+		a.field(n, "%q", a.rest[:n])
+		if n := len(a.rest); n > 0 {
+			a.field(n, "the message, or a piece of it")
+		}
 	}
 }
 

@@ -55,6 +55,10 @@ func (l *Link) handle(f frame) error {
 	case Leaving:
 		l.handler.Leaving()
 		return nil
+	case Subscribe:
+		return l.handleSubscribe(f)
+	case Publish:
+		return l.handlePublish(f)
 	}
 	return nil // a later version's: skipped
 }
@@ -75,8 +79,8 @@ func (l *Link) handleHello(f frame) error {
 func (l *Link) push(b []byte) error {
 	l.write.Lock()
 	defer l.write.Unlock()
-	if l.out.size > maxOutbox {
-		return protocolErrorf("the worker does not read: %d bytes wait for it", l.out.size)
+	if waiting := l.out.size - l.out.bulk; waiting > maxOutbox {
+		return protocolErrorf("the worker does not read: %d bytes wait for it", waiting)
 	}
 	l.pushLocked(b, -1)
 	return nil
@@ -104,6 +108,38 @@ func (l *Link) handleBind(f frame) error {
 		return err
 	}
 	l.handler.Settled(int(adopted))
+	return nil
+}
+
+// maxTopics bounds what a worker can make the hub remember.
+const maxTopics = 1024
+
+func (l *Link) handleSubscribe(f frame) error {
+	for topic, err := range parseIDs(Subscribe, f.body) {
+		if err != nil {
+			return err
+		}
+		if l.topics++; l.topics > maxTopics {
+			return protocolErrorf("SUBSCRIBE to more than %d topics", maxTopics)
+		}
+		l.hub.subscribe(l, string(topic))
+	}
+	return nil
+}
+
+func (l *Link) handlePublish(f frame) error {
+	topic, piece, err := parsePublish(Publish, f.body)
+	if err != nil {
+		return err
+	}
+	if f.flags&FlagMore == 0 {
+		delete(l.unfinished, string(topic))
+	} else {
+		if l.unfinished[string(topic)] = struct{}{}; len(l.unfinished) > maxTopics {
+			return protocolErrorf("PUBLISH of more than %d messages at a time", maxTopics)
+		}
+	}
+	l.hub.publish(l, f.flags&FlagMore, topic, piece)
 	return nil
 }
 

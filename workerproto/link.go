@@ -87,12 +87,17 @@ type Link struct {
 	ledger ledger
 	failed error // what ended receiving, io.EOF included
 
+	hub        *Hub
+	topics     int                 // that the worker has subscribed to
+	unfinished map[string]struct{} // topics of which it has published a part
+
 	write   sync.Mutex // taken inside read, never the other way round
 	out     outbox
 	untaken []untaken // in the order of their ids
 	took    time.Time // when the worker took one last
 	lastID  uint64    // of the last connection handed
 	ended   bool
+	slow    bool // it did not read what others had published
 
 	full chan struct{} // buffered 1: the socket is full, wait for room
 }
@@ -116,10 +121,16 @@ const (
 // the connections that its window bounds.
 const maxOutbox = 1 << 20
 
-// NewLink takes ownership of conn. Run must be called.
-func NewLink(conn *fdpass.Conn, terms Terms, h Handler) *Link {
+// maxPublished bounds in bytes what others have published and this worker has
+// not read.
+const maxPublished = 128 << 20
+
+// NewLink takes ownership of conn. Run must be called. Workers whose links have
+// the same hub hear what the others publish.
+func NewLink(conn *fdpass.Conn, terms Terms, h Handler, hub *Hub) *Link {
 	return &Link{
 		conn: conn, terms: terms, handler: h,
+		hub: hub, unfinished: make(map[string]struct{}),
 		stream: stream{conn: conn},
 		out:    outbox{conn: conn},
 		full:   make(chan struct{}, 1),
@@ -142,10 +153,34 @@ func (l *Link) Run() error {
 
 	l.read.Lock()
 	defer l.read.Unlock()
-	if errors.Is(l.failed, ErrProtocol) {
+	l.hub.leave(l, l.unfinished)
+	l.write.Lock()
+	defer l.write.Unlock()
+	switch {
+	case l.slow:
+		return protocolErrorf("the worker does not read: more than %d bytes of what others published wait for it", maxPublished)
+	case errors.Is(l.failed, ErrProtocol):
 		return l.failed
 	}
 	return nil
+}
+
+// deliver passes on a frame of another worker's message. frame is shared with
+// other links.
+func (l *Link) deliver(frame []byte) {
+	l.write.Lock()
+	defer l.write.Unlock()
+	switch {
+	case l.ended || l.slow:
+		return
+	case l.out.bulk+len(frame) > maxPublished:
+		l.slow = true
+		l.conn.Shutdown() // ends Run
+		return
+	}
+	waiting := l.out.size > 0
+	l.out.pushBulk(frame)
+	l.sendLocked(waiting)
 }
 
 // syncBytes is more than a control socket holds: a worker that goes on and on
@@ -249,6 +284,11 @@ func (l *Link) finishLocked() {
 func (l *Link) pushLocked(frame []byte, fd int) {
 	waiting := l.out.size > 0
 	l.out.push(frame, fd)
+	l.sendLocked(waiting)
+}
+
+// sendLocked sends what was pushed, unless something waited already.
+func (l *Link) sendLocked(waiting bool) {
 	if waiting {
 		return
 	}

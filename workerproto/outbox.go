@@ -16,6 +16,7 @@ type outbox struct {
 	sent  int    // how many at the head of queue are gone
 	rest  []byte // tail of a frame whose beginning was sent
 	size  int    // bytes in queue and rest
+	bulk  int    // of them, those of frames that were pushed as bulk
 	owing int    // descriptors in queue
 
 	scratch []byte // the message being put together
@@ -27,14 +28,22 @@ type outbox struct {
 type outgoing struct {
 	bytes []byte
 	fd    int
+	bulk  bool // counts as such until it has begun to leave
 }
 
 func (o *outbox) push(b []byte, fd int) {
-	o.queue = append(o.queue, outgoing{b, fd})
+	o.queue = append(o.queue, outgoing{bytes: b, fd: fd})
 	o.size += len(b)
 	if fd >= 0 {
 		o.owing++
 	}
+}
+
+// pushBulk pushes a frame of which there may be many megabytes.
+func (o *outbox) pushBulk(b []byte) {
+	o.queue = append(o.queue, outgoing{bytes: b, fd: -1, bulk: true})
+	o.size += len(b)
+	o.bulk += len(b)
 }
 
 // flush sends what it can without waiting. A nil error means that all is sent;
@@ -62,7 +71,7 @@ func (o *outbox) flush() error {
 
 // drop forgets what waits. The descriptors are the caller's.
 func (o *outbox) drop() {
-	o.queue, o.sent, o.rest, o.size, o.owing = nil, 0, nil, 0, 0
+	o.queue, o.sent, o.rest, o.size, o.bulk, o.owing = nil, 0, nil, 0, 0, 0
 }
 
 // sendMessage sends the frames at the head of the queue that fit one message.
@@ -88,6 +97,11 @@ func (o *outbox) sendMessage() error {
 	o.owing -= len(o.fds)
 	if n < len(o.scratch) { // only a single frame larger than MaxMessage
 		o.rest = append([]byte(nil), o.scratch[n:]...)
+	}
+	for _, f := range o.queue[o.sent : o.sent+count] {
+		if f.bulk {
+			o.bulk -= len(f.bytes)
+		}
 	}
 	clear(o.queue[o.sent : o.sent+count])
 	o.sent += count

@@ -103,7 +103,14 @@ var testTerms = Terms{Slot: 2, Workers: 4, Incarnation: 7, Window: 32, Sessions:
 // what Run returned.
 func runLink(t testing.TB, conn *fdpass.Conn, h Handler) (l *Link, ran <-chan error) {
 	t.Helper()
-	l = NewLink(conn, testTerms, h)
+	return runLinkIn(t, NewHub(), testTerms.Incarnation, conn, h)
+}
+
+func runLinkIn(t testing.TB, hub *Hub, incarnation uint32, conn *fdpass.Conn, h Handler) (l *Link, ran <-chan error) {
+	t.Helper()
+	terms := testTerms
+	terms.Incarnation = incarnation
+	l = NewLink(conn, terms, h, hub)
 	result := make(chan error, 1)
 	var running sync.WaitGroup
 	running.Go(func() { result <- l.Run() })

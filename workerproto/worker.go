@@ -58,6 +58,9 @@ type Worker struct {
 	acked atomic.Uint64 // id up to which TAKEN was said
 
 	ids sessionSet
+
+	publishing sync.Mutex // held for a whole message
+	inbox      inbox
 }
 
 // An arrival is a connection that stickyd sent and Accept has not returned.
@@ -314,6 +317,8 @@ func (w *Worker) handle(f frame, welcome chan<- error) error {
 		return w.handleDrain(f)
 	case Refused:
 		return w.handleRefused(f)
+	case Deliver:
+		return w.handleDeliver(f)
 	}
 	return nil // a later version's: skipped
 }
@@ -382,6 +387,19 @@ func (w *Worker) orphaned() bool {
 	default:
 		return false
 	}
+}
+
+func (w *Worker) handleDeliver(f frame) error {
+	from, err := parseCount(Deliver, f.body)
+	if err != nil {
+		return err
+	}
+	topic, piece, err := parsePublish(Deliver, f.body[4:])
+	if err != nil {
+		return err
+	}
+	w.inbox.take(f.flags, from, topic, piece)
+	return nil
 }
 
 func (w *Worker) handleRefused(f frame) error {
