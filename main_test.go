@@ -184,9 +184,10 @@ var imports = []struct {
 	{"routing/front", []string{"routing", "routing/session"}, "it does not know how a target delivers"},
 	{"workerproto", []string{"fdpass", "routing/session"}, "it neither executes nor accepts"},
 	{"workerproto/demo", []string{"workerproto"}, "it is a worker like any other"},
+	{"workerproto/nodeipc", []string{"workerproto", "fdpass"}, "it is another dialect of workerproto, and neither executes nor accepts"},
 	{"supervisor/config", nil, "values are plain"},
 	{"supervisor/logs", nil, "it writes lines"},
-	{"supervisor", []string{"supervisor/logs", "workerproto", "fdpass"}, "it knows no HTTP, session or TCP"},
+	{"supervisor", []string{"supervisor/logs", "workerproto", "workerproto/nodeipc", "fdpass"}, "it knows no HTTP, session or TCP"},
 }
 
 // outside is who may import what from elsewhere.
