@@ -109,6 +109,33 @@ func appendRights(fds []int, rights []byte) ([]int, error) {
 	return fds, nil
 }
 
+// TryPeek reads what is there into b and leaves it there, without waiting. It
+// takes no descriptors. Errors are TryReceive's.
+func (c *Conn) TryPeek(b []byte) (n int, err error) {
+	ctlErr := c.raw.Control(func(fd uintptr) { n, err = peek(int(fd), b) })
+	if ctlErr != nil {
+		return 0, ctlErr
+	}
+	switch {
+	case errors.Is(err, unix.EAGAIN):
+		return 0, ErrWouldBlock
+	case err != nil:
+		return 0, os.NewSyscallError("recv", err)
+	case n == 0 && len(b) > 0:
+		return 0, io.EOF
+	}
+	return n, nil
+}
+
+func peek(fd int, b []byte) (n int, err error) {
+	for {
+		n, _, err = unix.Recvfrom(fd, b, unix.MSG_PEEK|unix.MSG_DONTWAIT)
+		if err != unix.EINTR {
+			return n, err
+		}
+	}
+}
+
 // OnReadable calls f now, and again each time that data arrives or the peer
 // closes its end, until f returns true or the Conn is closed (then it returns
 // os.ErrClosed). f must receive until [ErrWouldBlock]: it is not called again for

@@ -331,3 +331,42 @@ func TestTooManyDescriptorsInFlight(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func TestPeekLeavesEverything(t *testing.T) {
+	near, far, err := Channel()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer near.Close()
+	peer, err := Adopt(far)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := make([]byte, 8)
+	if _, err := near.TryPeek(b); err != ErrWouldBlock {
+		t.Errorf("peek at nothing: %v", err)
+	}
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	defer w.Close()
+	if _, err := peer.TrySend([]byte("hello"), []int{int(r.Fd())}); err != nil {
+		t.Fatal(err)
+	}
+	peer.Close()
+	for range 2 {
+		if n, err := near.TryPeek(b); string(b[:n]) != "hello" || err != nil {
+			t.Errorf("peeked %q, %v", b[:n], err)
+		}
+	}
+	n, fds, err := near.TryReceive(b, nil)
+	if string(b[:n]) != "hello" || len(fds) != 1 || err != nil {
+		t.Errorf("received %q with %d descriptors, %v", b[:n], len(fds), err)
+	}
+	CloseAll(fds)
+	if _, err := near.TryPeek(b); err != io.EOF {
+		t.Errorf("peek at the end: %v", err)
+	}
+}

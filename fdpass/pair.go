@@ -27,6 +27,25 @@ func Pair() (parent *Conn, child *os.File, err error) {
 	return parent, child, nil
 }
 
+// Channel makes a connected pair of stream sockets, both close-on-exec and
+// non-blocking: near for this process, and far, which the caller owns, to be
+// sent to another one.
+func Channel() (near *Conn, far int, err error) {
+	fds, err := socketpair()
+	if err != nil {
+		return nil, -1, fmt.Errorf("cannot make a socketpair: %w", err)
+	}
+	if err := unix.SetNonblock(fds[1], true); err != nil {
+		CloseAll(fds[:])
+		return nil, -1, fmt.Errorf("cannot make a socket non-blocking: %w", err)
+	}
+	if near, err = Adopt(fds[0]); err != nil {
+		Close(fds[1])
+		return nil, -1, err
+	}
+	return near, fds[1], nil
+}
+
 // Adopt takes ownership of the stream socket fd, typically one inherited from
 // the process that called [Pair]: it becomes close-on-exec and non-blocking,
 // and [Conn.Close] closes it. On error fd is closed if it was a socket and
