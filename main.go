@@ -29,6 +29,7 @@ import (
 	"github.com/stickyd/stickyd/supervisor/logs"
 	"github.com/stickyd/stickyd/workerproto"
 	"github.com/stickyd/stickyd/workerproto/demo"
+	"github.com/stickyd/stickyd/workerproto/nodeipc"
 )
 
 // Exit statuses, as the help names them.
@@ -182,6 +183,7 @@ func build(c *config.Config) (*app, error) {
 	a := &app{config: c, log: logs.New(c.LogFormat, c.LogLevel, os.Stdout, os.Stderr), table: routing.NewTable(routing.NewKey()), sweep: make(chan struct{}, 1)}
 	a.supervisor = supervisor.New(supervisor.Spec{
 		Argv: c.Command, Env: c.Env, Workers: c.Workers,
+		Protocol: supervisor.Protocol(c.Protocol), Serialization: nodeipc.Serialization(c.Serialization),
 		Window: c.Window, Sessions: sources.Strings(),
 		StartTimeout: c.StartTimeout, HangTimeout: c.HangTimeout,
 		DumpSignal: dumpSignals[c.DumpSignal], DumpGrace: c.DumpGrace,

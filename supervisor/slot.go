@@ -99,7 +99,7 @@ func (sl *slot) onTimer() {
 		sl.spawn()
 	case starting:
 		w.log(sl.s.log).Error("worker is not ready in time, killing it",
-			"start_timeout", sl.s.spec.StartTimeout, "hint", notAWorker)
+			"start_timeout", sl.s.spec.StartTimeout, "hint", w.Link.Hint())
 		w.fault = fmt.Sprintf("not ready within %v and killed by stickyd", sl.s.spec.StartTimeout)
 		sl.kill()
 	case ready:

@@ -7,7 +7,6 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
-	"strconv"
 	"strings"
 	"syscall"
 
@@ -57,28 +56,24 @@ func (s *Supervisor) spawn(w *Worker) (err error) {
 	}
 	w.cmd, w.PID = cmd, cmd.Process.Pid
 	s.guardian.add(w.PID)
-	w.Link = workerproto.NewLink(parent, w.terms, readyHandler{w.client, w}, s.hub)
+	w.Link = s.newLink(parent, w)
 	return nil
 }
 
 // environment is ours, without what speaks of our own supervisor, with the
 // user's and with what announces stickyd.
 func (s *Supervisor) environment(w *Worker) []string {
-	env := make([]string, 0, len(os.Environ())+len(s.spec.Env)+5)
+	env := make([]string, 0, len(os.Environ())+len(s.spec.Env)+8)
 	for _, kv := range os.Environ() {
 		switch name, _, _ := strings.Cut(kv, "="); name {
-		case "LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES", "NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC":
+		case "LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES", "NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC",
+			workerproto.EnvNodeChannel, workerproto.EnvNodeSerialization, workerproto.EnvNodeID:
 		default:
 			env = append(env, kv)
 		}
 	}
 	env = append(env, s.spec.Env...)
-	return append(env, s.mark,
-		workerproto.EnvFD+"="+strconv.Itoa(controlFD),
-		workerproto.EnvWorker+"="+strconv.Itoa(w.Slot),
-		workerproto.EnvWorkers+"="+strconv.Itoa(s.spec.Workers),
-		workerproto.EnvProtocol+"="+strconv.Itoa(workerproto.Version),
-	)
+	return append(append(env, s.mark), s.offer(w)...)
 }
 
 // A commandError says that the command can't be executed, now or later, and

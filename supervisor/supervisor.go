@@ -12,6 +12,7 @@ import (
 
 	"github.com/stickyd/stickyd/supervisor/logs"
 	"github.com/stickyd/stickyd/workerproto"
+	"github.com/stickyd/stickyd/workerproto/nodeipc"
 )
 
 // A Spec says what to run and how long to wait for what. All durations are
@@ -20,6 +21,9 @@ type Spec struct {
 	Argv    []string // the command; [0] is looked up in PATH
 	Env     []string // K=V, added to this process's own
 	Workers int      // slots
+
+	Protocol      Protocol
+	Serialization nodeipc.Serialization // of workers that speak Node's protocol
 
 	Window   int      // see workerproto.Terms
 	Sessions []string // see workerproto.Terms
@@ -70,8 +74,9 @@ type Supervisor struct {
 	clientOf func(*Worker) Client
 	log      *slog.Logger
 	guardian *guardian
-	hub      *workerproto.Hub
-	mark     string // K=V in the environment of our workers and nobody else's
+	mark     string           // K=V in the environment of our workers and nobody else's
+	hub      *workerproto.Hub // where native workers meet
+	nodeHub  *nodeipc.Hub     // and those of Node
 
 	stopping context.Context // done: bring the workers to an end
 	stop     context.CancelFunc
@@ -83,7 +88,7 @@ type Supervisor struct {
 	ready   bool // some worker has been ready
 	failed  []failure
 	fatal   error
-	links   map[*workerproto.Link]struct{}
+	links   map[Link]struct{}
 }
 
 // New returns a supervisor; Run starts it. clientOf is called for each worker
@@ -91,10 +96,11 @@ type Supervisor struct {
 func New(spec Spec, clientOf func(*Worker) Client, log *slog.Logger) *Supervisor {
 	s := &Supervisor{
 		spec: spec, clientOf: clientOf, log: log,
-		failed: make([]failure, spec.Workers),
-		links:  make(map[*workerproto.Link]struct{}),
-		hub:    workerproto.NewHub(),
-		mark:   workerproto.EnvInstance + "=" + rand.Text(),
+		hub:     workerproto.NewHub(),
+		nodeHub: nodeipc.NewHub(),
+		failed:  make([]failure, spec.Workers),
+		mark:    workerproto.EnvInstance + "=" + rand.Text(),
+		links:   make(map[Link]struct{}),
 	}
 	s.stopping, s.stop = context.WithCancel(context.Background())
 	s.killing, s.kill = context.WithCancel(context.Background())
@@ -140,7 +146,7 @@ func (s *Supervisor) Kill() {
 // been handled.
 func (s *Supervisor) Sync() {
 	s.mu.Lock()
-	links := make([]*workerproto.Link, 0, len(s.links))
+	links := make([]Link, 0, len(s.links))
 	for l := range s.links {
 		links = append(links, l)
 	}
@@ -150,13 +156,13 @@ func (s *Supervisor) Sync() {
 	}
 }
 
-func (s *Supervisor) addLink(l *workerproto.Link) {
+func (s *Supervisor) addLink(l Link) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.links[l] = struct{}{}
 }
 
-func (s *Supervisor) removeLink(l *workerproto.Link) {
+func (s *Supervisor) removeLink(l Link) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.links, l)
@@ -181,7 +187,8 @@ const (
 const readySoon = 5 * time.Second
 
 // notAWorker is the likeliest reason why a command does not become ready.
-const notAWorker = "is it a stickyd worker? One calls workerproto.Listen and Serve, or speaks workerproto/PROTOCOL.md"
+const notAWorker = "is it a stickyd worker? One calls workerproto.Listen and Serve, " +
+	"speaks workerproto/PROTOCOL.md, or is a Node program that calls setupWorker(io) or listens"
 
 // wonder says so if no worker is ready after some time.
 func (s *Supervisor) wonder() {

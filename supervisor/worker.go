@@ -13,7 +13,7 @@ import (
 type Worker struct {
 	Slot int // 1 to Spec.Workers
 	PID  int
-	Link *workerproto.Link // to Hand it connections, once it is ready
+	Link Link // to Hand it connections, once it is ready
 
 	client  Client
 	terms   workerproto.Terms

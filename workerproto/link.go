@@ -339,6 +339,21 @@ func (l *Link) UntakenSince() (at time.Time, ok bool) {
 	return at, true
 }
 
+// RegistersLate says whether the worker may announce a session only after it
+// answered the request that started it. One that keeps to this protocol does
+// not.
+func (l *Link) RegistersLate() bool { return false }
+
+// Hint says what may be wrong with a worker that does not get ready.
+func (l *Link) Hint() string {
+	l.read.Lock()
+	defer l.read.Unlock()
+	if l.state == awaitHello {
+		return "does it use a stickyd worker library?"
+	}
+	return "it uses a stickyd worker library, but does not accept connections yet: does it call Serve or Accept?"
+}
+
 // Close ends the conversation. It first handles what the worker had sent, so
 // that what it had taken is known, and returns the connections that it never
 // took, which are the caller's now. No handler is called after it has

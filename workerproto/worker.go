@@ -25,6 +25,14 @@ const (
 	EnvInstance = "STICKYD_INSTANCE" // by which stickyd knows its own; stays
 )
 
+// What stickyd offers beside those, on the same descriptor, in case that the
+// worker is a Node program: see package nodeipc.
+const (
+	EnvNodeChannel       = "NODE_CHANNEL_FD"
+	EnvNodeSerialization = "NODE_CHANNEL_SERIALIZATION_MODE"
+	EnvNodeID            = "NODE_UNIQUE_ID"
+)
+
 // helloTimeout is how long Listen waits for stickyd's answer.
 const helloTimeout = 30 * time.Second
 
@@ -74,7 +82,7 @@ type arrival struct {
 // Listen returns the listener of a worker that stickyd started, or, in a
 // program that was not started by stickyd, one on the TCP address addr. The
 // environment variables that announce stickyd are removed, so that children
-// of this process don't take themselves for workers.
+// of this process don't take themselves for workers, Node programs among them.
 //
 // stickyd sends connections after the first call of Accept.
 func Listen(addr string) (*Worker, error) {
@@ -86,7 +94,7 @@ func Listen(addr string) (*Worker, error) {
 		}
 		return &Worker{plain: ln, draining: make(chan struct{})}, nil
 	}
-	for _, name := range []string{EnvFD, EnvWorker, EnvWorkers, EnvProtocol} {
+	for _, name := range []string{EnvFD, EnvWorker, EnvWorkers, EnvProtocol, EnvNodeChannel, EnvNodeSerialization, EnvNodeID} {
 		os.Unsetenv(name)
 	}
 	fd, err := strconv.Atoi(value)

@@ -37,6 +37,14 @@ type Config struct {
 	// so unmap an address before looking it up.
 	TrustedProxies []netip.Prefix
 
+	// Protocol is what workers speak on their control descriptor: "native",
+	// "node", or "auto": what they say first decides.
+	Protocol string
+
+	// Serialization is how messages of Node workers are written: "advanced" or
+	// "json".
+	Serialization string
+
 	// Window is how many connections a worker may hold that its application
 	// has not yet accepted, 1 to 250.
 	Window int

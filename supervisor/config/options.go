@@ -67,6 +67,16 @@ var options = []option{
 		kind: many(network(), func(l *loaded) *[]netip.Prefix { return &l.TrustedProxies }, nil),
 	},
 	{
+		name: "protocol", arg: "NAME", def: "auto",
+		help: "what workers speak to stickyd",
+		kind: one(choice("auto", "native", "node"), func(l *loaded) *string { return &l.Protocol }),
+	},
+	{
+		name: "serialization", arg: "HOW", def: "advanced",
+		help: "messages of Node workers",
+		kind: one(choice("advanced", "json"), func(l *loaded) *string { return &l.Serialization }),
+	},
+	{
 		name: "window", arg: "N", def: "64",
 		help: "unaccepted connections a worker may hold",
 		kind: one(number(1, 250), func(l *loaded) *int { return &l.Window }),

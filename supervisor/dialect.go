@@ -1,0 +1,199 @@
+package supervisor
+
+import (
+	"errors"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/stickyd/stickyd/fdpass"
+	"github.com/stickyd/stickyd/workerproto"
+	"github.com/stickyd/stickyd/workerproto/nodeipc"
+)
+
+// A Link is the conversation with one worker in its dialect: a
+// *workerproto.Link or a *nodeipc.Link, whose docs say more. The rest of
+// stickyd does not know which. Its methods may be called from any goroutine.
+type Link interface {
+	// Run handles what the worker says until the conversation ends.
+	Run() error
+
+	// Sync returns once what the worker had said before has been handled.
+	Sync()
+
+	// Hand gives the worker a connection, and does not wait.
+	Hand(workerproto.Connection) error
+
+	// Drain announces the worker's end; with finish, no connection comes any
+	// more.
+	Drain(limit time.Duration, finish bool)
+
+	// UntakenSince says since when the worker has taken nothing though a
+	// connection waits for it.
+	UntakenSince() (at time.Time, ok bool)
+
+	// RegistersLate says whether a new session may be used before the worker
+	// has announced it.
+	RegistersLate() bool
+
+	// Hint says what may be wrong with a worker that does not get ready.
+	Hint() string
+
+	// Close ends the conversation and returns the connections that the worker
+	// never took.
+	Close() []workerproto.Connection
+}
+
+// A Protocol is the dialect of a Spec's workers.
+type Protocol string
+
+// The protocols.
+const (
+	Auto   Protocol = "auto"   // what the worker says first decides
+	Native Protocol = "native" // workerproto's own
+	Node   Protocol = "node"   // Node's channel between processes
+)
+
+// offer returns the variables that tell a worker where stickyd listens to it,
+// in each dialect that it may speak. Both are offered on one descriptor.
+func (s *Supervisor) offer(w *Worker) []string {
+	env := []string{
+		workerproto.EnvWorker + "=" + strconv.Itoa(w.Slot),
+		workerproto.EnvWorkers + "=" + strconv.Itoa(s.spec.Workers),
+	}
+	if s.spec.Protocol != Node {
+		env = append(env,
+			workerproto.EnvFD+"="+strconv.Itoa(controlFD),
+			workerproto.EnvProtocol+"="+strconv.Itoa(workerproto.Version))
+	}
+	if s.spec.Protocol != Native {
+		// The id becomes cluster.worker.id. Other workers tell by it who has
+		// died, so a slot's number, which comes back, would not do.
+		env = append(env,
+			workerproto.EnvNodeChannel+"="+strconv.Itoa(controlFD),
+			workerproto.EnvNodeSerialization+"="+string(s.spec.Serialization),
+			workerproto.EnvNodeID+"="+strconv.FormatUint(uint64(w.terms.Incarnation), 10))
+	}
+	return env
+}
+
+// newLink takes ownership of conn.
+func (s *Supervisor) newLink(conn *fdpass.Conn, w *Worker) Link {
+	native := func() Link { return workerproto.NewLink(conn, w.terms, readyHandler{w.client, w}, s.hub) }
+	node := func() Link {
+		return nodeipc.NewLink(conn, w.terms, readyHandler{w.client, w},
+			nodeipc.Options{Serialization: s.spec.Serialization, Hub: s.nodeHub, Log: w.log(s.log)})
+	}
+	switch s.spec.Protocol {
+	case Native:
+		return native()
+	case Node:
+		return node()
+	}
+	return &undecided{conn: conn, native: native, node: node}
+}
+
+// An undecided link becomes a native or a Node one when the worker has said
+// something.
+type undecided struct {
+	conn         *fdpass.Conn
+	native, node func() Link
+
+	mu     sync.Mutex
+	link   Link // nil until then
+	closed bool // before then
+}
+
+// decide returns the link that the worker's first byte asks for; nil if there
+// is none yet, or never will be.
+//
+// Node's messages start with the brace of a JSON object, or with the highest
+// byte of a length that is never so great. Whatever else comes is left for the
+// native link to accept or to complain about.
+func (u *undecided) decide() (l Link, ended bool) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.link != nil || u.closed {
+		return u.link, u.closed
+	}
+	first := make([]byte, 1)
+	if _, err := u.conn.TryPeek(first); err != nil {
+		return nil, !errors.Is(err, fdpass.ErrWouldBlock)
+	}
+	switch first[0] {
+	case '{', 0:
+		u.link = u.node()
+	default:
+		u.link = u.native()
+	}
+	return u.link, false
+}
+
+// decided returns the link, nil if it is open.
+func (u *undecided) decided() Link {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return u.link
+}
+
+func (u *undecided) Run() error {
+	u.conn.OnReadable(func() bool {
+		l, ended := u.decide()
+		return l != nil || ended
+	})
+	if l := u.decided(); l != nil {
+		return l.Run()
+	}
+	return u.conn.Close()
+}
+
+func (u *undecided) Sync() {
+	if l, _ := u.decide(); l != nil {
+		l.Sync()
+	}
+}
+
+func (u *undecided) Hand(c workerproto.Connection) error {
+	if l := u.decided(); l != nil {
+		return l.Hand(c)
+	}
+	return workerproto.ErrEnded
+}
+
+func (u *undecided) Drain(limit time.Duration, finish bool) {
+	if l := u.decided(); l != nil {
+		l.Drain(limit, finish)
+	}
+}
+
+func (u *undecided) UntakenSince() (at time.Time, ok bool) {
+	if l := u.decided(); l != nil {
+		return l.UntakenSince()
+	}
+	return time.Time{}, false
+}
+
+func (u *undecided) RegistersLate() bool {
+	l := u.decided()
+	return l != nil && l.RegistersLate()
+}
+
+func (u *undecided) Hint() string {
+	if l := u.decided(); l != nil {
+		return l.Hint()
+	}
+	return notAWorker
+}
+
+func (u *undecided) Close() []workerproto.Connection {
+	u.Sync()
+	u.mu.Lock()
+	l := u.link
+	u.closed = l == nil
+	u.mu.Unlock()
+	if l != nil {
+		return l.Close()
+	}
+	u.conn.Shutdown() // ends Run, which closes it
+	return nil
+}

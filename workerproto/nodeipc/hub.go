@@ -1,0 +1,146 @@
+package nodeipc
+
+import (
+	"bytes"
+	"slices"
+	"sync"
+)
+
+// adapterSource marks the messages of @socket.io/cluster-adapter.
+const adapterSource = "_sio_adapter"
+
+// Types of adapter messages that mean something here. Versions 0.2 (without
+// uid; dist/index.js of @socket.io/cluster-adapter) and 0.3 (MessageType in
+// socket.io-adapter) number them differently.
+const (
+	oldWorkerExit     = 3
+	oldFetchResponse  = 9
+	oldServerResponse = 11
+	adapterClose      = 13
+)
+
+// maxAdapters bounds how many adapters (one for each namespace) a hub
+// remembers of one worker.
+const maxAdapters = 10_000
+
+// A Hub is where the cluster adapters of all workers meet: what one says goes
+// to the others, as it came, and answers go to who has asked. Its methods may
+// be called from any goroutine; none blocks.
+type Hub struct {
+	mu    sync.Mutex
+	seats map[*Link]*seat
+	byUID map[string]*Link // who an adapter of version 0.3 belongs to
+}
+
+// A seat is what the hub knows of one worker.
+type seat struct {
+	namespaces map[string]string // of its adapters of version 0.3, by uid
+	old        bool              // it has spoken version 0.2
+}
+
+// NewHub returns a hub without workers.
+func NewHub() *Hub {
+	return &Hub{seats: make(map[*Link]*seat), byUID: make(map[string]*Link)}
+}
+
+func (h *Hub) join(l *Link) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.seats[l] = &seat{namespaces: make(map[string]string)}
+}
+
+// leave tells the other workers that l's adapters are gone, so that nobody
+// waits for their answers. Later calls do nothing.
+func (h *Hub) leave(l *Link) {
+	h.mu.Lock()
+	s := h.seats[l]
+	delete(h.seats, l)
+	if s == nil {
+		h.mu.Unlock()
+		return
+	}
+	for uid := range s.namespaces {
+		delete(h.byUID, uid)
+	}
+	others := h.othersLocked(l)
+	h.mu.Unlock()
+
+	var farewells []object
+	for uid, namespace := range s.namespaces {
+		farewells = append(farewells, object{{"source", adapterSource}, {"type", adapterClose}, {"uid", uid}, {"nsp", namespace}})
+	}
+	if s.old {
+		farewells = append(farewells, object{{"source", adapterSource}, {"type", oldWorkerExit}, {"data", int(l.terms.Incarnation)}})
+	}
+	for _, o := range farewells {
+		frame := l.codec.encode(o)
+		for _, other := range others {
+			other.relay(frame)
+		}
+	}
+}
+
+// relay passes an adapter's message on. frame is valid during the call.
+func (h *Hub) relay(from *Link, m object, frame []byte) {
+	receivers := h.receivers(from, m)
+	if len(receivers) == 0 {
+		return
+	}
+	frame = bytes.Clone(frame)
+	for _, l := range receivers {
+		l.relay(frame)
+	}
+}
+
+// receivers says whom a message of from is for.
+func (h *Hub) receivers(from *Link, m object) []*Link {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	s := h.seats[from]
+	if s == nil {
+		return nil
+	}
+	uid := m.text("uid")
+	if uid == "" {
+		return h.oldReceiversLocked(from, s, m)
+	}
+	if h.byUID[uid] == nil && len(s.namespaces) < maxAdapters {
+		s.namespaces[uid] = m.text("nsp")
+		h.byUID[uid] = from
+	}
+	if kind, _ := m.number("type"); kind == adapterClose {
+		delete(s.namespaces, uid)
+		delete(h.byUID, uid)
+	}
+	requester := m.text("requesterUid")
+	if requester == "" {
+		return h.othersLocked(from)
+	}
+	if to := h.byUID[requester]; to != nil && to != from {
+		return []*Link{to}
+	}
+	return nil // it is gone
+}
+
+func (h *Hub) oldReceiversLocked(from *Link, s *seat, m object) []*Link {
+	kind, ok := m.number("type")
+	s.old = s.old || ok
+	if kind != oldFetchResponse && kind != oldServerResponse {
+		return h.othersLocked(from)
+	}
+	requester, _ := m.inner("data").number("workerId")
+	return slices.DeleteFunc(h.othersLocked(from), func(l *Link) bool {
+		return int(l.terms.Incarnation) != requester
+	})
+}
+
+// othersLocked returns the workers that understand what l says.
+func (h *Hub) othersLocked(l *Link) []*Link {
+	others := make([]*Link, 0, len(h.seats))
+	for other := range h.seats {
+		if other != l && other.codec == l.codec {
+			others = append(others, other)
+		}
+	}
+	return others
+}

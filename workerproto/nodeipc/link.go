@@ -1,0 +1,331 @@
+package nodeipc
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/stickyd/stickyd/fdpass"
+	"github.com/stickyd/stickyd/workerproto"
+)
+
+// A Link is stickyd's side of the conversation with one Node process. It owns
+// the channel and the connections that the worker has not taken.
+//
+// All methods may be called from any goroutine, but those that
+// workerproto.Handler names not from a Handler.
+type Link struct {
+	conn    *fdpass.Conn
+	codec   codec
+	terms   workerproto.Terms
+	handler workerproto.Handler
+	hub     *Hub
+	log     *slog.Logger
+	load    load
+	helper  atomic.Bool // the worker uses a library of ours
+
+	read   sync.Mutex // held while receiving, and while the handler is told
+	stream stream
+	online bool  // Node runs
+	ready  bool  // connections may come
+	failed error // what ended receiving, io.EOF included
+
+	write     sync.Mutex // taken inside read, never the other way round
+	out       outbox
+	parcels   parcels
+	accepting []*parcel // acknowledged, and not yet accepted by the server
+	took      time.Time // when the worker took a connection last
+	door      string    // key of the server that gets connections; "" if setupWorker does
+	seq       int       // of the last cluster message sent
+	ended     bool      // no more connections are handed over
+	finish    bool      // it was asked to disconnect, or will be
+	finishing bool      // it will be, when all parcels are delivered
+	broken    error     // why the conversation was ended here
+
+	life      context.Context // done when Run comes to its end
+	end       context.CancelFunc
+	probing   context.Context // done when the worker is ready, too
+	stopProbe context.CancelFunc
+	probe     chan struct{} // closed when Node runs: probe it
+	full      chan struct{} // buffered 1: the socket is full, wait for room
+}
+
+// Options are what a Link needs beside what every dialect's does.
+type Options struct {
+	Serialization Serialization
+	Hub           *Hub
+	Log           *slog.Logger // names the worker
+}
+
+// NewLink takes ownership of conn. Run must be called.
+func NewLink(conn *fdpass.Conn, terms workerproto.Terms, h workerproto.Handler, o Options) *Link {
+	c := o.Serialization.codec()
+	l := &Link{
+		conn: conn, codec: c, terms: terms, handler: h, hub: o.Hub, log: o.Log,
+		load:   load{begun: make(chan struct{}, 1)},
+		stream: stream{conn: conn, codec: c},
+		out:    outbox{conn: conn},
+		probe:  make(chan struct{}),
+		full:   make(chan struct{}, 1),
+	}
+	l.life, l.end = context.WithCancel(context.Background())
+	l.probing, l.stopProbe = context.WithCancel(l.life)
+	return l
+}
+
+// Run receives messages and calls the handler until the worker closes its end
+// (nil), breaks the protocol or does not read what it is sent (an error that
+// is workerproto.ErrProtocol), or Close is called (nil). Then it closes the
+// channel. It returns once its goroutines have ended.
+func (l *Link) Run() error {
+	l.hub.join(l)
+	var tasks sync.WaitGroup
+	tasks.Go(l.writeWhenFull)
+	tasks.Go(l.probeUntilReady)
+	tasks.Go(l.expireLoad)
+	l.conn.OnReadable(func() bool { return l.receive(nil) })
+	l.hub.leave(l)
+	l.end()
+	l.conn.SetWriteDeadline(time.Now()) // wakes the writer
+	tasks.Wait()
+	l.conn.Close()
+
+	l.read.Lock()
+	defer l.read.Unlock()
+	l.write.Lock()
+	defer l.write.Unlock()
+	for _, err := range []error{l.broken, l.failed} {
+		if errors.Is(err, workerproto.ErrProtocol) {
+			return err
+		}
+	}
+	return nil
+}
+
+// syncBytes is more than a channel's socket holds: a worker that goes on and
+// on can't keep Sync from returning.
+const syncBytes = 4 << 20
+
+// Sync handles every message that the worker had sent when Sync was called.
+func (l *Link) Sync() {
+	budget := syncBytes
+	l.receive(&budget)
+}
+
+// receive handles what is there to be received, up to the budget in bytes, if
+// there is one. It returns true when there will be no more.
+func (l *Link) receive(budget *int) (done bool) {
+	for {
+		l.read.Lock()
+		n, err := l.receiveOnce()
+		l.read.Unlock()
+		switch {
+		case errors.Is(err, fdpass.ErrWouldBlock):
+			return false
+		case err != nil:
+			return true
+		}
+		if budget != nil {
+			if *budget -= n; *budget < 0 {
+				return false
+			}
+		}
+	}
+}
+
+func (l *Link) receiveOnce() (n int, err error) {
+	if l.failed != nil {
+		return 0, l.failed
+	}
+	n, err = l.stream.receive()
+	if err == nil {
+		err = l.handleFrames()
+	}
+	if err != nil && !errors.Is(err, fdpass.ErrWouldBlock) {
+		l.failed = err
+		l.stream.close()
+		if !errors.Is(err, io.EOF) {
+			l.conn.Shutdown() // ends Run where it was not Run that met the error
+		}
+	}
+	return n, err
+}
+
+// Hand gives the worker a connection and takes ownership of it, without
+// waiting: the caller sees to it that no more than the window are untaken.
+// After an error the caller owns it still.
+func (l *Link) Hand(c workerproto.Connection) error {
+	l.write.Lock()
+	defer l.write.Unlock()
+	if l.ended {
+		return workerproto.ErrEnded
+	}
+	if !c.Session {
+		l.load.add()
+	}
+	l.parcels.push(l.connectionLocked(c))
+	l.advanceLocked()
+	return nil
+}
+
+// advanceLocked sends the parcels that may go, and what is to follow the last.
+func (l *Link) advanceLocked() {
+	for p := l.parcels.next(l.out.pushed); p != nil; p = l.parcels.next(l.out.pushed) {
+		l.pushLocked(p.frame, p.FD)
+	}
+	if l.finishing && len(l.parcels.queue) == 0 && len(l.accepting) == 0 {
+		l.finishing = false
+		l.clusterLocked(object{{"act", "disconnect"}})
+	}
+}
+
+// Drain tells a worker that gets no new sessions, if it uses a library of
+// ours, how long it has for those that it has; one that uses a published
+// library has no ear for that. finish tells any worker that no connection will
+// come at all: once it has what was handed over, it is asked to disconnect, as
+// Node's cluster module does it. It then closes the channel, answers what is
+// open, and ends when nothing keeps it alive.
+func (l *Link) Drain(limit time.Duration, finish bool) {
+	l.write.Lock()
+	defer l.write.Unlock()
+	if l.finish {
+		return
+	}
+	if l.helper.Load() {
+		l.sendLocked(object{{"type", "stickyd:drain"}, {"limit", int(limit.Milliseconds())}})
+	}
+	if finish {
+		l.ended, l.finish, l.finishing = true, true, true
+		l.advanceLocked()
+	}
+}
+
+// send sends a message of our own.
+func (l *Link) send(o object) {
+	l.write.Lock()
+	defer l.write.Unlock()
+	l.sendLocked(o)
+}
+
+func (l *Link) sendLocked(o object) { l.pushLocked(l.codec.encode(o), -1) }
+
+// relay sends a frame that others may share.
+func (l *Link) relay(frame []byte) {
+	l.write.Lock()
+	defer l.write.Unlock()
+	l.pushLocked(frame, -1)
+}
+
+// pushLocked sends a frame, or leaves that to the writer, which is at work for
+// as long as anything waits. Errors are left to the receiving side: a socket
+// that can't be written reads as end of file.
+func (l *Link) pushLocked(frame []byte, fd int) {
+	if l.broken != nil {
+		return
+	}
+	if l.out.size > maxOutbox {
+		// A worker that is only busy for a while holds up nobody, but memory
+		// is not for ever, and a broadcast that is lost in silence is worse
+		// than a worker that is replaced.
+		l.broken = protocolErrorf("the worker does not read: %d bytes wait for it", l.out.size)
+		l.conn.Shutdown()
+		return
+	}
+	waiting := l.out.size > 0
+	l.out.push(frame, fd)
+	if waiting {
+		return
+	}
+	if errors.Is(l.out.flush(), fdpass.ErrWouldBlock) {
+		select {
+		case l.full <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// writeWhenFull flushes what found the socket full.
+func (l *Link) writeWhenFull() {
+	for {
+		select {
+		case <-l.life.Done():
+			return
+		case <-l.full:
+		}
+		l.out.wait(l.life, func() error {
+			l.write.Lock()
+			defer l.write.Unlock()
+			return l.out.flush()
+		})
+	}
+}
+
+// UntakenSince returns since when a connection has waited for the worker
+// without its taking any; ok is false if none waits. A worker that is slow, but
+// takes one after the other, is not stuck.
+func (l *Link) UntakenSince() (at time.Time, ok bool) {
+	l.write.Lock()
+	defer l.write.Unlock()
+	for _, list := range [][]*parcel{l.accepting, l.parcels.queue} {
+		for _, p := range list {
+			if p.probed == nil && (!ok || p.at.Before(at)) {
+				at, ok = p.at, true
+			}
+		}
+	}
+	if at.Before(l.took) {
+		at = l.took
+	}
+	return at, ok
+}
+
+// RegistersLate says that the worker may announce a session after it answered
+// the request that started it: the published libraries do.
+func (l *Link) RegistersLate() bool { return !l.helper.Load() }
+
+// Hint says what may be wrong with a worker that does not get ready.
+func (l *Link) Hint() string {
+	l.read.Lock()
+	defer l.read.Unlock()
+	if !l.online {
+		return "Node has opened its channel and has not said that it runs"
+	}
+	return "Node runs, but neither was setupWorker(io) called nor does it listen. " +
+		"If the command is a launcher such as npm, npx, nodemon or tsx, it has taken the channel for itself: " +
+		"run the script with node, as in stickyd -- node server.js"
+}
+
+// Close ends the conversation. It first handles what the worker had sent, so
+// that what it had taken is known, and returns the connections that it never
+// took, which are the caller's now. No handler is called after it has
+// returned. Only the first call returns connections.
+func (l *Link) Close() []workerproto.Connection {
+	l.Sync()
+	l.hub.leave(l)
+	l.read.Lock()
+	defer l.read.Unlock()
+	if l.failed == nil {
+		l.failed = workerproto.ErrEnded
+		l.stream.close()
+	}
+	l.conn.Shutdown() // ends Run, which closes it
+
+	l.write.Lock()
+	defer l.write.Unlock()
+	l.ended, l.finish = true, true
+	l.out.drop() // its descriptors are the parcels'
+	var orphans []workerproto.Connection
+	for _, p := range append(l.accepting, l.parcels.all()...) {
+		if p.probed != nil {
+			fdpass.Close(p.FD)
+			continue
+		}
+		orphans = append(orphans, p.Connection)
+	}
+	l.accepting = nil
+	return orphans
+}

@@ -1,0 +1,100 @@
+package nodeipc
+
+import (
+	"slices"
+	"time"
+
+	"github.com/stickyd/stickyd/workerproto"
+)
+
+// A parcel is a NODE_HANDLE message and its descriptor. The worker answers each
+// with an ACK or a NACK, which name none: they answer the parcels in order.
+type parcel struct {
+	workerproto.Connection // its FD goes with the frame; of a probe that is all of it
+
+	frame []byte
+	seq   int   // the worker says by it whether it accepted the connection; 0: the ACK is all
+	end   int64 // where in the stream the frame ends; set when it is sent
+	nacks int
+	at    time.Time
+
+	// probed is closed at the ACK; nil for a client's connection.
+	probed chan struct{}
+}
+
+// Parcels are those on their way to a worker, in order: first the ones that
+// were sent and not acknowledged, then the ones that are held back.
+//
+// Sending several before the first is acknowledged is fast, and careless:
+// libuv keeps one received descriptor for the next NODE_HANDLE message that is
+// complete (uv__stream_recv_cmsg and uv_accept; channel.pendingHandle in
+// lib/internal/child_process.js). If the read that brought one parcel's
+// descriptor ends inside its message, the next parcel's descriptor takes its
+// place, and one client's connection is served as another's. The kernel ends
+// a read behind a piece that carried a descriptor, so this happens only where
+// a message is longer than one piece, or where a read of 64 KiB, filled by
+// what was sent before, ends inside. Hence the two limits in mayGo. They were
+// measured with Node 18 to 26; Node itself sends one at a time.
+type parcels struct {
+	queue []*parcel
+	sent  int   // how many of queue
+	acked int64 // the worker has read the stream up to here, at least
+}
+
+const (
+	pipelinedMessage = 8 << 10
+	pipelinedBytes   = 64 << 10
+	maxNacks         = 3 // then a parcel is not sent again
+)
+
+// next returns the next parcel to send, whose frame will begin at that place
+// in the stream, nil if there is none or it has to wait.
+func (q *parcels) next(at int64) *parcel {
+	if q.sent == len(q.queue) || !q.mayGo(q.queue[q.sent], at) {
+		return nil
+	}
+	p := q.queue[q.sent]
+	p.end = at + int64(len(p.frame))
+	q.sent++
+	return p
+}
+
+func (q *parcels) mayGo(p *parcel, at int64) bool {
+	if q.sent == 0 {
+		return true
+	}
+	return len(q.queue[0].frame) <= pipelinedMessage && len(p.frame) <= pipelinedMessage &&
+		at+int64(len(p.frame))-q.acked <= pipelinedBytes
+}
+
+func (q *parcels) push(p *parcel) { q.queue = append(q.queue, p) }
+
+// answered takes out the parcel that an ACK or NACK is about, nil if it is
+// about none.
+func (q *parcels) answered() *parcel {
+	if q.sent == 0 {
+		return nil
+	}
+	p := q.queue[0]
+	q.queue = slices.Delete(q.queue, 0, 1)
+	q.sent--
+	q.acked = p.end
+	return p
+}
+
+// again puts p in front of those that are held back.
+func (q *parcels) again(p *parcel) { q.queue = slices.Insert(q.queue, q.sent, p) }
+
+// held takes out those that were not sent.
+func (q *parcels) held() []*parcel {
+	held := slices.Clone(q.queue[q.sent:])
+	q.queue = q.queue[:q.sent]
+	return held
+}
+
+// all takes out all.
+func (q *parcels) all() []*parcel {
+	all := q.queue
+	q.queue, q.sent = nil, 0
+	return all
+}

@@ -1,0 +1,112 @@
+package nodeipc
+
+import (
+	"context"
+	"time"
+
+	"github.com/stickyd/stickyd/fdpass"
+)
+
+// probeRequest is an HTTP request that Node's server answers by itself: 417 to
+// an Expect that it does not know (parserOnIncoming in lib/_http_server.js).
+// The application sees nothing of it.
+const probeRequest = "GET / HTTP/1.1\r\nHost: stickyd\r\nExpect: stickyd-probe\r\nConnection: close\r\n\r\n"
+
+// How long an answer is waited for after the worker has the probe, at first
+// and at most.
+const (
+	probeFirst = 100 * time.Millisecond
+	probeMost  = 2 * time.Second
+)
+
+// probeUntilReady finds out when setupWorker has been called. A connection
+// that comes before that is lost, since nobody listens to the message that
+// brings it, and nothing says so: cluster.worker itself takes all messages. So
+// a socket of our own goes first, until one is answered.
+//
+// The request is in the message and not in the socket: there is nothing unread
+// in one that nobody wants, and the worker closes it when we do.
+func (l *Link) probeUntilReady() {
+	select {
+	case <-l.probing.Done():
+		return
+	case <-l.probe:
+	}
+	for wait := probeFirst; l.probing.Err() == nil; wait = min(2*wait, probeMost) {
+		answered, err := l.probeOnce(wait)
+		if err != nil {
+			l.log.Warn("cannot probe whether the worker is ready", "err", err)
+			continue
+		}
+		if answered {
+			l.Sync() // what it said before, such as which library it uses
+			l.read.Lock()
+			l.becomeReady()
+			l.read.Unlock()
+		}
+	}
+}
+
+// probeOnce passes the worker one end of a channel and reports whether
+// something came back in time.
+func (l *Link) probeOnce(patience time.Duration) (answered bool, err error) {
+	near, far, err := fdpass.Channel()
+	if err != nil {
+		l.pause(patience)
+		return false, err
+	}
+	defer near.Close()
+	p := &parcel{probed: make(chan struct{}), at: time.Now()}
+	p.FD = far
+	p.frame = l.handleFrame(netSocket, object{{"type", "sticky:connection"}, {"data", probeRequest}})
+	if !l.handProbe(p) {
+		fdpass.Close(far)
+		return false, nil
+	}
+	select {
+	case <-l.life.Done():
+		return false, nil
+	case <-p.probed: // however long its event loop takes
+	}
+	ctx, cancel := context.WithTimeout(l.probing, patience)
+	defer cancel()
+	defer context.AfterFunc(ctx, near.Shutdown)()
+	near.OnReadable(func() bool {
+		n, err := near.TryPeek(make([]byte, 1))
+		answered = n > 0
+		return err != fdpass.ErrWouldBlock
+	})
+	if !answered {
+		<-ctx.Done() // the worker may have closed it at once: don't spin
+	}
+	return answered, nil
+}
+
+// handProbe takes ownership of the probe's descriptor unless it returns false.
+func (l *Link) handProbe(p *parcel) bool {
+	l.write.Lock()
+	defer l.write.Unlock()
+	if l.ended {
+		return false
+	}
+	l.parcels.push(p)
+	l.advanceLocked()
+	return true
+}
+
+func (l *Link) pause(d time.Duration) {
+	select {
+	case <-l.probing.Done():
+	case <-time.After(d):
+	}
+}
+
+// becomeReady tells the handler, once. l.read is held.
+func (l *Link) becomeReady() {
+	if l.ready || l.failed != nil {
+		return
+	}
+	l.ready = true
+	l.stopProbe()
+	l.handler.Ready()
+}

@@ -1,0 +1,154 @@
+package nodeipc
+
+import (
+	"encoding/base64"
+	"time"
+
+	"github.com/stickyd/stickyd/fdpass"
+	"github.com/stickyd/stickyd/workerproto"
+)
+
+// What the worker makes of a descriptor (handleConversion in
+// lib/internal/child_process.js).
+const (
+	netSocket = "net.Socket"
+	netNative = "net.Native" // the bare handle
+)
+
+// handleFrame returns the message that brings a descriptor.
+func (l *Link) handleFrame(kind string, message object) []byte {
+	return l.codec.encode(object{{"cmd", "NODE_HANDLE"}, {"type", kind}, {"msg", message}})
+}
+
+// connectionLocked wraps a connection as setupWorker of @socket.io/sticky
+// wants it, or, for a worker that listens, as Node's cluster module does.
+//
+// The data that was read off it already, which the published primary always
+// has, is empty: stickyd has only peeked, and the worker reads the request from
+// the kernel by itself. A connection with data is one that a worker gave back,
+// so it carries the mark that forbids it to go back a second time.
+func (l *Link) connectionLocked(c workerproto.Connection) *parcel {
+	p := &parcel{Connection: c, at: time.Now()}
+	switch {
+	case len(c.Replay) > 0:
+		p.frame = l.handleFrame(netSocket, object{
+			{"type", "sticky:connection"}, {"data", c.Replay}, {"stickyd", object{{"final", true}}}})
+	case l.door == "":
+		p.frame = l.handleFrame(netSocket, object{{"type", "sticky:connection"}, {"data", ""}})
+	default:
+		l.seq++
+		p.seq = l.seq
+		p.frame = l.handleFrame(netNative, object{
+			{"cmd", "NODE_CLUSTER"}, {"act", "newconn"}, {"key", l.door}, {"seq", l.seq}})
+	}
+	return p
+}
+
+// handleSticky handles what a worker says of its sessions: the published
+// library in the words of @socket.io/sticky, ours in richer ones. l.read is
+// held.
+func (l *Link) handleSticky(m object) {
+	switch m.text("type") {
+	case "sticky:connection":
+		if id := m.text("data"); id != "" {
+			l.handler.Bind([]byte(id))
+			l.settle(1) // see loadExpires
+		}
+	case "sticky:disconnection":
+		if id := m.text("data"); id != "" {
+			l.handler.Unbind([]byte(id))
+		}
+	case "stickyd:hello":
+		l.helper.Store(true)
+		l.load.trust()
+	case "stickyd:bind":
+		for _, id := range ids(m) {
+			l.handler.Bind(id)
+		}
+		if adopted, ok := m.number("adopted"); ok {
+			l.settle(adopted)
+		}
+	case "stickyd:unbind":
+		for _, id := range ids(m) {
+			l.handler.Unbind(id)
+		}
+	case "stickyd:closed":
+		if n, ok := m.number("n"); ok {
+			l.settle(n)
+		}
+	}
+}
+
+// ids returns the session ids in a message.
+func ids(m object) (ids [][]byte) {
+	list, _ := m.get("ids").([]any)
+	for _, element := range list {
+		if id, ok := element.(string); ok && id != "" {
+			ids = append(ids, []byte(id))
+		}
+	}
+	return ids
+}
+
+// settle takes up to n connections off the load.
+func (l *Link) settle(n int) {
+	if n = l.load.settle(n); n > 0 {
+		l.handler.Settled(n)
+	}
+}
+
+// handleReturn: the worker gives a connection back, for a request that is
+// another worker's. It reports whether it took ownership of fd.
+func (l *Link) handleReturn(m object, fd int) bool {
+	replay, ok := returnedData(m.get("data"))
+	if !ok || len(replay) > workerproto.MaxReplay || !fdpass.IsStreamSocket(fd) {
+		l.log.Warn("a connection that was given back cannot be used", "bytes", len(replay))
+		return false
+	}
+	if !m.truth("session") {
+		l.settle(1)
+	}
+	l.handler.Returned(workerproto.Connection{FD: fd, Replay: replay, Session: m.truth("session")})
+	return true
+}
+
+// returnedData returns bytes from a Buffer, or from base64 where the
+// serialization has no Buffers.
+func returnedData(value any) (data []byte, ok bool) {
+	switch v := value.(type) {
+	case []byte:
+		return v, true
+	case string:
+		data, err := base64.StdEncoding.DecodeString(v)
+		return data, err == nil
+	}
+	return nil, false
+}
+
+// expireLoad forgets connections of which nothing was heard, while Run runs.
+func (l *Link) expireLoad() {
+	timer := time.NewTimer(loadExpires)
+	defer timer.Stop()
+	for {
+		select {
+		case <-l.life.Done():
+			return
+		case <-l.load.begun:
+			timer.Reset(loadExpires)
+		case <-timer.C:
+		}
+		if wait, again := l.expireOnce(); again {
+			timer.Reset(wait)
+		}
+	}
+}
+
+func (l *Link) expireOnce() (wait time.Duration, again bool) {
+	l.read.Lock()
+	defer l.read.Unlock()
+	n, wait, again := l.load.expire(time.Now())
+	if n > 0 && l.failed == nil {
+		l.handler.Settled(n)
+	}
+	return wait, again
+}
