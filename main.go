@@ -198,7 +198,7 @@ func build(c *config.Config) (*app, error) {
 	a.front = front.New(front.Config{
 		Sessions: sources, Client: clientFrom[c.Balance], Trusted: c.TrustedProxies,
 		HeadTimeout: c.HeadTimeout, HeadBytes: c.HeadBytes,
-		QueueTimeout: c.QueueTimeout, MaxWaiting: c.MaxWaiting,
+		ParkTimeout: c.ParkTimeout, QueueTimeout: c.QueueTimeout, MaxWaiting: c.MaxWaiting,
 	}, a.router, a.log.Logger)
 	return a, nil
 }
@@ -375,7 +375,7 @@ func (t *target) Hand(c front.Conn, session bool) error {
 }
 
 func (t *target) Incarnation() uint32 { return uint32(t.member.Incarnation()) }
-func (t *target) Ready()              { t.app.router.Add(t.member) }
+func (t *target) Ready()              { t.app.router.Add(t.member, t.worker.Link.RegistersLate()) }
 func (t *target) Draining()           { t.app.router.Retire(t.member) }
 
 func (t *target) Gone(untaken []workerproto.Connection) (sessions int) {

@@ -165,7 +165,7 @@ func TestLeastConnectionDoesNotFloodSeveralReplacements(t *testing.T) {
 			if i >= fresh {
 				m.pending = 100
 			}
-			r.Add(m)
+			r.Add(m, false)
 			all = append(all, m)
 		}
 		for range picks {

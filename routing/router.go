@@ -25,6 +25,10 @@ type Query struct {
 	// Returned says that From had the connection and gave it back because of
 	// its session. If that is nobody's, From gets it again, to say so.
 	Returned bool
+
+	// Parked says that the connection has waited for the registration of its
+	// session already, and must not once more.
+	Parked bool
 }
 
 // A Member is a target that the router knows. Its fields belong to the router.
@@ -33,6 +37,7 @@ type Member struct {
 	Target any // the caller's
 
 	incarnation Incarnation
+	late        bool // may register a session after others know of it
 	ready       bool // in Router.ready
 	retired     bool // keeps its sessions, gets no new ones
 	gone        bool
@@ -66,6 +71,8 @@ type Router struct {
 	members map[Incarnation]*Member
 	ready   []*Member // not retired, by slot
 	waiting list.List // tickets that any member can serve
+	late    int       // members that may register a session late
+	parked  parking
 }
 
 // NewRouter returns a router without members. At most window connections are
@@ -79,6 +86,7 @@ func NewRouter(b Balancer, window int, table *Table, sync func()) *Router {
 		balancer: b, window: window, table: table,
 		barrier: newBarrier(sync),
 		members: make(map[Incarnation]*Member),
+		parked:  make(parking),
 	}
 }
 
@@ -96,14 +104,19 @@ func (r *Router) Join(slot int, target any) *Member {
 // Incarnation returns the number that the table knows m by.
 func (m *Member) Incarnation() Incarnation { return m.incarnation }
 
-// Add says that m takes connections.
-func (r *Router) Add(m *Member) {
+// Add says that m takes connections. late says that it may register a session
+// after it has answered the request that started it: then an id that is not
+// known is waited for.
+func (r *Router) Add(m *Member, late bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if m.gone || m.retired || m.ready {
 		return
 	}
 	m.ready = true
+	if m.late = late; late {
+		r.late++
+	}
 	i, _ := slices.BinarySearchFunc(r.ready, m.Slot, func(m *Member, slot int) int { return m.Slot - slot })
 	r.ready = slices.Insert(r.ready, i, m)
 	r.serveLocked(m)
@@ -130,6 +143,9 @@ func (r *Router) Remove(m *Member) (sessions int) {
 		return 0
 	}
 	m.gone = true
+	if m.late {
+		r.late--
+	}
 	r.retireLocked(m)
 	delete(r.members, m.incarnation)
 	sessions = r.table.Kill(m.incarnation)
@@ -140,13 +156,18 @@ func (r *Router) Remove(m *Member) (sessions int) {
 }
 
 // Bind says that m owns a session. It returns an error, which says why, if it
-// does not become so.
+// does not become so. Connections that were parked for the session go on.
 func (r *Router) Bind(m *Member, id []byte) error {
-	err := r.table.Bind(id, m.incarnation)
-	if err == nil {
-		r.bound.Add(1)
+	if err := r.table.Bind(id, m.incarnation); err != nil {
+		return err
 	}
-	return err
+	r.bound.Add(1)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, t := range r.parked.takeAll(id) {
+		r.grantLocked(t)
+	}
+	return nil
 }
 
 // Bound returns how often a session was bound, ever.
@@ -184,11 +205,18 @@ func (r *Router) Release(to Route) {
 
 // Route decides where a connection goes. If the member that it must go to, or
 // every one that it might go to, has no room, the answer comes later, through
-// the ticket.
+// the ticket; so it does if the connection is parked (Ticket.Parked), because
+// the registration of its session may come late.
 func (r *Router) Route(q Query) (Route, *Ticket) {
 	r.lookUp(&q)
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if r.mayParkLocked(q) {
+		q.Session = slices.Clone(q.Session) // the caller's buffer
+		t := &Ticket{query: q, ready: make(chan Route, 1), parked: true}
+		r.parked.add(t)
+		return Route{}, t
+	}
 	route, wait := r.routeLocked(q)
 	if wait == nil {
 		return route, nil

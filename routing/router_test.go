@@ -23,7 +23,7 @@ func newRouter(t *testing.T, balance string, window, n int, sync func()) (*Route
 	members := []*Member{nil}
 	for slot := 1; slot <= n; slot++ {
 		m := r.Join(slot, slot)
-		r.Add(m)
+		r.Add(m, false)
 		members = append(members, m)
 	}
 	return r, members
@@ -200,7 +200,7 @@ func TestColdStartWaitsForTheFirstWorker(t *testing.T) {
 		tickets = append(tickets, ticket)
 	}
 	m := r.Join(1, nil)
-	r.Add(m)
+	r.Add(m, false)
 	granted(t, tickets[0])
 	granted(t, tickets[1])
 	waiting(t, tickets[2])
@@ -302,7 +302,7 @@ func TestNoRoomIsLost(t *testing.T) {
 			r.Remove(old)
 		}
 		members[slot] = r.Join(slot, nil)
-		r.Add(members[slot])
+		r.Add(members[slot], false)
 	}
 	for slot := 1; slot <= 3; slot++ {
 		restart(slot)

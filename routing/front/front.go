@@ -35,6 +35,7 @@ type Config struct {
 
 	HeadTimeout  time.Duration // from accept to a whole head, then 408
 	HeadBytes    int           // of a head, then 414 or 431
+	ParkTimeout  time.Duration // for the registration of a session that may come late
 	QueueTimeout time.Duration // for a worker with room, then 503
 	MaxWaiting   int           // connections that wait, for either
 }

@@ -38,7 +38,7 @@ func newFront(t *testing.T) (*Front, *routing.Member) {
 	}
 	r := routing.NewRouter(b, 1<<30, routing.NewTable(routing.NewKey()), func() {})
 	m := r.Join(1, yes{})
-	r.Add(m)
+	r.Add(m, false)
 	sources, err := session.Parse([]string{"query:sid"})
 	if err != nil {
 		t.Fatal(err)

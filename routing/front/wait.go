@@ -277,12 +277,33 @@ func (f *Front) awaitTarget(c Conn, q routing.Query, ticket *routing.Ticket) {
 
 // redeem waits for the ticket's route; ok is false if it comes too late.
 func (f *Front) redeem(ctx context.Context, t *routing.Ticket) (to routing.Route, ok bool) {
+	if t.Parked() {
+		if to, ok = f.awaitRegistration(t); ok {
+			return to, true
+		}
+	}
 	select {
 	case to = <-t.Ready():
 		return to, true
 	case <-ctx.Done():
 		return f.router.Cancel(t)
 	}
+}
+
+// awaitRegistration waits until the session of a parked connection is
+// registered, or has had its time to be. If no route has come by then, the
+// ticket is one as any other.
+func (f *Front) awaitRegistration(t *routing.Ticket) (to routing.Route, came bool) {
+	timer := time.NewTimer(f.config.ParkTimeout)
+	defer timer.Stop()
+	select {
+	case to = <-t.Ready():
+		return to, true
+	case <-timer.C:
+	case <-f.ending.Done():
+	}
+	f.router.Unpark(t)
+	return routing.Route{}, false
 }
 
 // cancel gives up a ticket, if there is one.
@@ -309,6 +330,9 @@ func (f *Front) sleep(ctx context.Context, d time.Duration) bool {
 // ticket to wait with, or, where the target would not take it, none.
 func (f *Front) route(c Conn, q *routing.Query) (handed bool, _ *routing.Ticket) {
 	to, ticket := f.router.Route(*q)
+	if ticket != nil && ticket.Parked() {
+		q.Parked = true // once is enough
+	}
 	return ticket == nil && f.hand(c, to, q), ticket
 }
 

@@ -57,6 +57,10 @@ type Config struct {
 	// HeadBytes is the longest request head, in bytes, 1024 to 65536.
 	HeadBytes int
 
+	// ParkTimeout is how long a request waits for the registration of its
+	// session where workers may register late, 0 to 10s.
+	ParkTimeout time.Duration
+
 	// QueueTimeout is how long a connection may wait for a worker that can
 	// take it, 0 to 10m; after that it gets 503.
 	QueueTimeout time.Duration

@@ -93,6 +93,12 @@ var options = []option{
 		kind: one(number(1024, 65536), func(l *loaded) *int { return &l.HeadBytes }),
 	},
 	{
+		name: "park-timeout", arg: "DUR", def: "150ms",
+		help: "for a Node worker to register an id",
+		kind: one(duration(0, 10*time.Second),
+			func(l *loaded) *time.Duration { return &l.ParkTimeout }),
+	},
+	{
 		name: "queue-timeout", arg: "DUR", def: "10s",
 		help: "wait for a worker, then 503",
 		kind: one(duration(0, 10*time.Minute),

@@ -1,0 +1,89 @@
+package routing
+
+import (
+	"fmt"
+	"testing"
+)
+
+// newLateRouter returns a router with two members that register late.
+func newLateRouter(t *testing.T, window int) (*Router, []*Member) {
+	t.Helper()
+	r, m := newRouter(t, "round-robin", window, 0, nil)
+	for slot := 1; slot <= 2; slot++ {
+		member := r.Join(slot, slot)
+		r.Add(member, true)
+		m = append(m, member)
+	}
+	return r, m
+}
+
+func mustPark(t *testing.T, r *Router, id string) *Ticket {
+	t.Helper()
+	_, ticket := r.Route(sid(id))
+	if ticket == nil || !ticket.Parked() {
+		t.Fatalf("%s is not parked", id)
+	}
+	return ticket
+}
+
+func TestParkedConnectionGoesOnWhenItsSessionIsRegistered(t *testing.T) {
+	r, m := newLateRouter(t, 10)
+	first, second, other := mustPark(t, r, "s"), mustPark(t, r, "s"), mustPark(t, r, "other")
+	waiting(t, first)
+	r.Bind(m[2], []byte("s"))
+	for _, ticket := range []*Ticket{first, second} {
+		if to := granted(t, ticket); to.Member != m[2] || !to.Session {
+			t.Errorf("granted to %d, session %t", to.Member.Slot, to.Session)
+		}
+		r.Unpark(ticket) // the timer, a moment later
+	}
+	waiting(t, other)
+	r.Unpark(other)
+	if to := granted(t, other); to.Session {
+		t.Error("an id that was never registered is a session's")
+	}
+	if len(r.parked) != 0 {
+		t.Error("left behind:", r.parked)
+	}
+	mustRoute(t, r, sid("s")) // known now
+}
+
+func TestParkedConnectionWaitsForRoomLikeAnyOther(t *testing.T) {
+	r, m := newLateRouter(t, 1)
+	mustRoute(t, r, Query{}) // to 1
+	ticket := mustPark(t, r, "s")
+	r.Bind(m[1], []byte("s"))
+	waiting(t, ticket)
+	r.Unpark(ticket)
+	waiting(t, ticket)
+	r.Taken(m[1], 1)
+	granted(t, ticket)
+}
+
+func TestParkingIsOnlyForThoseWhoRegisterLate(t *testing.T) {
+	r, m := newLateRouter(t, 100)
+	mustRoute(t, r, Query{})
+	once := sid("s")
+	once.Parked = true
+	mustRoute(t, r, once)
+	gaveUp := mustPark(t, r, "s")
+	if _, came := r.Cancel(gaveUp); came || len(r.parked) != 0 {
+		t.Error("canceled and still parked")
+	}
+	prompt := r.Join(3, 3)
+	r.Add(prompt, false)
+	r.Remove(m[1])
+	mustPark(t, r, "s")
+	r.Retire(m[2]) // still has sessions, and may register some
+	mustPark(t, r, "s")
+	r.Remove(m[2])
+	mustRoute(t, r, sid("s"))
+}
+
+func TestParkingIsBounded(t *testing.T) {
+	r, _ := newLateRouter(t, 1<<20)
+	for i := range maxParked {
+		mustPark(t, r, fmt.Sprint(i))
+	}
+	mustRoute(t, r, sid("one more"))
+}
