@@ -44,7 +44,7 @@ func playWorker() {
 	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("/poll", func(rw http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
-	mux.HandleFunc("/", func(rw http.ResponseWriter, r *http.Request) {})
+	mux.HandleFunc("/", func(rw http.ResponseWriter, r *http.Request) { fmt.Fprint(rw, w.Slot()) })
 	if err := w.Serve(&http.Server{Handler: mux}); err != nil {
 		log.Fatal(err)
 	}
@@ -139,14 +139,18 @@ func TestIdleConnectionsCostStickydNothing(t *testing.T) {
 	a, stop := startApp(t, "--workers", "2", "--drain-timeout", "1s")
 	defer stop()
 	addr := a.listeners[0].Addr().String()
-	for range 10 { // until everything that is made once has been made
+	slots := make(map[string]bool)
+	eventually(t, "an answer of each worker", func() bool { // until everything that is made once has been made
 		resp, err := http.Get("http://" + addr + "/")
 		if err != nil {
 			t.Fatal(err)
 		}
-		resp.Body.Close()
-	}
-	http.DefaultClient.CloseIdleConnections()
+		defer resp.Body.Close()
+		defer http.DefaultClient.CloseIdleConnections()
+		slot, _ := io.ReadAll(resp.Body)
+		slots[string(slot)] = true
+		return len(slots) == 2
+	})
 	clients := exec.Command(os.Args[0], "play-idle-clients", addr)
 	in, _ := clients.StdinPipe()
 	out, _ := clients.StdoutPipe()
