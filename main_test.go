@@ -130,7 +130,8 @@ func eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()
 	for late := time.Now().Add(time.Minute); !ok(); time.Sleep(time.Millisecond) {
 		if time.Now().After(late) {
-			t.Fatalf("this never came: %s; now %+v", what, costNow(t))
+			stacks := make([]byte, 1<<16)
+			t.Fatalf("this never came: %s; now %+v\n%s", what, costNow(t), stacks[:runtime.Stack(stacks, true)])
 		}
 	}
 }
@@ -145,8 +146,8 @@ func TestIdleConnectionsCostStickydNothing(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer resp.Body.Close()
 		defer http.DefaultClient.CloseIdleConnections()
+		defer resp.Body.Close()
 		slot, _ := io.ReadAll(resp.Body)
 		slots[string(slot)] = true
 		return len(slots) == 2

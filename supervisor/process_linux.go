@@ -2,9 +2,11 @@ package supervisor
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"os/exec"
 	"strconv"
+	"strings"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -67,4 +69,37 @@ func groupsMarked(mark string) (groups []int) {
 		}
 	}
 	return groups
+}
+
+// holdsSockets reports whether a process of the group has a socket open, or
+// may have one: what can't be looked at counts.
+func holdsSockets(group int) bool {
+	processes, err := os.ReadDir("/proc")
+	if err != nil {
+		return true
+	}
+	for _, p := range processes {
+		pid, err := strconv.Atoi(p.Name())
+		if err != nil {
+			continue
+		}
+		if of, err := unix.Getpgid(pid); err == nil && of == group && processHoldsSockets(pid) {
+			return true
+		}
+	}
+	return false
+}
+
+func processHoldsSockets(pid int) bool {
+	dir := fmt.Sprintf("/proc/%d/fd", pid)
+	fds, err := os.ReadDir(dir)
+	if err != nil {
+		return true
+	}
+	for _, fd := range fds {
+		if file, err := os.Readlink(dir + "/" + fd.Name()); err == nil && strings.HasPrefix(file, "socket:") {
+			return true
+		}
+	}
+	return false
 }

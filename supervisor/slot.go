@@ -107,8 +107,7 @@ func (sl *slot) onTimer() {
 	case dumping:
 		sl.kill()
 	case draining:
-		w.log(sl.s.log).Warn("worker did not finish in time, sending SIGTERM", "drain_timeout", sl.s.spec.DrainTimeout)
-		sl.terminate()
+		sl.checkDrained()
 	case stopping:
 		w.log(sl.s.log).Warn("worker did not stop in time, killing it", "stop_timeout", sl.s.spec.StopTimeout)
 		sl.kill()
@@ -196,7 +195,7 @@ func (sl *slot) onStop() {
 	case ready:
 		sl.retire()
 		sl.w.Link.Drain(sl.s.spec.DrainTimeout, true)
-		sl.enter(draining, sl.s.spec.DrainTimeout)
+		sl.drain()
 	case dumping:
 		sl.kill()
 	}
@@ -221,13 +220,56 @@ func (sl *slot) onLinkEnded(err error) {
 		w.log(sl.s.log).Error("worker broke the protocol, killing it", "err", err)
 		sl.kill() // first: it may have what bury hands to others
 		sl.bury()
+	case sl.state == ready && errors.Is(err, workerproto.ErrLeft):
+		w.log(sl.s.log).Info("worker leaves of its own accord", "drain_timeout", sl.s.spec.DrainTimeout)
+		sl.bury()
+		sl.drain()
+		sl.checkDrained()
 	case sl.state == starting || sl.state == ready:
 		// Usually the first that is heard of an exit: no line in the log.
 		sl.bury()
 		sl.terminate()
 	case sl.state == dumping:
 		sl.bury()
+	case sl.state == draining:
+		sl.checkDrained()
 	}
+}
+
+// drain gives the worker time to finish.
+func (sl *slot) drain() {
+	sl.w.drainUntil = time.Now().Add(sl.s.spec.DrainTimeout)
+	sl.enter(draining, sl.s.spec.DrainTimeout)
+}
+
+// drainCheck is the time between looks at a worker that has closed its link
+// and goes on, and drainChecks how many in a row must find nothing open: it may
+// have something to save.
+const (
+	drainCheck  = 250 * time.Millisecond
+	drainChecks = 4
+)
+
+// checkDrained ends a worker that drains and whose link has ended, when its
+// time is over, or earlier if it has nothing more to answer: it holds no
+// socket. A native worker ends by itself then; a Node
+// program lives for as long as any timer does, such as a cluster adapter's.
+func (sl *slot) checkDrained() {
+	w := sl.w
+	left := time.Until(w.drainUntil)
+	if left <= 0 {
+		w.log(sl.s.log).Warn("worker did not finish in time, sending SIGTERM", "drain_timeout", sl.s.spec.DrainTimeout)
+		sl.terminate()
+		return
+	}
+	if holdsSockets(w.PID) {
+		w.drained = 0
+	} else if w.drained++; w.drained == drainChecks {
+		w.log(sl.s.log).Debug("worker has finished, sending SIGTERM")
+		sl.terminate()
+		return
+	}
+	sl.enter(draining, min(left, drainCheck))
 }
 
 func (sl *slot) onExited() {

@@ -24,6 +24,9 @@ type Worker struct {
 	lost    int       // and said that so many sessions were lost
 	fault   string    // why we killed it; "" if we did not
 
+	drainUntil time.Time // of one that drains: the end of its time
+	drained    int       // looks in a row at which it had nothing to answer
+
 	stdout, stderr output
 	last           lastLines
 

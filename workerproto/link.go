@@ -71,6 +71,10 @@ type Traffic interface {
 // which is what loops around Accept look for.
 var ErrEnded = fmt.Errorf("workerproto: no more connections go to the worker: %w", net.ErrClosed)
 
+// ErrLeft is what ended a conversation if the worker took its leave: it wants
+// no more connections and finishes what is open.
+var ErrLeft = errors.New("workerproto: the worker has left")
+
 // A Link is stickyd's side of the conversation with one worker process. It
 // owns the control socket and the connections that the worker has not taken.
 //

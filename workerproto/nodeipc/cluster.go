@@ -31,7 +31,9 @@ func (l *Link) handleCluster(m object) error {
 	case "close":
 		l.handleClosed(m.text("key"))
 	case "exitedAfterDisconnect":
-		// Without an answer it waits for ever.
+		// cluster.worker.disconnect() or kill(). Without an answer it waits
+		// for ever.
+		l.leaving = true
 		l.reply(seq, nil)
 	}
 	return nil

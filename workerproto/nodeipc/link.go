@@ -28,11 +28,12 @@ type Link struct {
 	load    load
 	helper  atomic.Bool // the worker uses a library of ours
 
-	read   sync.Mutex // held while receiving, and while the handler is told
-	stream stream
-	online bool  // Node runs
-	ready  bool  // connections may come
-	failed error // what ended receiving, io.EOF included
+	read    sync.Mutex // held while receiving, and while the handler is told
+	stream  stream
+	online  bool  // Node runs
+	ready   bool  // connections may come
+	leaving bool  // it disconnects of its own accord
+	failed  error // what ended receiving, io.EOF included
 
 	write     sync.Mutex // taken inside read, never the other way round
 	out       outbox
@@ -78,7 +79,7 @@ func NewLink(conn *fdpass.Conn, terms workerproto.Terms, h workerproto.Handler, 
 }
 
 // Run receives messages and calls the handler until the worker closes its end
-// (nil), breaks the protocol or does not read what it is sent (an error that
+// (nil, or workerproto.ErrLeft if it had said that it would), breaks the protocol or does not read what it is sent (an error that
 // is workerproto.ErrProtocol), or Close is called (nil). Then it closes the
 // channel. It returns once its goroutines have ended.
 func (l *Link) Run() error {
@@ -102,6 +103,9 @@ func (l *Link) Run() error {
 		if errors.Is(err, workerproto.ErrProtocol) {
 			return err
 		}
+	}
+	if l.leaving && l.failed == io.EOF {
+		return workerproto.ErrLeft
 	}
 	return nil
 }
