@@ -1,0 +1,437 @@
+package nodeipc
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/stickyd/stickyd/fdpass"
+	"github.com/stickyd/stickyd/workerproto"
+)
+
+var serializations = []Serialization{JSON, Advanced}
+
+func TestProbeIsRepeatedUntilOneIsAnswered(t *testing.T) {
+	before := openDescriptors(t)
+	p := newPeer(t, Advanced, nil)
+	p.silent() // before Node runs there is nobody to ask
+	p.sayCluster(object{{"act", "online"}, {"seq", 0}})
+	for range 2 {
+		o, fd := p.hear()
+		if m := o.inner("msg"); o.text("type") != netSocket || m.text("type") != "sticky:connection" || m.text("data") != probeRequest {
+			t.Fatal("the probe is", o)
+		}
+		p.silent() // one at a time, however long it takes
+		p.ack()
+		if n, err := unix.Read(fd, make([]byte, 1)); n > 0 || err != unix.EAGAIN {
+			t.Errorf("the probe's socket has %d bytes in it, %v", n, err)
+		}
+		fdpass.Close(fd)
+	}
+	o, fd := p.hear()
+	if fd < 0 {
+		t.Fatal("no third probe, but", o)
+	}
+	p.ack()
+	unix.Write(fd, []byte("HTTP/1.1 417"))
+	p.told.await("ready")
+	fdpass.Close(fd)
+	p.silent()
+	if _, ok := p.link.UntakenSince(); ok {
+		t.Error("a probe counts as a connection that is not taken")
+	}
+	p.link.Close()
+	<-p.ran
+	p.conn.Close()
+	if after := openDescriptors(t); after != before {
+		t.Errorf("%d descriptors were open before, %d are now", before, after)
+	}
+}
+
+func TestLinkHandsConnections(t *testing.T) {
+	for _, s := range serializations {
+		t.Run(string(s), func(t *testing.T) {
+			p := newPeer(t, s, nil)
+			p.start()
+			client, socket := connect(t)
+			client.Write([]byte("unread"))
+			p.hand(workerproto.Connection{FD: dup(t, socket)})
+			p.hand(workerproto.Connection{FD: dup(t, socket), Session: true})
+			for range 2 {
+				o, fd := p.hear()
+				if m := o.inner("msg"); o.text("type") != netSocket || m.text("type") != "sticky:connection" || m.get("data") != "" || m.get("stickyd") != nil {
+					t.Error("handed as", o)
+				}
+				buf := make([]byte, 16)
+				if n, _, err := unix.Recvfrom(fd, buf, unix.MSG_PEEK); string(buf[:max(n, 0)]) != "unread" {
+					t.Errorf("the connection has %q, %v", buf[:max(n, 0)], err)
+				}
+				fdpass.Close(fd)
+			}
+			if at, ok := p.link.UntakenSince(); !ok || time.Since(at) > deadline {
+				t.Error("nothing untaken, before the ACK")
+			}
+			before := openDescriptors(t)
+			p.ack()
+			p.ack()
+			p.told.await("taken 1\ntaken 1")
+			if after := openDescriptors(t); after != before-2 {
+				t.Errorf("%d descriptors before the ACKs, %d after: copies are kept", before, after)
+			}
+			p.say(object{{"type", "sticky:connection"}, {"data", "s1"}})
+			p.say(object{{"type", "sticky:connection"}, {"data", "s2"}})
+			p.say(object{{"type", "sticky:disconnection"}, {"data", "s1"}})
+			p.told.await("bind s1\nsettled 1\nbind s2\nunbind s1") // one counted as load
+
+			p.hand(workerproto.Connection{FD: dup(t, socket), Replay: []byte("GET \xff")})
+			o, fd := p.hear()
+			fdpass.Close(fd)
+			m := o.inner("msg")
+			if s == Advanced && !bytes.Equal(m.get("data").([]byte), []byte("GET \xff")) || m.get("stickyd") == nil {
+				t.Error("a replay is handed as", o)
+			}
+			fdpass.Close(socket)
+		})
+	}
+}
+
+// What the limits on pipelining protect from is tested with Node itself; this
+// tests the limits.
+func TestParcelsWaitForTheAcknowledgement(t *testing.T) {
+	p := newPeer(t, Advanced, nil)
+	p.start()
+	_, socket := connect(t)
+	hand := func(replay int) {
+		p.hand(workerproto.Connection{FD: dup(t, socket), Session: true, Replay: make([]byte, replay)})
+	}
+	hear := func(n int) {
+		t.Helper()
+		for range n {
+			_, fd := p.hear()
+			if fd < 0 {
+				t.Fatal("no descriptor")
+			}
+			fdpass.Close(fd)
+		}
+	}
+	hand(0)
+	hand(20_000) // too long to go beside another
+	hand(0)
+	hear(1)
+	p.silent()
+	p.ack()
+	hear(1)
+	p.silent()
+	p.ack()
+	hear(1)
+	p.ack()
+	p.told.await("taken 1\ntaken 1\ntaken 1")
+
+	for range 20 { // of 7,000 bytes each: nine fit 64 KiB
+		hand(7000)
+	}
+	hear(9)
+	p.silent()
+	for range 9 {
+		p.ack()
+	}
+	hear(9)
+	p.silent()
+	for range 9 {
+		p.ack()
+	}
+	hear(2)
+	p.ack()
+	p.ack()
+
+	p.link.relay(p.link.codec.encode(object{{"x", strings.Repeat("x", 70_000)}}))
+	hand(0)
+	hand(0) // there is too much before the first
+	p.hear()
+	hear(1)
+	p.silent()
+	p.ack()
+	hear(1)
+	p.ack()
+	fdpass.Close(socket)
+}
+
+func TestLostDescriptorIsSentAgain(t *testing.T) {
+	p := newPeer(t, Advanced, nil)
+	p.start()
+	_, socket := connect(t)
+	p.hand(workerproto.Connection{FD: socket, Refusals: 5})
+	for range 1 + maxNacks {
+		if _, fd := p.hear(); fd < 0 {
+			t.Fatal("no descriptor")
+		} else {
+			fdpass.Close(fd)
+		}
+		p.nack()
+	}
+	p.told.await(`declined ""`)
+	p.silent()
+	if c := p.told.conns[0]; c.FD != socket || c.Refusals != 5 {
+		t.Errorf("declined %+v", c)
+	}
+}
+
+func TestCloseReturnsWhatWasNotTaken(t *testing.T) {
+	p := newPeer(t, Advanced, nil)
+	p.start()
+	_, socket := connect(t)
+	const n = 20
+	for range n {
+		p.hand(workerproto.Connection{FD: dup(t, socket), Replay: make([]byte, 7000)})
+	}
+	for range 3 {
+		p.ack() // in the socket when Close is called
+	}
+	orphans := p.link.Close()
+	if len(orphans) != n-3 {
+		t.Errorf("%d connections come back, want %d", len(orphans), n-3)
+	}
+	for _, c := range orphans {
+		fdpass.Close(c.FD)
+	}
+	if again := p.link.Close(); len(again) != 0 {
+		t.Errorf("%d connections come back twice", len(again))
+	}
+	if err := p.link.Hand(workerproto.Connection{FD: socket}); err != workerproto.ErrEnded {
+		t.Error("Hand after Close:", err)
+	}
+	fdpass.Close(socket)
+	if err := <-p.ran; err != nil {
+		t.Error("ended with", err)
+	}
+}
+
+func TestOwnLibraryHasMoreToSay(t *testing.T) {
+	p := newPeer(t, Advanced, nil)
+	if !p.link.RegistersLate() {
+		t.Error("a published library registers late")
+	}
+	p.say(object{{"type", "stickyd:hello"}})
+	p.start()
+	if p.link.RegistersLate() {
+		t.Error("ours does not")
+	}
+	_, socket := connect(t)
+	for range 3 {
+		p.hand(workerproto.Connection{FD: dup(t, socket)})
+		_, fd := p.hear()
+		fdpass.Close(fd)
+		p.ack()
+	}
+	p.say(object{{"type", "stickyd:bind"}, {"ids", []any{"a", "b", 7.0, ""}}, {"adopted", 1}})
+	p.say(object{{"type", "stickyd:unbind"}, {"ids", []any{"a"}}})
+	p.say(object{{"type", "stickyd:closed"}, {"n", 100}}) // more than there are
+	p.told.await("bind a\nbind b\nsettled 1\nunbind a\nsettled 2")
+	p.link.Drain(1500*time.Millisecond, false)
+	if o, _ := p.hear(); o.text("type") != "stickyd:drain" || o.get("limit") != 1500.0 {
+		t.Error("drain is", o)
+	}
+	fdpass.Close(socket)
+}
+
+func TestWorkerGivesConnectionsBack(t *testing.T) {
+	for _, s := range serializations {
+		t.Run(string(s), func(t *testing.T) {
+			p := newPeer(t, s, nil)
+			p.start()
+			_, socket := connect(t)
+			back := func(data any, fds ...int) {
+				t.Helper()
+				p.say(object{{"cmd", "NODE_HANDLE"}, {"type", netNative}, {"msg", object{{"type", "stickyd:return"}, {"data", data}}}}, fds...)
+				want := "NODE_HANDLE_ACK"
+				if len(fds) == 0 {
+					want = "NODE_HANDLE_NACK"
+				}
+				if o, _ := p.hear(); o.text("cmd") != want {
+					t.Error("answered by", o)
+				}
+			}
+			back("R0VUIP8=") // lost on the way
+			back("R0VUIP8=", socket)
+			p.told.await(`returned "GET \xff" session=false`)
+			if s == Advanced {
+				back([]byte("GET \xfe"), socket)
+				p.told.await(`returned "GET \xfe" session=false`)
+			}
+			before := openDescriptors(t)
+			pipe := make([]int, 2)
+			unix.Pipe(pipe)
+			back("nonsense!", socket)
+			back(nil, socket)
+			back("", pipe[0]) // no socket
+			p.say(object{{"cmd", "NODE_HANDLE"}, {"type", netSocket}, {"msg", object{{"type", "what"}}}}, socket)
+			p.hear()
+			fdpass.CloseAll(pipe)
+			p.link.Sync()
+			if after := openDescriptors(t); after != before {
+				t.Errorf("%d descriptors were open before, %d are now", before, after)
+			}
+			fdpass.Close(socket)
+		})
+	}
+}
+
+func TestWorkerThatListens(t *testing.T) {
+	p := newPeer(t, Advanced, nil)
+	listen := object{{"act", "queryServer"}, {"address", nil}, {"port", 3000}, {"addressType", 4}, {"index", 0}, {"seq", 1}}
+	p.sayCluster(listen)
+	o, _ := p.hear()
+	key := o.text("key")
+	if o.get("ack") != 1.0 || key == "" || o.get("errno") != nil || o.inner("sockname").get("port") != 3000.0 || o.inner("sockname").text("family") != "IPv4" {
+		t.Error("answered", o)
+	}
+	p.sayCluster(object{{"act", "queryServer"}, {"port", 3001}, {"addressType", 4}, {"seq", 2}})
+	if o, _ := p.hear(); o.get("ack") != 2.0 || o.get("errno") != -95.0 {
+		t.Error("a second server is answered", o)
+	}
+	p.sayCluster(object{{"act", "listening"}, {"port", 3000}, {"addressType", 4}, {"seq", 3}})
+	p.told.await("ready")
+
+	_, socket := connect(t)
+	for i, accepted := range []bool{true, false} {
+		p.hand(workerproto.Connection{FD: dup(t, socket)})
+		o, fd := p.hear()
+		fdpass.Close(fd)
+		m := o.inner("msg")
+		if o.text("type") != netNative || m.text("act") != "newconn" || m.text("key") != key {
+			t.Error("handed as", o)
+		}
+		p.ack()
+		p.link.Sync()
+		if _, ok := p.link.UntakenSince(); !ok || strings.Count(p.told.all(), "taken") > i {
+			t.Error("taken before it was accepted")
+		}
+		p.sayCluster(object{{"ack", m.get("seq")}, {"accepted", accepted}, {"seq", 4 + i}})
+		p.told.await([]string{"taken 1", `declined ""`}[i])
+	}
+	p.hand(workerproto.Connection{FD: dup(t, socket), Session: true, Replay: make([]byte, 10_000)})
+	p.hand(workerproto.Connection{FD: dup(t, socket), Session: true})
+	_, fd := p.hear()
+	fdpass.Close(fd)
+	p.sayCluster(object{{"act", "close"}, {"key", key}, {"seq", 6}})
+	p.told.await("declined \"\"\ndeclined \"\"") // the one that was not sent
+	if err := p.link.Hand(workerproto.Connection{FD: socket}); err != workerproto.ErrEnded {
+		t.Error("Hand to a server that is closed:", err)
+	}
+	fdpass.Close(socket)
+}
+
+func TestWorkerLeaves(t *testing.T) {
+	p := newPeer(t, JSON, nil)
+	p.start()
+	p.sayCluster(object{{"act", "exitedAfterDisconnect"}, {"seq", 9}})
+	if o, _ := p.hear(); o.get("ack") != 9.0 {
+		t.Error("answered", o)
+	}
+	p.conn.Close()
+	if err := <-p.ran; !errors.Is(err, workerproto.ErrLeft) {
+		t.Error("ended with", err)
+	}
+}
+
+func TestDrainDisconnectsWhenAllIsDelivered(t *testing.T) {
+	p := newPeer(t, Advanced, nil)
+	p.start()
+	_, socket := connect(t)
+	p.link.Drain(time.Second, false)
+	p.silent() // a published library would not know
+	p.hand(workerproto.Connection{FD: dup(t, socket)})
+	p.hand(workerproto.Connection{FD: dup(t, socket), Replay: make([]byte, 10_000)})
+	p.link.Drain(time.Second, true)
+	p.link.Drain(time.Second, true)
+	if err := p.link.Hand(workerproto.Connection{FD: socket}); err != workerproto.ErrEnded {
+		t.Error("Hand after Drain:", err)
+	}
+	for range 2 {
+		_, fd := p.hear()
+		fdpass.Close(fd)
+		p.silent()
+		p.ack()
+	}
+	if o, _ := p.hear(); o.text("act") != "disconnect" {
+		t.Error("asked", o)
+	}
+	p.silent()
+	fdpass.Close(socket)
+}
+
+func TestLinkEndsAtProtocolError(t *testing.T) {
+	for _, tt := range []struct {
+		name, want string
+		say        []byte
+	}{
+		{"ACK of nothing", "NODE_HANDLE_ACK of nothing", v8Codec{}.encode(object{{"cmd", "NODE_HANDLE_ACK"}})},
+		{"NACK of nothing", "NODE_HANDLE_NACK of nothing", v8Codec{}.encode(object{{"cmd", "NODE_HANDLE_NACK"}})},
+		{"endless message", "a message of 4294967295 bytes", []byte("\xff\xff\xff\xff")},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			p := newPeer(t, Advanced, nil)
+			p.sayRaw(tt.say)
+			if err := <-p.ran; !errors.Is(err, workerproto.ErrProtocol) || !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("ended with %v, want %q", err, tt.want)
+			}
+		})
+	}
+}
+
+func TestStrangeMessagesAreIgnored(t *testing.T) {
+	for _, s := range serializations {
+		p := newPeer(t, s, nil)
+		p.start()
+		for _, o := range []object{nil, {{"cmd", "NODE_FUTURE"}, {"type", "sticky:connection"}, {"data", "x"}}, {{"cmd", 7.0}},
+			{{"type", "sticky:connection"}}, {{"type", "sticky:connection"}, {"data", 7.0}}, {{"type", "axm:monitor"}},
+			{{"cmd", "NODE_CLUSTER"}}, {{"cmd", "NODE_CLUSTER"}, {"act", "close"}}, {{"cmd", "NODE_CLUSTER"}, {"ack", 7.0}}} {
+			p.say(o)
+		}
+		p.sayRaw(map[Serialization][]byte{JSON: []byte("nonsense\n[]\n\"x\"\n"), Advanced: []byte("\x00\x00\x00\x03abc\x00\x00\x00\x00")}[s])
+		p.say(object{{"type", "sticky:connection"}, {"data", "s"}})
+		p.told.await("ready\nbind s")
+	}
+}
+
+func TestSyncHandlesWhatWasSaid(t *testing.T) {
+	p := newPeer(t, Advanced, nil)
+	for i := range 1000 {
+		id := fmt.Sprint("session ", i)
+		p.say(object{{"type", "sticky:connection"}, {"data", id}})
+		p.link.Sync()
+		if !strings.HasSuffix(p.told.all(), "bind "+id) {
+			t.Fatal("after Sync the handler was not told of the last session")
+		}
+	}
+}
+
+func TestLoadExpires(t *testing.T) {
+	l := load{begun: make(chan struct{}, 1)}
+	for range 5 {
+		l.add()
+	}
+	if n := l.settle(2); n != 2 {
+		t.Errorf("%d settled, want 2", n)
+	}
+	now := time.Now()
+	if n, wait, again := l.expire(now); n != 0 || !again || wait > loadExpires {
+		t.Errorf("%d expired at once, the next in %v (%t)", n, wait, again)
+	}
+	if n, _, again := l.expire(now.Add(loadExpires)); n != 3 || again {
+		t.Errorf("%d expired, want 3 (%t)", n, again)
+	}
+	if n := l.settle(1); n != 0 {
+		t.Errorf("%d settled of none", n)
+	}
+	l.trust()
+	l.add()
+	if n, _, again := l.expire(now.Add(time.Hour)); n != 0 || again {
+		t.Errorf("%d expired though the worker tells", n)
+	}
+}
