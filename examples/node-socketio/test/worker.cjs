@@ -8,7 +8,10 @@ const http = require('node:http');
 const { setTimeout: sleep } = require('node:timers/promises');
 const { Server } = require('socket.io');
 
-const server = http.createServer((request, response) => response.end(String(process.pid)));
+const server = http.createServer((request, response) => {
+  if (request.url === '/echo') request.pipe(response);
+  else response.end(String(process.pid));
+});
 const io = new Server(server, { cors: { origin: 'https://example.com' }, maxHttpBufferSize: 1e8, httpCompression: false });
 
 if (process.env.ADAPTER) io.adapter(require(process.env.ADAPTER).createAdapter());
