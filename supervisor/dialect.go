@@ -79,25 +79,43 @@ func (s *Supervisor) offer(w *Worker) []string {
 
 // newLink takes ownership of conn.
 func (s *Supervisor) newLink(conn *fdpass.Conn, w *Worker) Link {
-	native := func() Link { return workerproto.NewLink(conn, w.terms, readyHandler{w.client, w}, s.hub) }
-	node := func() Link {
-		return nodeipc.NewLink(conn, w.terms, readyHandler{w.client, w},
-			nodeipc.Options{Serialization: s.spec.Serialization, Hub: s.nodeHub, Log: w.log(s.log)})
+	if s.spec.Protocol == Native {
+		return s.nativeLink(conn, w)
 	}
-	switch s.spec.Protocol {
-	case Native:
-		return native()
-	case Node:
-		return node()
-	}
-	return &undecided{conn: conn, native: native, node: node}
+	return &undecided{conn: conn, become: func(first byte) Link { return s.linkFor(first, conn, w) }}
 }
 
-// An undecided link becomes a native or a Node one when the worker has said
-// something.
+func (s *Supervisor) nativeLink(conn *fdpass.Conn, w *Worker) Link {
+	return workerproto.NewLink(conn, w.terms, readyHandler{w.client, w}, s.hub)
+}
+
+func (s *Supervisor) nodeLink(conn *fdpass.Conn, w *Worker, how nodeipc.Serialization) Link {
+	return nodeipc.NewLink(conn, w.terms, readyHandler{w.client, w},
+		nodeipc.Options{Serialization: how, Hub: s.nodeHub, Log: w.log(s.log)})
+}
+
+// linkFor returns the link for a worker that has said something.
+//
+// Node's messages start with the brace of a JSON object, or with the highest
+// byte of a length that is never so great; that a worker was told how to write
+// does not mean that it can. Whatever else comes is left for the link that was
+// asked for, or the native one, to accept or to complain about.
+func (s *Supervisor) linkFor(first byte, conn *fdpass.Conn, w *Worker) Link {
+	switch {
+	case first == '{':
+		return s.nodeLink(conn, w, nodeipc.JSON)
+	case first == 0:
+		return s.nodeLink(conn, w, nodeipc.Advanced)
+	case s.spec.Protocol == Node:
+		return s.nodeLink(conn, w, s.spec.Serialization)
+	}
+	return s.nativeLink(conn, w)
+}
+
+// An undecided link becomes one of a dialect when the worker has said something.
 type undecided struct {
-	conn         *fdpass.Conn
-	native, node func() Link
+	conn   *fdpass.Conn
+	become func(first byte) Link // takes ownership of conn
 
 	mu     sync.Mutex
 	link   Link // nil until then
@@ -105,11 +123,7 @@ type undecided struct {
 }
 
 // decide returns the link that the worker's first byte asks for; nil if there
-// is none yet, or never will be.
-//
-// Node's messages start with the brace of a JSON object, or with the highest
-// byte of a length that is never so great. Whatever else comes is left for the
-// native link to accept or to complain about.
+// is none yet, or, if it has ended, never will be.
 func (u *undecided) decide() (l Link, ended bool) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -120,12 +134,7 @@ func (u *undecided) decide() (l Link, ended bool) {
 	if _, err := u.conn.TryPeek(first); err != nil {
 		return nil, !errors.Is(err, fdpass.ErrWouldBlock)
 	}
-	switch first[0] {
-	case '{', 0:
-		u.link = u.node()
-	default:
-		u.link = u.native()
-	}
+	u.link = u.become(first[0])
 	return u.link, false
 }
 
