@@ -151,6 +151,7 @@ func demoCommand() []string { return []string{self(), demoWorkerVerb} }
 // adaptToDemo changes what people who try out the demo do not expect.
 func adaptToDemo(c *config.Config) {
 	if slices.Equal(c.Listen, []string{config.DefaultListen}) {
+		c.ListenByDefault = false
 		c.Listen = []string{"127.0.0.1" + config.DefaultListen} // anybody who reaches it can kill workers
 	}
 	if c.LogFormat == "auto" {
@@ -168,6 +169,8 @@ type app struct {
 	supervisor *supervisor.Supervisor
 	listeners  []*front.Listener
 	sweep      chan struct{} // buffered 1: dead sessions are in the table
+	wanted     chan string   // buffered 1: where workers would listen
+	followed   bool          // accept has dealt with that
 }
 
 // build makes the rooms; nothing runs or listens yet.
@@ -180,7 +183,11 @@ func build(c *config.Config) (*app, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := &app{config: c, log: logs.New(c.LogFormat, c.LogLevel, os.Stdout, os.Stderr), table: routing.NewTable(routing.NewKey()), sweep: make(chan struct{}, 1)}
+	a := &app{
+		config: c, log: logs.New(c.LogFormat, c.LogLevel, os.Stdout, os.Stderr),
+		table: routing.NewTable(routing.NewKey()),
+		sweep: make(chan struct{}, 1), wanted: make(chan string, 1),
+	}
 	a.supervisor = supervisor.New(supervisor.Spec{
 		Argv: c.Command, Env: c.Env, Workers: c.Workers,
 		Protocol: supervisor.Protocol(c.Protocol), Serialization: nodeipc.Serialization(c.Serialization),
@@ -190,6 +197,7 @@ func build(c *config.Config) (*app, error) {
 		DrainTimeout: c.DrainTimeout, StopTimeout: c.StopTimeout,
 		KeepTrying: c.OnCrashLoop == "keep",
 		Guardian:   []string{self(), guardianVerb},
+		Listens:    a.want,
 		Output: func(w *supervisor.Worker, stream logs.Stream, line []byte) {
 			a.log.Line(w.Slot, w.PID, stream, line)
 		},
@@ -313,18 +321,78 @@ func second(signals <-chan os.Signal) os.Signal {
 // client waits at the door any more.
 func (a *app) accept(hurry context.Context) (execute func() error, interrupt func(error)) {
 	var serving sync.WaitGroup
-	return func() error {
-			results := make(chan error, len(a.listeners))
-			for _, ln := range a.listeners {
-				serving.Go(func() { results <- a.front.Serve(ln) })
+	failed, ended, done := make(chan error), make(chan struct{}), make(chan struct{})
+	serve := func(ln *front.Listener) {
+		serving.Go(func() {
+			if err := a.front.Serve(ln); err != nil {
+				select {
+				case failed <- err:
+				case <-ended:
+				}
 			}
-			return <-results // the first one ends the group, whose interrupt ends the others
+		})
+	}
+	return func() error {
+			defer close(done) // from here on the listeners are the interrupt's
+			for _, ln := range a.listeners {
+				serve(ln)
+			}
+			for {
+				select {
+				case err := <-failed:
+					return err
+				case addr := <-a.wanted:
+					if ln := a.follow(addr); ln != nil {
+						serve(ln)
+					}
+				case <-ended:
+					return nil
+				}
+			}
 		}, func(error) {
+			close(ended)
+			<-done
 			ctx, cancel := context.WithTimeout(hurry, min(a.config.QueueTimeout, a.config.DrainTimeout))
 			defer cancel()
 			a.front.Stop(ctx, a.listeners)
 			serving.Wait()
 		}
+}
+
+// want notes that workers would listen on addr, were there no stickyd.
+func (a *app) want(addr string) {
+	select {
+	case a.wanted <- addr:
+	default: // it hears of it from every worker
+	}
+}
+
+// follow listens where the first worker wants to, if the user has not said
+// where, in place of the default. It returns the new listener, nil for none.
+func (a *app) follow(addr string) *front.Listener {
+	if a.followed {
+		return nil
+	}
+	a.followed = true
+	if !a.config.ListenByDefault || strings.HasSuffix(addr, ":0") {
+		a.log.Info("workers get their connections from stickyd; the address that they listen on is ignored",
+			"addr", addr, "listen", strings.Join(a.config.Listen, " "))
+		return nil
+	}
+	if slices.Contains(a.config.Listen, addr) {
+		return nil
+	}
+	ln, err := front.Listen(addr)
+	if err != nil {
+		a.log.Error("cannot listen where the workers want to", "addr", addr, "err", err, "listen", strings.Join(a.config.Listen, " "))
+		return nil
+	}
+	for _, old := range a.listeners {
+		old.Close()
+	}
+	a.listeners = []*front.Listener{ln}
+	a.log.Info("listening, instead, where the workers want to", "addr", ln.Addr().String())
+	return ln
 }
 
 // supervise runs the workers. Stop only asks; Run returns once the last one is

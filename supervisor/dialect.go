@@ -91,7 +91,7 @@ func (s *Supervisor) nativeLink(conn *fdpass.Conn, w *Worker) Link {
 
 func (s *Supervisor) nodeLink(conn *fdpass.Conn, w *Worker, how nodeipc.Serialization) Link {
 	return nodeipc.NewLink(conn, w.terms, readyHandler{w.client, w},
-		nodeipc.Options{Serialization: how, Hub: s.nodeHub, Log: w.log(s.log)})
+		nodeipc.Options{Serialization: how, Hub: s.nodeHub, Log: w.log(s.log), Listens: s.spec.Listens})
 }
 
 // linkFor returns the link for a worker that has said something.

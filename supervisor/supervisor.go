@@ -41,6 +41,11 @@ type Spec struct {
 	// Guardian is the argv of a process that calls RunGuardian.
 	Guardian []string
 
+	// Listens is told where a server of a worker that gets its connections
+	// from us would listen by itself, as an address of stickyd's. It may be
+	// called from several goroutines and must not block.
+	Listens func(addr string)
+
 	// Output gets each line that a worker writes, without its end. It may be
 	// called from several goroutines and must not wait; line is valid during
 	// the call.

@@ -18,6 +18,9 @@ type Config struct {
 	// unix:PATH with a path of 1 to 107 bytes.
 	Listen []string
 
+	// ListenByDefault says that nobody has chosen Listen.
+	ListenByDefault bool
+
 	// Workers is how many copies of Command run, 1 to 1024. "auto" has already
 	// become the number of CPUs that this process may use.
 	Workers int
@@ -162,12 +165,14 @@ func Load(args []string) (*Config, Asked, error) {
 	}
 
 	all := defaults()
+	all.ListenByDefault = !sets(flags, "listen")
 	var problems []error
 	if line.File != "" {
 		file, err := fromFile(line.File)
 		if err != nil {
 			problems = append(problems, err)
 		}
+		all.ListenByDefault = all.ListenByDefault && !sets(file, "listen")
 		problems = append(problems, all.apply(file)...)
 	}
 	problems = append(problems, all.apply(flags)...)

@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode"
@@ -15,6 +16,11 @@ type setting struct {
 	where  string   // how messages begin: "--window", or "stickyd.toml:7: window"
 	sep    string   // what stands between where and a value
 	err    error    // if not nil, what was wrong already; the rest is not set
+}
+
+// sets reports whether one of the settings is of the option with that name.
+func sets(settings []setting, name string) bool {
+	return slices.ContainsFunc(settings, func(s setting) bool { return s.option.name == name })
 }
 
 // defaults returns what stands when nobody sets anything.

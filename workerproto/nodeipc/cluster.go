@@ -2,6 +2,8 @@ package nodeipc
 
 import (
 	"fmt"
+	"net"
+	"strconv"
 	"time"
 
 	"github.com/stickyd/stickyd/fdpass"
@@ -58,34 +60,35 @@ const enotsup = -95
 
 // handleListen: a server in the worker listens. The first that does gets the
 // clients' connections, through the channel, as under round robin in Node; it
-// has no socket of its own, so its address means nothing.
+// has no socket of its own.
 func (l *Link) handleListen(m object, seq int) {
 	port, _ := m.number("port")
-	address := m.text("address")
-	kind, isIP := m.number("addressType")
+	host := m.text("address")
+	version, isIP := m.number("addressType") // 4, 6, or -1 for a path; "udp4" and "udp6" are others
+
 	l.write.Lock()
-	taken := l.door != ""
-	udp := !isIP // "udp4" or "udp6"
-	key := fmt.Sprintf("%s:%d:%d", address, port, l.seq)
-	if !taken && !udp {
+	key := fmt.Sprintf("%s:%d:%d", host, port, l.seq)
+	opens := l.door == "" && isIP
+	if opens {
 		l.door = key
 	}
 	l.write.Unlock()
-	if taken || udp {
-		l.log.Warn("listen refused: a worker has one server, which gets the connections of stickyd's listeners",
-			"address", address, "port", port)
+
+	if !opens {
+		l.log.Warn("listen refused: one server of a worker gets connections, and no socket of its own", "host", host, "port", port)
 		l.reply(seq, object{{"key", key}, {"errno", enotsup}, {"data", nil}})
 		return
 	}
-	l.log.Info("the worker's server gets its connections from stickyd; the address that it listens on is ignored",
-		"address", address, "port", port)
 	answer := object{{"key", key}, {"errno", nil}, {"data", nil}}
-	if port >= 0 {
+	if version < 0 {
+		l.listens("unix:" + host)
+	} else {
+		l.listens(net.JoinHostPort(host, strconv.Itoa(port)))
 		family := "IPv4"
-		if kind == 6 {
+		if version == 6 {
 			family = "IPv6"
 		}
-		answer = append(answer, member{"sockname", object{{"address", address}, {"family", family}, {"port", port}}})
+		answer = append(answer, member{"sockname", object{{"address", host}, {"family", family}, {"port", port}}})
 	}
 	l.reply(seq, answer)
 }

@@ -25,6 +25,7 @@ type Link struct {
 	handler workerproto.Handler
 	hub     *Hub
 	log     *slog.Logger
+	listens func(addr string)
 	load    load
 	helper  atomic.Bool // the worker uses a library of ours
 
@@ -60,13 +61,17 @@ type Options struct {
 	Serialization Serialization
 	Hub           *Hub
 	Log           *slog.Logger // names the worker
+
+	// Listens is told where a server of the worker wants to listen, as
+	// "host:port" or "unix:/path". It must not block.
+	Listens func(addr string)
 }
 
 // NewLink takes ownership of conn. Run must be called.
 func NewLink(conn *fdpass.Conn, terms workerproto.Terms, h workerproto.Handler, o Options) *Link {
 	c := o.Serialization.codec()
 	l := &Link{
-		conn: conn, codec: c, terms: terms, handler: h, hub: o.Hub, log: o.Log,
+		conn: conn, codec: c, terms: terms, handler: h, hub: o.Hub, log: o.Log, listens: o.Listens,
 		load:   load{begun: make(chan struct{}, 1)},
 		stream: stream{conn: conn, codec: c},
 		out:    outbox{conn: conn},

@@ -290,6 +290,7 @@ func TestWorkerThatListens(t *testing.T) {
 	if o.get("ack") != 1.0 || key == "" || o.get("errno") != nil || o.inner("sockname").get("port") != 3000.0 || o.inner("sockname").text("family") != "IPv4" {
 		t.Error("answered", o)
 	}
+	p.told.await("listens :3000")
 	p.sayCluster(object{{"act", "queryServer"}, {"port", 3001}, {"addressType", 4}, {"seq", 2}})
 	if o, _ := p.hear(); o.get("ack") != 2.0 || o.get("errno") != -95.0 {
 		t.Error("a second server is answered", o)

@@ -125,7 +125,7 @@ func newPeer(t testing.TB, s Serialization, hub *Hub) *peer {
 	numbers++
 	p := &peer{t: t, told: newRecorder(t), ran: make(chan error, 1), conn: conn, stream: stream{conn: conn, codec: s.codec()}}
 	p.link = NewLink(near, workerproto.Terms{Slot: 1, Incarnation: numbers}, p.told,
-		Options{Serialization: s, Hub: hub, Log: slog.New(slog.DiscardHandler)})
+		Options{Serialization: s, Hub: hub, Log: slog.New(slog.DiscardHandler), Listens: func(addr string) { p.told.say("listens %s", addr) }})
 	var running sync.WaitGroup
 	running.Go(func() { p.ran <- p.link.Run() })
 	t.Cleanup(func() {
