@@ -239,3 +239,18 @@ func FuzzStream(f *testing.F) {
 		}
 	})
 }
+
+func TestListenHidesStickydFromChildren(t *testing.T) {
+	names := []string{EnvFD, EnvWorker, EnvWorkers, EnvProtocol, EnvNodeChannel, EnvNodeSerialization, EnvNodeID}
+	for _, name := range names {
+		t.Setenv(name, "none")
+	}
+	if _, err := Listen(""); err == nil {
+		t.Error("no error")
+	}
+	for _, name := range names {
+		if _, found := os.LookupEnv(name); found {
+			t.Errorf("%s is still there", name)
+		}
+	}
+}

@@ -5,8 +5,6 @@ import (
 	"net"
 	"strconv"
 	"time"
-
-	"github.com/stickyd/stickyd/fdpass"
 )
 
 // handleCluster handles a message of Node's cluster module, to which stickyd is
@@ -119,8 +117,7 @@ func (l *Link) handleAccepted(seq int, accepted bool) {
 	switch {
 	case p == nil: // an answer to something else
 	case accepted:
-		fdpass.Close(p.FD)
-		l.handler.Taken(1)
+		l.taken(p)
 	default:
 		l.decline(p)
 	}

@@ -108,7 +108,7 @@ func (h *Hub) receivers(from *Link, m object) []*Link {
 		s.namespaces[uid] = m.text("nsp")
 		h.byUID[uid] = from
 	}
-	if kind, _ := m.number("type"); kind == adapterClose {
+	if kind, _ := m.number("type"); kind == adapterClose && h.byUID[uid] == from {
 		delete(s.namespaces, uid)
 		delete(h.byUID, uid)
 	}

@@ -26,6 +26,7 @@ type Link struct {
 	hub     *Hub
 	log     *slog.Logger
 	listens func(addr string)
+	usual   []byte // the frame that most connections come with
 	load    load
 	helper  atomic.Bool // the worker uses a library of ours
 
@@ -78,6 +79,7 @@ func NewLink(conn *fdpass.Conn, terms workerproto.Terms, h workerproto.Handler, 
 		probe:  make(chan struct{}),
 		full:   make(chan struct{}, 1),
 	}
+	l.usual = l.handleFrame(netSocket, object{{"type", "sticky:connection"}, {"data", ""}})
 	l.life, l.end = context.WithCancel(context.Background())
 	l.probing, l.stopProbe = context.WithCancel(l.life)
 	return l
@@ -172,9 +174,6 @@ func (l *Link) Hand(c workerproto.Connection) error {
 	defer l.write.Unlock()
 	if l.ended {
 		return workerproto.ErrEnded
-	}
-	if !c.Session {
-		l.load.add()
 	}
 	l.parcels.push(l.connectionLocked(c))
 	l.advanceLocked()

@@ -176,6 +176,9 @@ func TestLostDescriptorIsSentAgain(t *testing.T) {
 	}
 	p.told.await(`declined ""`)
 	p.silent()
+	if n := p.link.load.settle(1); n != 0 {
+		t.Error("a connection that the worker never had counts as its load")
+	}
 	if c := p.told.conns[0]; c.FD != socket || c.Refusals != 5 {
 		t.Errorf("declined %+v", c)
 	}

@@ -17,12 +17,12 @@ import (
 // longer than a handshake takes on a machine that is not lost already.
 const loadExpires = 5 * time.Second
 
-// load is the connections that count as load by themselves. Its methods may be
-// called from any goroutine.
+// load is the connections that the worker has taken and that count as load by
+// themselves. Its methods may be called from any goroutine.
 type load struct {
 	mu    sync.Mutex
 	open  int
-	since []time.Time   // when the open ones that expire were handed over, in order
+	since []time.Time   // when the open ones that expire were taken, in order
 	begun chan struct{} // buffered 1: there is something to expire
 	exact bool          // the worker tells; nothing expires
 }

@@ -89,10 +89,18 @@ func (l *Link) handleAck() error {
 		fdpass.Close(p.FD)
 		close(p.probed)
 	case p.seq == 0:
-		fdpass.Close(p.FD)
-		l.handler.Taken(1)
+		l.taken(p)
 	}
 	return nil
+}
+
+// taken: the worker has the connection for good. l.read is held.
+func (l *Link) taken(p *parcel) {
+	fdpass.Close(p.FD)
+	if !p.Session {
+		l.load.add()
+	}
+	l.handler.Taken(1)
 }
 
 // handleNack: the descriptor of the oldest parcel was lost on the way,
@@ -123,9 +131,6 @@ func (l *Link) decline(p *parcel) {
 		fdpass.Close(p.FD)
 		close(p.probed)
 		return
-	}
-	if !p.Session {
-		l.load.settle(1)
 	}
 	l.handler.Declined(p.Connection)
 }

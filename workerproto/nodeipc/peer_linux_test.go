@@ -170,9 +170,9 @@ func (p *peer) hear() (o object, fd int) {
 func (p *peer) tryHear(patience time.Duration) (o object, fd int, ok bool) {
 	p.t.Helper()
 	for late := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
-		frame, got, err := p.stream.next()
-		if got {
-			if o, err = p.stream.codec.decode(frame); err != nil {
+		if frame, got, _ := p.stream.next(); got {
+			o, err := p.stream.codec.decode(frame)
+			if err != nil {
 				p.t.Fatalf("stickyd says %q: %v", frame, err)
 			}
 			fd = -1

@@ -34,7 +34,7 @@ func (l *Link) connectionLocked(c workerproto.Connection) *parcel {
 		p.frame = l.handleFrame(netSocket, object{
 			{"type", "sticky:connection"}, {"data", c.Replay}, {"stickyd", object{{"final", true}}}})
 	case l.door == "":
-		p.frame = l.handleFrame(netSocket, object{{"type", "sticky:connection"}, {"data", ""}})
+		p.frame = l.usual
 	default:
 		l.seq++
 		p.seq = l.seq
