@@ -25,7 +25,7 @@ function stickyd() {
   return join(built, 'stickyd');
 }
 
-export const libraries = { STICKY: 'sticky-2', ADAPTER: '@socket.io/cluster-adapter' };
+export const libraries = { STICKY: '@socket.io/sticky', ADAPTER: '@socket.io/cluster-adapter' };
 
 // start runs workers under stickyd and resolves when it listens, or, unless
 // ready is false, when all workers are ready.

@@ -7,7 +7,7 @@ import { libraries, patience, request, start } from './harness.mjs';
 
 const handshakes = 3000;
 
-for (const STICKY of ['sticky-1', 'sticky-2']) {
+for (const STICKY of ['sticky-1', '@socket.io/sticky']) {
   for (const concurrency of [1, 50, 300]) {
     test(`${handshakes} handshakes and what follows, ${concurrency} at a time, with ${STICKY}`, { timeout: 3 * patience }, async () => {
       const server = await start({ env: { ...libraries, STICKY } });
