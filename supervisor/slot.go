@@ -252,8 +252,8 @@ const (
 
 // checkDrained ends a worker that drains and whose link has ended, when its
 // time is over, or earlier if it has nothing more to answer: it holds no
-// socket. A native worker ends by itself then; a Node
-// program lives for as long as any timer does, such as a cluster adapter's.
+// socket. A native worker ends by itself then; a Node program lives for as long
+// as any timer does, such as a cluster adapter's.
 func (sl *slot) checkDrained() {
 	w := sl.w
 	left := time.Until(w.drainUntil)
