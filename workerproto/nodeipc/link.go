@@ -79,7 +79,7 @@ func NewLink(conn *fdpass.Conn, terms workerproto.Terms, h workerproto.Handler, 
 		probe:  make(chan struct{}),
 		full:   make(chan struct{}, 1),
 	}
-	l.usual = l.handleFrame(netSocket, object{{"type", "sticky:connection"}, {"data", ""}})
+	l.usual = l.nodeHandle(netSocket, object{{"type", "sticky:connection"}, {"data", ""}})
 	l.life, l.end = context.WithCancel(context.Background())
 	l.probing, l.stopProbe = context.WithCancel(l.life)
 	return l

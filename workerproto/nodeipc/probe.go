@@ -58,7 +58,7 @@ func (l *Link) probeOnce(patience time.Duration) (answered bool, err error) {
 	defer near.Close()
 	p := &parcel{probed: make(chan struct{}), at: time.Now()}
 	p.FD = far
-	p.frame = l.handleFrame(netSocket, object{{"type", "sticky:connection"}, {"data", probeRequest}})
+	p.frame = l.nodeHandle(netSocket, object{{"type", "sticky:connection"}, {"data", probeRequest}})
 	if !l.handProbe(p) {
 		fdpass.Close(far)
 		return false, nil

@@ -15,8 +15,8 @@ const (
 	netNative = "net.Native" // the bare handle
 )
 
-// handleFrame returns the message that brings a descriptor.
-func (l *Link) handleFrame(kind string, message object) []byte {
+// nodeHandle returns the NODE_HANDLE message that brings a descriptor.
+func (l *Link) nodeHandle(kind string, message object) []byte {
 	return l.codec.encode(object{{"cmd", "NODE_HANDLE"}, {"type", kind}, {"msg", message}})
 }
 
@@ -31,14 +31,14 @@ func (l *Link) connectionLocked(c workerproto.Connection) *parcel {
 	p := &parcel{Connection: c, at: time.Now()}
 	switch {
 	case len(c.Replay) > 0:
-		p.frame = l.handleFrame(netSocket, object{
+		p.frame = l.nodeHandle(netSocket, object{
 			{"type", "sticky:connection"}, {"data", c.Replay}, {"stickyd", object{{"final", true}}}})
 	case l.door == "":
 		p.frame = l.usual
 	default:
 		l.seq++
 		p.seq = l.seq
-		p.frame = l.handleFrame(netNative, object{
+		p.frame = l.nodeHandle(netNative, object{
 			{"cmd", "NODE_CLUSTER"}, {"act", "newconn"}, {"key", l.door}, {"seq", l.seq}})
 	}
 	return p
