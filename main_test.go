@@ -130,8 +130,7 @@ func eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()
 	for late := time.Now().Add(time.Minute); !ok(); time.Sleep(time.Millisecond) {
 		if time.Now().After(late) {
-			stacks := make([]byte, 1<<16)
-			t.Fatalf("this never came: %s; now %+v\n%s", what, costNow(t), stacks[:runtime.Stack(stacks, true)])
+			t.Fatalf("this never came: %s; now %+v", what, costNow(t))
 		}
 	}
 }
@@ -165,7 +164,7 @@ func TestIdleConnectionsCostStickydNothing(t *testing.T) {
 	if line, err := bufio.NewReader(out).ReadString('\n'); line != "open\n" {
 		t.Fatal("the clients said", line, err)
 	}
-	eventually(t, "all connections handed over", func() bool { return a.front.Stats.Handed.Load() == handed+idleConnections })
+	eventually(t, "all connections handed over", func() bool { return a.front.Stats.Handed.Load() >= handed+idleConnections })
 	eventually(t, fmt.Sprintf("nothing held for them: %+v", during), func() bool {
 		now := costNow(t)
 		return now.descriptors <= during.descriptors && now.goroutines <= during.goroutines
