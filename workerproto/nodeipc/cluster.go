@@ -34,6 +34,7 @@ func (l *Link) handleCluster(m object) error {
 		// cluster.worker.disconnect() or kill(). Without an answer it waits
 		// for ever.
 		l.leaving = true
+		l.handler.Leaving()
 		l.reply(seq, nil)
 	}
 	return nil
@@ -134,6 +135,7 @@ func (l *Link) handleClosed(key string) {
 	l.ended = true
 	held := l.parcels.held()
 	l.write.Unlock()
+	l.handler.Leaving() // first: what it declines must not come back to it
 	for _, p := range held {
 		l.decline(p)
 	}

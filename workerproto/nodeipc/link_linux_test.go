@@ -323,7 +323,7 @@ func TestWorkerThatListens(t *testing.T) {
 	_, fd := p.hear()
 	fdpass.Close(fd)
 	p.sayCluster(object{{"act", "close"}, {"key", key}, {"seq", 6}})
-	p.told.await("declined \"\"\ndeclined \"\"") // the one that was not sent
+	p.told.await("declined \"\"\nleaving\ndeclined \"\"") // the one that was not sent
 	if err := p.link.Hand(workerproto.Connection{FD: socket}); err != workerproto.ErrEnded {
 		t.Error("Hand to a server that is closed:", err)
 	}
@@ -337,6 +337,7 @@ func TestWorkerLeaves(t *testing.T) {
 	if o, _ := p.hear(); o.get("ack") != 9.0 {
 		t.Error("answered", o)
 	}
+	p.told.await("leaving")
 	p.conn.Close()
 	if err := <-p.ran; !errors.Is(err, workerproto.ErrLeft) {
 		t.Error("ended with", err)
