@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -240,6 +241,24 @@ func TestOwnLibraryHasMoreToSay(t *testing.T) {
 		t.Error("drain is", o)
 	}
 	fdpass.Close(socket)
+}
+
+func TestOwnLibraryIsToldOfRefusals(t *testing.T) {
+	for _, s := range serializations {
+		t.Run(string(s), func(t *testing.T) {
+			p := newPeer(t, s, nil)
+			p.say(object{{"type", "sticky:connection"}, {"data", "taken0"}})
+			p.told.await("bind taken0")
+			p.silent() // a published library would not know
+			p.say(object{{"type", "stickyd:hello"}})
+			p.say(object{{"type", "stickyd:bind"}, {"ids", []any{"a", "taken1", "b", "taken2"}}})
+			o, _ := p.hear()
+			if refused, _ := o.get("ids").([]any); o.text("type") != "stickyd:refused" || !slices.Equal(refused, []any{"taken1", "taken2"}) {
+				t.Error("told", o)
+			}
+			p.silent()
+		})
+	}
 }
 
 func TestWorkerGivesConnectionsBack(t *testing.T) {

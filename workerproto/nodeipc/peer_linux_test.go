@@ -1,6 +1,7 @@
 package nodeipc
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -49,12 +50,15 @@ func (r *recorder) say(format string, args ...any) {
 	r.grown = make(chan struct{})
 }
 
-func (r *recorder) Ready()              { r.say("ready") }
-func (r *recorder) Bind(id []byte) bool { r.say("bind %s", id); return true }
-func (r *recorder) Unbind(id []byte)    { r.say("unbind %s", id) }
-func (r *recorder) Taken(n int)         { r.say("taken %d", n) }
-func (r *recorder) Settled(n int)       { r.say("settled %d", n) }
-func (r *recorder) Leaving()            { r.say("leaving") }
+func (r *recorder) Ready() { r.say("ready") }
+func (r *recorder) Bind(id []byte) bool {
+	r.say("bind %s", id)
+	return !bytes.HasPrefix(id, []byte("taken"))
+}
+func (r *recorder) Unbind(id []byte) { r.say("unbind %s", id) }
+func (r *recorder) Taken(n int)      { r.say("taken %d", n) }
+func (r *recorder) Settled(n int)    { r.say("settled %d", n) }
+func (r *recorder) Leaving()         { r.say("leaving") }
 
 func (r *recorder) Returned(c workerproto.Connection) {
 	r.keep(c)

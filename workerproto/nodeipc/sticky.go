@@ -51,7 +51,7 @@ func (l *Link) handleSticky(m object) {
 	switch m.text("type") {
 	case "sticky:connection":
 		if id := m.text("data"); id != "" {
-			l.handler.Bind([]byte(id))
+			l.bind([][]byte{[]byte(id)})
 			l.settle(1) // see loadExpires
 		}
 	case "sticky:disconnection":
@@ -62,9 +62,7 @@ func (l *Link) handleSticky(m object) {
 		l.helper.Store(true)
 		l.load.trust()
 	case "stickyd:bind":
-		for _, id := range ids(m) {
-			l.handler.Bind(id)
-		}
+		l.bind(ids(m))
 		if adopted, ok := m.number("adopted"); ok {
 			l.settle(adopted)
 		}
@@ -76,6 +74,20 @@ func (l *Link) handleSticky(m object) {
 		if n, ok := m.number("n"); ok {
 			l.settle(n)
 		}
+	}
+}
+
+// bind makes sessions the worker's. Our own library is told which are refused;
+// a published one has no ear for that.
+func (l *Link) bind(ids [][]byte) {
+	var refused []any
+	for _, id := range ids {
+		if !l.handler.Bind(id) {
+			refused = append(refused, string(id))
+		}
+	}
+	if len(refused) > 0 && l.helper.Load() {
+		l.send(object{{"type", "stickyd:refused"}, {"ids", refused}})
 	}
 }
 
