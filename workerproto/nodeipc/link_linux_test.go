@@ -261,6 +261,45 @@ func TestOwnLibraryIsToldOfRefusals(t *testing.T) {
 	}
 }
 
+func TestCloseWhileHalfOfAMessageIsSent(t *testing.T) {
+	p := newPeer(t, JSON, nil)
+	p.start()
+	_, socket := connect(t)
+	p.link.relay(make([]byte, 8<<20)) // more than the socket holds
+	p.hand(workerproto.Connection{FD: socket})
+	orphans := p.link.Close()
+	if len(orphans) != 1 || orphans[0].FD != socket {
+		t.Error("these come back:", orphans)
+	}
+	fdpass.CloseAll([]int{socket})
+	if err := <-p.ran; err != nil {
+		t.Error("ended with", err)
+	}
+}
+
+func TestWorkerIsNotStuckWhileItTakes(t *testing.T) {
+	p := newPeer(t, JSON, nil)
+	p.start()
+	_, socket := connect(t)
+	for range 2 {
+		p.hand(workerproto.Connection{FD: dup(t, socket)})
+		_, fd := p.hear()
+		fdpass.Close(fd)
+	}
+	fdpass.Close(socket)
+	handed, _ := p.link.UntakenSince()
+	p.ack()
+	p.told.await("taken 1")
+	if took, ok := p.link.UntakenSince(); !ok || !took.After(handed) {
+		t.Errorf("it took one and waits for the next since %v, %t; before that since %v", took, ok, handed)
+	}
+	p.ack()
+	p.told.await("taken 1\ntaken 1")
+	if _, ok := p.link.UntakenSince(); ok {
+		t.Error("something waits")
+	}
+}
+
 func TestWorkerGivesConnectionsBack(t *testing.T) {
 	for _, s := range serializations {
 		t.Run(string(s), func(t *testing.T) {
