@@ -44,7 +44,8 @@ func TestProtocolTextSaysWhatTheCodeDoes(t *testing.T) {
 			t.Errorf("this is not in the text: %q", row)
 		}
 	}
-	for _, name := range []string{EnvFD, EnvWorker, EnvWorkers, EnvProtocol, EnvInstance} {
+	for _, name := range []string{EnvFD, EnvWorker, EnvWorkers, EnvProtocol, EnvInstance,
+		EnvNodeChannel, EnvNodeSerialization, EnvNodeID} {
 		if !strings.Contains(text, "| `"+name+"` |") {
 			t.Errorf("%s is not in the text", name)
 		}
