@@ -28,6 +28,8 @@ var readmeCommands = map[string]tryOut{
 	"go build -o dist/ . && dist/stickyd --config stickyd.toml --check": tryToEnd("the configuration is valid"),
 
 	"go build -o dist/ . ./examples/go-http && dist/stickyd -n 3 -l 127.0.0.1:3000 --session cookie:session -- dist/go-http": tryGoHTTP,
+
+	"go build -o dist/ . && npm --prefix examples/node-socketio ci && dist/stickyd -n 3 -l 127.0.0.1:3000 -- node examples/node-socketio/server.js": tryNodeSocketIO,
 }
 
 // elsewhere: scripts/test runs it, or it needs what a Go test has not.
@@ -110,6 +112,19 @@ func tryGoHTTP(t *testing.T, shell string) {
 	for i := 1; i <= 3; i++ {
 		if got := v.post("/"); got.count != i {
 			t.Errorf("visit %d: sees %+v", i, got)
+		}
+	}
+}
+
+func tryNodeSocketIO(t *testing.T, shell string) {
+	last := strings.LastIndex(shell, "&& ")
+	s := launchCommand(t, shellCommand(shell[:last]+"&& exec "+shell[last+3:]))
+	s.addr = s.await("listening", nil).str("addr")
+	s.awaitN(3, "worker ready", nil)
+	for range 6 {
+		r, err := s.get("/socket.io/?EIO=4&transport=polling")
+		if err != nil || r.status != http.StatusOK {
+			t.Errorf("handshake: status %d, error %v", r.status, err)
 		}
 	}
 }
