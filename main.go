@@ -94,17 +94,22 @@ func self() string {
 }
 
 // report prints an error for the person who started us.
-func report(err error) int {
+func report(err error) (status int) {
+	text, status := explain(err)
+	os.Stderr.WriteString(text)
+	return status
+}
+
+// explain puts an error into lines, none if there is no error.
+func explain(err error) (text string, status int) {
 	var usage *config.Error
 	switch {
 	case err == nil:
-		return exitStopped
+		return "", exitStopped
 	case errors.As(err, &usage):
-		fmt.Fprintf(os.Stderr, "stickyd: %s\nstickyd help shows how to use it\n", strings.ReplaceAll(err.Error(), "\n", "\nstickyd: "))
-		return exitUsage
+		return fmt.Sprintf("stickyd: %s\nstickyd help shows how to use it\n", strings.ReplaceAll(err.Error(), "\n", "\nstickyd: ")), exitUsage
 	}
-	fmt.Fprintln(os.Stderr, "stickyd:", err)
-	return exitFailed
+	return fmt.Sprintln("stickyd:", err), exitFailed
 }
 
 // serve runs the main job.
@@ -141,8 +146,9 @@ func serve(args []string, isDemo bool) int {
 		}
 		err = a.run()
 	}
-	a.log.Close() // the error is the last that is read
-	return report(err)
+	text, status := explain(err)
+	a.log.Last(text) // not report: whoever reads stderr may hang
+	return status
 }
 
 // demoCommand is this program as the demo's worker.
@@ -286,19 +292,22 @@ func (a *app) awaitSignal(hurry func()) (execute func() error, interrupt func(er
 		signal.Notify(signals, syscall.SIGHUP)
 	}
 	ended := make(chan struct{})
+	// atOnce lives as long as the process: nothing waits for one more signal.
+	atOnce := func(first time.Time) {
+		s := next(signals, first)
+		a.log.Warn("stopping at once", "signal", s.String())
+		hurry()
+		a.supervisor.Kill()
+	}
 	return func() error {
 			select {
 			case s := <-signals:
 				a.log.Info("stopping: open requests may finish, a second signal stops at once",
 					"signal", s.String(), "drain_timeout", a.config.DrainTimeout)
-				go func() { // lives as long as the process: nothing waits for a second signal
-					s := second(signals)
-					a.log.Warn("stopping at once", "signal", s.String())
-					hurry()
-					a.supervisor.Kill()
-				}()
+				go atOnce(time.Now())
 				return signalError{s}
 			case <-ended:
+				go atOnce(time.Time{}) // something failed; who does not want to wait may say so
 				return nil
 			}
 		}, func(error) {
@@ -306,11 +315,12 @@ func (a *app) awaitSignal(hurry func()) (execute func() error, interrupt func(er
 		}
 }
 
-// second returns the next signal that is not an echo of the first: who sends
-// one to a whole process group, or to a process and its group, sends it twice.
-func second(signals <-chan os.Signal) os.Signal {
+// next returns the next signal that is not an echo of the one that came first:
+// who sends one to a whole process group, or to a process and its group, sends
+// it twice.
+func next(signals <-chan os.Signal, first time.Time) os.Signal {
 	const echo = 100 * time.Millisecond
-	for first := time.Now(); ; {
+	for {
 		if s := <-signals; time.Since(first) > echo {
 			return s
 		}

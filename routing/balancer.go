@@ -3,6 +3,7 @@ package routing
 import (
 	"fmt"
 	"hash/fnv"
+	"math"
 	"math/rand/v2"
 	"net/netip"
 	"slices"
@@ -49,29 +50,34 @@ type leastConnection struct {
 	credit float64 // of the members that are behind, in connections
 }
 
-// behind is the difference in load to the next member from which on a member
-// counts as catching up, beside a tenth of that load.
+// behind is the difference in load to the mean from which on a member counts as
+// catching up, beside a tenth of the mean.
 const behind = 8
 
 func (b *leastConnection) Pick(members []*Member, _ Query) *Member {
+	var room [64]int  // on the stack for most
+	loads := room[:0] // looked up once: sessions come and go meanwhile
 	sum := 0
 	for _, m := range members {
-		sum += m.load()
+		loads = append(loads, m.load())
+		sum += loads[len(loads)-1]
 	}
 	mean := sum / len(members)
 	floor := mean - mean/10 - behind
-	isBehind := func(m *Member) bool { return m.load() < floor }
 	fresh := 0
-	for _, m := range members {
-		if isBehind(m) {
+	for _, load := range loads {
+		if load < floor {
 			fresh++
 		}
 	}
-	candidate := b.lowest(members, func(*Member) bool { return true })
+	candidate := b.lowest(members, loads, math.MinInt)
 	if fresh > 0 && fresh < len(members) {
-		b.credit += min(2*float64(fresh)/float64(len(members)), 0.75)
+		// Their share twice, but no more than leaves the others half of theirs:
+		// where nearly all are behind, it is the others that are to be spared.
+		share := float64(fresh) / float64(len(members))
+		b.credit += min(2*share, (1+share)/2)
 		if b.credit < 1 {
-			candidate = b.lowest(members, func(m *Member) bool { return !isBehind(m) })
+			candidate = b.lowest(members, loads, floor)
 		} else {
 			b.credit--
 		}
@@ -80,17 +86,18 @@ func (b *leastConnection) Pick(members []*Member, _ Query) *Member {
 	return candidate
 }
 
-// lowest returns the member with the lowest load among those that ok accepts, in
+// lowest returns the member with the lowest load that is not below floor, in
 // turn behind the last one picked where loads are equal.
-func (b *leastConnection) lowest(members []*Member, ok func(*Member) bool) (least *Member) {
-	start := slices.IndexFunc(members, func(m *Member) bool { return m.Slot > b.turn })
+func (b *leastConnection) lowest(members []*Member, loads []int, floor int) *Member {
+	start := max(0, slices.IndexFunc(members, func(m *Member) bool { return m.Slot > b.turn }))
+	least := -1
 	for i := range members {
-		m := members[(max(start, 0)+i)%len(members)]
-		if ok(m) && (least == nil || m.load() < least.load()) {
-			least = m
+		i = (start + i) % len(members)
+		if loads[i] >= floor && (least < 0 || loads[i] < loads[least]) {
+			least = i
 		}
 	}
-	return least
+	return members[least]
 }
 
 func (*leastConnection) Bound() bool { return false }

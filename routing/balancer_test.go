@@ -1,6 +1,7 @@
 package routing
 
 import (
+	"fmt"
 	"net/netip"
 	"testing"
 )
@@ -178,4 +179,67 @@ func TestLeastConnectionDoesNotFloodSeveralReplacements(t *testing.T) {
 			}
 		}
 	}
+}
+
+// A survivor among replacements is spared, however many they are.
+func TestLeastConnectionSparesTheSurvivor(t *testing.T) {
+	const picks = 20_000
+	for _, n := range []int{2, 3, 5, 10, 32} {
+		b, err := NewBalancer("least-connection")
+		if err != nil {
+			t.Fatal(err)
+		}
+		members := make([]*Member, n)
+		for i := range members {
+			members[i] = &Member{Slot: i + 1, sessions: func() int { return 0 }}
+		}
+		members[0].pending = 1000
+		got := 0
+		for range picks {
+			m := b.Pick(members, Query{})
+			m.pending++
+			if m == members[0] {
+				got++
+			}
+		}
+		if got > picks/n {
+			t.Errorf("%d members: the busiest got %d of %d, more than its share", n, got, picks)
+		}
+	}
+}
+
+// Sessions come and go while a member is picked: they are not under the
+// router's lock.
+func TestLeastConnectionBesideSessionsThatEnd(t *testing.T) {
+	b, err := NewBalancer("least-connection")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := NewRouter(b, 1<<30, NewTable(NewKey()), func() {})
+	one, other := r.Join(1, nil), r.Join(2, nil)
+	r.Add(one, false)
+	r.Add(other, false)
+	stop, ended := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(ended)
+		for {
+			for i := range 40 {
+				r.Bind(one, fmt.Append(nil, i))
+			}
+			for i := range 40 {
+				r.Unbind(one, fmt.Append(nil, i))
+			}
+			select {
+			case <-stop:
+				return
+			default:
+			}
+		}
+	}()
+	for range 300_000 {
+		to, _ := r.Route(Query{})
+		r.Release(to)
+	}
+	close(stop)
+	<-ended
 }

@@ -16,7 +16,7 @@ type outbox struct {
 	sent  int    // how many at the head of queue are gone
 	rest  []byte // tail of a frame whose beginning was sent
 	size  int    // bytes in queue and rest
-	bulk  int    // of them, those of frames that were pushed as bulk
+	bulk  int    // of them, those of connections and published messages
 	owing int    // descriptors in queue
 
 	scratch []byte // the message being put together
@@ -32,10 +32,11 @@ type outgoing struct {
 }
 
 func (o *outbox) push(b []byte, fd int) {
-	o.queue = append(o.queue, outgoing{bytes: b, fd: fd})
+	o.queue = append(o.queue, outgoing{bytes: b, fd: fd, bulk: fd >= 0})
 	o.size += len(b)
 	if fd >= 0 {
 		o.owing++
+		o.bulk += len(b)
 	}
 }
 

@@ -67,7 +67,10 @@ const (
 
 // turnAway ends a connection that no target gets.
 func (f *Front) turnAway(c Conn, why look) {
-	if why.verdict == gone {
+	switch why.verdict {
+	case answered:
+		return
+	case gone:
 		f.Stats.Abandoned.Add(1)
 		if c.FD >= 0 {
 			unix.Close(c.FD)

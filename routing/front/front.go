@@ -84,6 +84,7 @@ type Front struct {
 	buffers  sync.Pool // of *[]byte, see newBuffer
 	spare    spare
 	blind    sync.Once // the log was told that no request carries an id
+	unbound  sync.Once // and that no worker registers sessions
 	Stats    Stats
 
 	ending context.Context // done: nobody waits any more
@@ -221,10 +222,10 @@ func (f *Front) Reroute(c Conn, from *routing.Member, returned bool) {
 		}
 		f.awaitHead(c, routing.Query{From: from, Returned: returned})
 	}
-	if returned {
+	if returned || c.Refusals > 1 {
 		f.later(c, task) // as many as clients like: the limit holds for them as well
 	} else {
-		f.waiters.force(task) // at most a window for each target
+		f.waiters.force(task) // it does not sleep: who waits was refused twice
 	}
 }
 

@@ -110,3 +110,55 @@ func TestStopBesideReturnedConnections(t *testing.T) {
 		f.waiters.wait()
 	}
 }
+
+// A no is a target that has room for nothing, which it says later.
+type no struct {
+	f     *Front
+	m     *routing.Member
+	calls sync.WaitGroup
+}
+
+func (n *no) Hand(c Conn, session bool) error {
+	n.calls.Go(func() {
+		n.f.router.Release(routing.Route{Member: n.m, Session: session})
+		n.f.Reroute(c, n.m, false)
+	})
+	return nil
+}
+
+func TestLimitHoldsForThoseWhomNobodyTakes(t *testing.T) {
+	const window, limit, clients = 4, 10, 400
+	b, err := routing.NewBalancer("round-robin")
+	if err != nil {
+		t.Fatal(err)
+	}
+	sources, err := session.Parse([]string{"query:sid"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := routing.NewRouter(b, window, routing.NewTable(routing.NewKey()), func() {})
+	f := New(Config{Sessions: sources, HeadTimeout: deadline, HeadBytes: 4096, QueueTimeout: deadline, MaxWaiting: limit},
+		r, slog.New(slog.DiscardHandler))
+	target := &no{f: f}
+	target.m = r.Join(1, target)
+	r.Add(target.m, false)
+	most, buf := 0, f.newBuffer()
+	for range clients {
+		client, accepted := clientOf(t, request)
+		defer unix.Close(client)
+		f.admit(Conn{FD: accepted}, buf)
+		f.waiters.mu.Lock()
+		most = max(most, f.waiters.count)
+		f.waiters.mu.Unlock()
+	}
+	f.end()
+	f.waiters.wait()
+	target.calls.Wait()
+	f.waiters.wait()
+	if most > 2*limit+window {
+		t.Errorf("%d waited at a time, the limit is %d", most, limit)
+	}
+	if got := f.Stats.Refused.Load(); got != clients {
+		t.Errorf("%d of %d were refused", got, clients)
+	}
+}

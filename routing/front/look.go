@@ -12,10 +12,11 @@ import (
 type verdict int
 
 const (
-	wait   verdict = iota // the head is not whole yet
-	route                 // it is, or nothing need be known of it
-	refuse                // it never will be
-	gone                  // the client is
+	wait     verdict = iota // the head is not whole yet
+	route                   // it is, or nothing need be known of it
+	refuse                  // it never will be
+	gone                    // the client is
+	answered                // and closed: nothing is left to do
 )
 
 // A look is what was seen of a connection. session points into the buffer

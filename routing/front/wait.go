@@ -149,8 +149,9 @@ func (f *Front) watchHead(c *Conn) (look, error) {
 		return seen, errors.Join(err, file.Close())
 	}
 	if c.FD, err = f.detach(file); err != nil {
+		f.Stats.Refused.Add(1)
 		answerAndLinger(file, noFiles)
-		return look{verdict: gone}, err
+		return look{verdict: answered}, err
 	}
 	return seen, nil
 }
@@ -340,23 +341,28 @@ func (f *Front) route(c Conn, q *routing.Query) (handed bool, _ *routing.Ticket)
 // log that no id is known at all.
 const suspicious = 20
 
-// noteUnknown counts a request whose id is nobody's. That happens; but where no
-// worker has ever registered a session it is a mistake, and hard to see.
+// noteUnknown counts a request whose id is nobody's. That happens, and to each
+// client of a stickyd before this one; but where sessions could have begun and
+// no worker has ever registered one it is a mistake, and hard to see.
 func (f *Front) noteUnknown() {
-	if f.Stats.Unknown.Add(1) == suspicious && f.router.Bound() == 0 {
-		f.log.Warn("requests carry session ids, but no worker has registered any session: does it call Bind?",
-			"requests", suspicious, "session", f.config.Sessions.Strings())
+	if f.Stats.Unknown.Add(1)%suspicious != 0 || f.Stats.Without.Load() < suspicious || f.router.Bound() > 0 {
+		return
 	}
+	f.unbound.Do(func() {
+		f.log.Warn("requests carry session ids, but no worker has registered any session: does it call Bind?",
+			"requests", f.Stats.Unknown.Load(), "session", f.config.Sessions.Strings())
+	})
 }
 
 // noteWithout counts a request without an id. Where sessions are registered and
-// no request has ever carried one, ids are somewhere else than we look.
+// no request has ever carried one, ids may be somewhere else than we look; or
+// each client keeps to its first connection, whose later requests we don't see.
 func (f *Front) noteWithout() {
 	if f.Stats.Without.Add(1)%suspicious != 0 || f.router.Bound() < suspicious || f.Stats.Known.Load()+f.Stats.Unknown.Load() > 0 {
 		return
 	}
 	f.blind.Do(func() {
-		f.log.Warn("workers have registered sessions, but no request carries a session id: is --session right?",
+		f.log.Info("workers have registered sessions, but no connection has begun with a session id: unless clients keep their connections, is --session right?",
 			"sessions", f.router.Bound(), "session", f.config.Sessions.Strings())
 	})
 }

@@ -157,6 +157,7 @@ func TestOthersAreServedBesideABadWorker(t *testing.T) {
 func TestIdOfALiveWorkersSessionIsRefusedToOthers(t *testing.T) {
 	s, _ := startReady(t, 2, worker("app"), "--balance", "round-robin")
 	owner := s.mustGet("/handshake?want=precious-session-id")
+	s.mustGet("/whoami?sid=precious-session-id")                            // so that stickyd has read its BIND before the other's
 	for s.mustGet("/handshake?want=precious-session-id").PID == owner.PID { // until the other one tries
 	}
 	e := s.await("session refused", nil)

@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"testing"
+	"time"
 )
 
 // Who reads stickyd's output may hang: that stops nothing but the output.
@@ -30,5 +31,38 @@ func TestBlockedStdoutStopsNothing(t *testing.T) {
 	s.killNow()
 	if alive(heir) {
 		t.Error("the worker is still there")
+	}
+}
+
+// A full pipe: its last words are stickyd's own error.
+func TestBlockedStderrDoesNotKeepStickydAlive(t *testing.T) {
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	w.SetWriteDeadline(time.Now().Add(100 * time.Millisecond))
+	w.Write(make([]byte, 1<<20)) // more than it holds
+	cmd := exec.Command(binary, append([]string{"--listen", "127.0.0.1:0", "-n", "1", "--"}, worker("exits")...)...)
+	cmd.Stdout = io.Discard
+	cmd.Stderr = w
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	w.Close()
+	ended := make(chan struct{})
+	go func() {
+		cmd.Wait()
+		close(ended)
+	}()
+	select {
+	case <-ended:
+		if status := cmd.ProcessState.ExitCode(); status != 1 {
+			t.Error("exit status", status)
+		}
+	case <-time.After(deadline):
+		cmd.Process.Kill()
+		<-ended
+		t.Error("it waits for the reader of its stderr")
 	}
 }

@@ -146,6 +146,9 @@ func TestMistakesAboutSessionsAreNamed(t *testing.T) {
 	t.Run("no worker binds", func(t *testing.T) {
 		s, _ := startReady(t, 2, worker("app"))
 		for range 20 {
+			s.mustGet("/whoami")
+		}
+		for range 20 {
 			s.get("/use?sid=never-bound")
 		}
 		s.await("requests carry session ids, but no worker has registered any session: does it call Bind?", nil)
@@ -155,7 +158,7 @@ func TestMistakesAboutSessionsAreNamed(t *testing.T) {
 		for range 40 {
 			s.mustGet("/handshake")
 		}
-		s.await("workers have registered sessions, but no request carries a session id: is --session right?", nil)
+		s.await("workers have registered sessions, but no connection has begun with a session id: unless clients keep their connections, is --session right?", nil)
 	})
 	t.Run("all is well", func(t *testing.T) {
 		s, _ := startReady(t, 2, worker("app"))
@@ -169,7 +172,7 @@ func TestMistakesAboutSessionsAreNamed(t *testing.T) {
 		s.wait()
 		s.await("stopped", nil)
 		for _, msg := range []string{"requests carry session ids, but no worker has registered any session: does it call Bind?",
-			"workers have registered sessions, but no request carries a session id: is --session right?"} {
+			"workers have registered sessions, but no connection has begun with a session id: unless clients keep their connections, is --session right?"} {
 			if found, _ := s.find(msg, nil); len(found) > 0 {
 				t.Error("the log says: ", msg)
 			}

@@ -71,6 +71,14 @@ func (l *Logs) Line(slot, pid int, stream Stream, line []byte) {
 // patience is how long Close waits for a reader.
 const patience = time.Second
 
+// Last writes text to stderr behind everything else, as it stands, and closes.
+func (l *Logs) Last(text string) {
+	if text != "" {
+		l.spools[Stderr].Write([]byte(text))
+	}
+	l.Close()
+}
+
 // Close returns when everything was written, after a second at the latest.
 // What is logged after it is lost.
 func (l *Logs) Close() {
