@@ -26,9 +26,10 @@ type Link struct {
 	hub     *Hub
 	log     *slog.Logger
 	listens func(addr string)
-	usual   []byte // the frame that most connections come with
 	load    load
 	helper  atomic.Bool // the worker uses a library of ours
+
+	usual, usualOfSession []byte // the frames that most connections come with
 
 	read    sync.Mutex // held while receiving, and while the handler is told
 	stream  stream
@@ -80,6 +81,7 @@ func NewLink(conn *fdpass.Conn, terms workerproto.Terms, h workerproto.Handler, 
 		full:   make(chan struct{}, 1),
 	}
 	l.usual = l.nodeHandle(netSocket, object{{"type", "sticky:connection"}, {"data", ""}})
+	l.usualOfSession = l.nodeHandle(netSocket, object{{"type", "sticky:connection"}, {"data", ""}, {"stickyd", ofSession}})
 	l.life, l.end = context.WithCancel(context.Background())
 	l.probing, l.stopProbe = context.WithCancel(l.life)
 	return l

@@ -63,9 +63,9 @@ func TestLinkHandsConnections(t *testing.T) {
 			client.Write([]byte("unread"))
 			p.hand(workerproto.Connection{FD: dup(t, socket)})
 			p.hand(workerproto.Connection{FD: dup(t, socket), Session: true})
-			for range 2 {
+			for _, session := range []bool{false, true} {
 				o, fd := p.hear()
-				if m := o.inner("msg"); o.text("type") != netSocket || m.text("type") != "sticky:connection" || m.get("data") != "" || m.get("stickyd") != nil {
+				if m := o.inner("msg"); o.text("type") != netSocket || m.text("type") != "sticky:connection" || m.get("data") != "" || (m.get("stickyd") != nil) != session {
 					t.Error("handed as", o)
 				}
 				buf := make([]byte, 16)

@@ -15,6 +15,9 @@ const (
 	netNative = "net.Native" // the bare handle
 )
 
+// ofSession marks a connection that is of a session, and so no load by itself.
+var ofSession = object{{"session", true}}
+
 // nodeHandle returns the NODE_HANDLE message that brings a descriptor.
 func (l *Link) nodeHandle(kind string, message object) []byte {
 	return l.codec.encode(object{{"cmd", "NODE_HANDLE"}, {"type", kind}, {"msg", message}})
@@ -26,20 +29,31 @@ func (l *Link) nodeHandle(kind string, message object) []byte {
 // The data that was read off it already, which the published primary always
 // has, is empty: stickyd has only peeked, and the worker reads the request from
 // the kernel by itself. A connection with data is one that a worker gave back,
-// so it carries the mark that forbids it to go back a second time.
+// so it carries the mark that forbids it to go back a second time. A worker
+// that accounts for its connections needs to know which of them count by
+// themselves: those that do not are marked, too. The published libraries see
+// neither mark.
 func (l *Link) connectionLocked(c workerproto.Connection) *parcel {
 	p := &parcel{Connection: c, at: time.Now()}
 	switch {
 	case len(c.Replay) > 0:
-		p.frame = l.nodeHandle(netSocket, object{
-			{"type", "sticky:connection"}, {"data", c.Replay}, {"stickyd", object{{"final", true}}}})
+		mark := object{{"final", true}}
+		if c.Session {
+			mark = append(mark, ofSession...)
+		}
+		p.frame = l.nodeHandle(netSocket, object{{"type", "sticky:connection"}, {"data", c.Replay}, {"stickyd", mark}})
+	case l.door == "" && c.Session:
+		p.frame = l.usualOfSession
 	case l.door == "":
 		p.frame = l.usual
 	default:
 		l.seq++
 		p.seq = l.seq
-		p.frame = l.nodeHandle(netNative, object{
-			{"cmd", "NODE_CLUSTER"}, {"act", "newconn"}, {"key", l.door}, {"seq", l.seq}})
+		message := object{{"cmd", "NODE_CLUSTER"}, {"act", "newconn"}, {"key", l.door}, {"seq", l.seq}}
+		if c.Session {
+			message = append(message, member{"stickyd", ofSession})
+		}
+		p.frame = l.nodeHandle(netNative, message)
 	}
 	return p
 }
