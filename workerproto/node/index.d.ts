@@ -1,0 +1,71 @@
+/// <reference types="node" />
+
+import type { EventEmitter } from 'node:events';
+import type { Server as HttpServer } from 'node:http';
+import type { Socket } from 'node:net';
+
+declare namespace stickyd {
+  /** A Socket.IO server that has its HTTP server. */
+  interface SocketIOServer {
+    readonly httpServer: object;
+    readonly engine: object;
+  }
+
+  interface AttachOptions {
+    /**
+     * Where session ids stand in requests, in the words of stickyd's
+     * `--session`, which must say the same: `query:NAME`, `header:NAME`,
+     * `cookie:NAME`, `path:/PATTERN`, or `none` alone. The first that has one
+     * counts.
+     *
+     * @default ['query:sid']
+     */
+    session?: string[];
+  }
+
+  interface DrainNotice {
+    /** Milliseconds until the worker is ended. */
+    limit: number;
+  }
+
+  interface Worker extends EventEmitter {
+    /** Whether the process runs under stickyd. */
+    readonly supervised: boolean;
+    /** The worker's place, 1 to `slots`; its successors have the same. 0 without stickyd. */
+    readonly slot: number;
+    /** How many workers there are. 0 without stickyd. */
+    readonly slots: number;
+    /** The notice that was given, if it was. */
+    readonly drain: DrainNotice | undefined;
+    /** Resolves when the notice is given. */
+    readonly draining: Promise<DrainNotice>;
+
+    on(event: 'drain', listener: (notice: DrainNotice) => void): this;
+    once(event: 'drain', listener: (notice: DrainNotice) => void): this;
+  }
+
+  /**
+   * Makes a server the one that gets this worker's connections, in the place of
+   * `setupWorker(io)` of @socket.io/sticky.
+   *
+   * @param target a Socket.IO server that has its HTTP server, or an HTTP server
+   * @returns whether the process runs under stickyd; if not, nothing was done
+   */
+  function attach(target: SocketIOServer | HttpServer, options?: AttachOptions): boolean;
+
+  /**
+   * Registers a session of your own. Tell nobody its id before the promise has
+   * resolved. The sessions of Socket.IO are registered by themselves.
+   *
+   * @param socket the connection that it began on: `request.socket`
+   */
+  function bind(id: string, socket?: Socket): Promise<void>;
+
+  /** Says that such a session has ended. */
+  function unbind(id: string): void;
+
+  /** This process as a worker. */
+  const worker: Worker;
+}
+
+export = stickyd;

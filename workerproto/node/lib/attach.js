@@ -1,0 +1,55 @@
+/**
+ * attach makes a server the one that gets this worker's connections.
+ */
+
+'use strict';
+
+const arrivals = require('./arrivals');
+const { greet } = require('./channel');
+const { enroll, enrollAll } = require('./engine');
+const { watch } = require('./server');
+const { parse } = require('./sources');
+const { supervised } = require('./worker');
+
+/** The server that gets the connections. */
+let door;
+
+/**
+ * @param {object} target a Socket.IO server that has its HTTP server, or an HTTP server
+ * @param {{ session?: string[] }} [options] session: as stickyd's --session has it
+ * @returns {boolean} whether the process runs under stickyd; if not, nothing
+ *   was done
+ */
+function attach(target, { session = ['query:sid'] } = {}) {
+  const find = parse(session);
+  const { server, engine } = parts(target);
+  if (!supervised) return false;
+  if (door && door !== server) throw new Error('cannot attach a second server: one gets all connections of a worker');
+  if (engine && !enroll(engine)) throw new TypeError('cannot attach: this version of Engine.IO is not known');
+  if (!engine) {
+    for (const { exports } of loaded()) enrollAll(exports);
+    greet();
+  }
+  watch(server, find);
+  if (!door) {
+    door = server;
+    arrivals.listen();
+    arrivals.setAccept((socket, data) => arrivals.inject(door, socket, data));
+  }
+  return true;
+}
+
+/** Which server a Socket.IO server has, and which engine. */
+function parts(target) {
+  if (isServer(target)) return { server: target };
+  const { httpServer: server, engine } = target ?? {};
+  if (isServer(server) && engine) return { server, engine };
+  throw new TypeError('attach wants an HTTP server, or a Socket.IO server that was given one');
+}
+
+const isServer = target => typeof target?.emit === 'function' && typeof target.listen === 'function' && typeof target.close === 'function' && !('engine' in target);
+
+/** The copies of engine.io that this process has loaded. */
+const loaded = () => Object.values(require.cache).filter(module => /[\\/]engine\.io[\\/]/.test(module?.filename ?? ''));
+
+exports.attach = attach;

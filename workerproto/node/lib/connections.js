@@ -1,0 +1,63 @@
+/**
+ * The connections that came through stickyd, and how it counts them: one of a
+ * session counts as that session, and each other one by itself until it gets
+ * a session or ends.
+ */
+
+'use strict';
+
+const { gather, hasGreeted } = require('./channel');
+
+/** Connection by socket. */
+const connections = new Map();
+
+class Connection {
+  /** No request has come yet: the first one is here because stickyd wants it here. */
+  fresh = true;
+
+  /** A request was moved: whatever else the parser finds is not for this worker. */
+  moved = false;
+
+  /** The last request, undefined before the first. */
+  request = undefined;
+
+  /** How much had been read when the last request was whole; see replay.js. */
+  endedAt = 0;
+
+  /**
+   * @param {import('node:net').Socket} socket
+   * @param {{ session: boolean, injected: number }} arrival
+   */
+  constructor(socket, { session, injected }) {
+    this.socket = socket;
+    this.counted = !session;
+    this.injected = injected;
+  }
+
+  /** How many bytes of it the parser was given, the ones of now included. */
+  get read() {
+    return this.socket.bytesRead + this.injected;
+  }
+
+  /** Takes it off the count, if it is on, and returns how many that are: 0 or 1. */
+  uncount() {
+    const n = this.counted ? 1 : 0;
+    this.counted = false;
+    return n;
+  }
+}
+
+/** Notes a new connection. */
+function open(socket, arrival) {
+  const connection = new Connection(socket, arrival);
+  connections.set(socket, connection);
+  socket.once('close', () => {
+    connections.delete(socket);
+    if (connection.uncount() && hasGreeted()) gather({ closed: 1 });
+  });
+}
+
+exports.open = open;
+/** @returns {Connection | undefined} undefined if it did not come through stickyd */
+exports.of = socket => connections.get(socket);
+exports.all = () => connections.values();

@@ -1,0 +1,113 @@
+/**
+ * Where session ids stand in requests, as stickyd's --session has it: both must
+ * find the same one in a request, or it would be given back for nothing
+ * (routing/session in stickyd).
+ */
+
+'use strict';
+
+/** The longest id, in bytes. */
+const longest = 256;
+
+/**
+ * Reads sources such as `query:sid`, `header:NAME`, `cookie:NAME`,
+ * `path:/PATTERN`, or `none`, which stands alone.
+ *
+ * @param {string[]} specs
+ * @returns {(request: { url: string, rawHeaders: string[] }) => string} finds
+ *   the id of a request, '' if it has none
+ */
+function parse(specs) {
+  if (specs.length === 1 && specs[0] === 'none') return () => '';
+  const finders = specs.map(spec => {
+    const [, kind, name] = /^(query|header|cookie|path):(.+)$/s.exec(spec) ?? [];
+    if (kind === undefined) throw new TypeError(`session source "${spec}" must be query:NAME, header:NAME, cookie:NAME or path:/PATTERN`);
+    return kinds[kind](name, spec);
+  });
+  return request => {
+    for (const find of finders) {
+      const id = find(request);
+      if (id !== '') return id;
+    }
+    return '';
+  };
+}
+
+const kinds = {
+  query: name => ({ url }) => {
+    for (const pair of split(url).query.split('&')) {
+      const [key, value] = cut(pair, '=');
+      if (decode(key, true) === name) return fit(decode(value, true));
+    }
+    return '';
+  },
+  header: name => request => {
+    for (const value of values(request, name)) {
+      if (value !== '') return fit(value);
+    }
+    return '';
+  },
+  cookie: name => request => {
+    for (const field of values(request, 'cookie')) {
+      for (const pair of field.split(';')) {
+        const [key, value, found] = cut(trim(pair), '=');
+        if (found && key === name) return fit(value.replace(/^"(.*)"$/s, '$1'));
+      }
+    }
+    return '';
+  },
+  path: (pattern, spec) => {
+    const wanted = pattern.slice(1).split('/');
+    if (!pattern.startsWith('/') || wanted.includes('') || wanted.filter(segment => segment === '{}').length !== 1) {
+      throw new TypeError(`session source "${spec}" must be a path with one {}, as in path:/echo/*/{}`);
+    }
+    return ({ url }) => {
+      const segments = split(url).path.slice(1).split('/');
+      let id = '';
+      for (const [i, want] of wanted.entries()) {
+        const segment = segments[i];
+        if (!segment) return '';
+        if (want === '{}') id = fit(decode(segment, false));
+        else if (want !== '*' && decode(segment, false) !== want) return '';
+      }
+      return id;
+    };
+  },
+};
+
+/** Splits a request target; other forms than a path and an absolute URL have neither part. */
+function split(target) {
+  if (!target.startsWith('/')) {
+    const absolute = /^[^:]+:\/\/[^/?]*(.*)$/s.exec(target);
+    if (!absolute) return { path: '', query: '' };
+    target = absolute[1];
+  }
+  const [path, query] = cut(cut(target, '#')[0], '?');
+  return { path, query };
+}
+
+function cut(text, separator) {
+  const at = text.indexOf(separator);
+  return at < 0 ? [text, '', false] : [text.slice(0, at), text.slice(at + 1), true];
+}
+
+const trim = text => text.replace(/^[ \t]+|[ \t]+$/g, '');
+
+function* values({ rawHeaders }, name) {
+  const wanted = name.toLowerCase();
+  for (let i = 0; i < rawHeaders.length; i += 2) {
+    if (rawHeaders[i].length === wanted.length && rawHeaders[i].toLowerCase() === wanted) yield trim(rawHeaders[i + 1]);
+  }
+}
+
+const fit = id => (id.length > longest || Buffer.byteLength(id) > longest ? '' : id);
+
+/** Decodes what is percent-encoded; what is no escape stands for itself. */
+function decode(text, plusIsSpace) {
+  if (plusIsSpace && text.includes('+')) text = text.replaceAll('+', ' ');
+  if (!text.includes('%')) return text;
+  const bytes = text.replace(/%([0-9a-f]{2})/gi, (_, hex) => String.fromCharCode(parseInt(hex, 16)));
+  return Buffer.from(bytes, 'latin1').toString();
+}
+
+exports.parse = parse;
