@@ -1,0 +1,147 @@
+// What the tests stand on: stickyd with Node workers, and clients of it.
+
+import assert from 'node:assert/strict';
+import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import http from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+export const patience = 60_000; // for anything; it measures nothing
+
+const here = path => fileURLToPath(new URL(path, import.meta.url));
+let built; // the directory of our own build
+
+function stickyd() {
+  if (process.env.STICKYD_BIN) return process.env.STICKYD_BIN;
+  if (!built) {
+    built = mkdtempSync(join(tmpdir(), 'stickyd-node-'));
+    process.on('exit', () => rmSync(built, { recursive: true }));
+    execFileSync('go', ['build', '-o', join(built, 'stickyd'), '.'], { cwd: here('../../..'), stdio: 'inherit' });
+  }
+  return join(built, 'stickyd');
+}
+
+// The Node that runs the tests, and a newer one.
+export const nodes = {
+  [`Node ${process.versions.node}`]: process.execPath,
+  'Node 24': here(`node_modules/node-linux-${process.arch}/bin/node`),
+};
+assert.ok(existsSync(nodes['Node 24']), 'npm did not install another Node');
+
+const preload = ['--require', 'stickyd/preload'];
+
+// The ways to use the package. In each a kept-alive connection may carry
+// requests of any session.
+export const ways = {
+  'attach(io)': { SETUP: 'attach' },
+  'attach(httpServer)': { SETUP: 'attach-http' },
+  'attach(io) in an ES module': { SETUP: 'attach', worker: 'worker.mjs' },
+  'the preload and @socket.io/sticky 1.0.4': { SETUP: 'sticky-1', options: preload },
+  'the preload and @socket.io/sticky 2.0.1': { SETUP: '@socket.io/sticky', options: preload },
+  'the preload and @socket.io/sticky in an ES module': { SETUP: '@socket.io/sticky', options: preload, worker: 'worker.mjs' },
+  'the preload and a server that listens': { SETUP: 'listen', options: preload },
+};
+
+// start runs workers under stickyd and resolves when all are ready.
+export async function start({ SETUP, worker = 'worker.cjs', options = [], node = process.execPath, workers = 3, flags = [] }) {
+  const child = spawn(stickyd(),
+    // A poll that a client has left behind is an open request, for 25 s.
+    ['-l', '127.0.0.1:0', '-n', String(workers), '--log-format', 'json', '--drain-timeout', '2s', ...flags,
+      '--', node, ...options, here(worker)],
+    { stdio: ['ignore', 'pipe', 'pipe'], cwd: here('.'), env: { ...process.env, SETUP } });
+  const exited = once(child, 'exit');
+  const server = { pid: child.pid, log: '', events: [] };
+  let changed = () => {};
+  const look = text => {
+    server.log += text;
+    server.events = server.log.split('\n').slice(0, -1).map(line => JSON.parse(line));
+    changed();
+  };
+  child.stdout.setEncoding('utf8').on('data', look);
+  child.stderr.setEncoding('utf8').on('data', look);
+  exited.then(() => changed());
+
+  // until resolves to what find returns of the log's events, when it is something.
+  server.until = async find => {
+    const late = AbortSignal.timeout(patience);
+    for (;;) {
+      const found = find(server.events);
+      if (found) return found;
+      assert.equal(child.exitCode, null, `stickyd has ended:\n${server.log}`);
+      await new Promise((resolve, reject) => {
+        changed = resolve;
+        late.onabort = () => reject(new Error(`this never came; the log:\n${server.log}`));
+      });
+    }
+  };
+  const ready = () => server.events.filter(({ msg }) => msg === 'worker ready');
+
+  server.drain = () => child.kill('SIGTERM');
+  server.memory = () => Number(/VmHWM:\s+(\d+)/.exec(readFileSync(`/proc/${child.pid}/status`))[1]) << 10;
+
+  // stop asks stickyd to end, insists if it does not, and checks how it ended.
+  // It resolves to stickyd's last words.
+  server.stop = async () => {
+    const insist = setTimeout(() => child.kill('SIGKILL'), 50_000);
+    child.kill('SIGTERM');
+    const [code, signal] = await exited;
+    clearTimeout(insist);
+    assert.equal(code ?? signal, 0, server.log);
+    assert.doesNotMatch(server.log, /panic|DATA RACE|another worker|session refused|cannot be used/);
+    return server.events.find(({ msg }) => msg === 'stopped');
+  };
+
+  server.url = `http://${(await server.until(events => events.find(({ msg }) => msg === 'listening'))).addr}`;
+  server.port = Number(new URL(server.url).port);
+  await server.until(() => ready().length === workers);
+  return server;
+}
+
+// serve runs test with a server, and stops that.
+export async function serve(options, test) {
+  const server = await start(options);
+  try {
+    return await test(server);
+  } finally {
+    await server.stop();
+  }
+}
+
+// request makes one HTTP request, by default on a connection of its own.
+export async function request(url, { body, ...options } = {}) {
+  const sent = http.request(url, { agent: false, ...options });
+  sent.end(body);
+  const [response] = await once(sent, 'response', { signal: AbortSignal.timeout(patience) });
+  return { status: response.statusCode, headers: response.headers, body: (await response.setEncoding('utf8').toArray()).join('') };
+}
+
+export const polling = '/socket.io/?EIO=4&transport=polling';
+
+// handshake starts a session and resolves to its id.
+export async function handshake(server, options) {
+  const { status, body } = await request(server.url + polling, options);
+  assert.equal(status, 200, body);
+  return JSON.parse(body.slice(1)).sid;
+}
+
+// whoami resolves to what the worker says that gets a request with an id.
+export async function whoami(server, sid, options) {
+  const { status, body } = await request(`${server.url}/whoami?sid=${sid}`, options);
+  assert.equal(status, 200, body);
+  return JSON.parse(body);
+}
+
+// sessionsApart resolves to two sessions of different workers, each with
+// its worker's pid.
+export async function sessionsApart(server) {
+  const a = await handshake(server);
+  const pid = (await whoami(server, a)).pid;
+  for (;;) {
+    const b = await handshake(server);
+    const other = (await whoami(server, b)).pid;
+    if (other !== pid) return [{ sid: a, pid }, { sid: b, pid: other }];
+  }
+}
