@@ -1,0 +1,18 @@
+// A worker of the test in words.test.mjs.
+
+const http = require('node:http');
+const { Server } = require('socket.io');
+const stickyd = require('stickyd');
+
+const server = http.createServer(async ({ url, socket }, response) => {
+  if (url === '/bind') await stickyd.bind('mine', socket);
+  if (url === '/unbind') stickyd.unbind('mine');
+  response.end(url);
+});
+const io = new Server(server);
+stickyd.worker.on('drain', notice => process.send({ event: notice }));
+stickyd.worker.draining.then(notice => process.send({ promise: notice }));
+const { supervised, slot, slots } = stickyd.worker;
+process.send({ attached: stickyd.attach(io), supervised, slot, slots });
+io.engine.generateId = () => 'own';
+if (!supervised) server.listen(0, '127.0.0.1', () => process.send({ port: server.address().port }));

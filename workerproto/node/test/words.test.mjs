@@ -1,0 +1,144 @@
+// What the package says to stickyd, in whose place the test is, and hears.
+
+import assert from 'node:assert/strict';
+import { fork } from 'node:child_process';
+import cluster from 'node:cluster';
+import { on, once } from 'node:events';
+import http from 'node:http';
+import net from 'node:net';
+import { describe, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { patience, request } from './harness.mjs';
+import { Wire } from './wire.mjs';
+
+const exec = fileURLToPath(new URL('words.cjs', import.meta.url));
+const own = '/socket.io/?EIO=4&transport=polling';
+
+// play starts a worker as stickyd does, and is stickyd for it.
+async function play(serialization, test) {
+  cluster.setupPrimary({ exec, serialization });
+  const worker = cluster.fork({ STICKYD_WORKER: '2', STICKYD_WORKERS: '3' });
+  const messages = on(worker, 'message', { signal: AbortSignal.timeout(patience) });
+  const hear = async () => {
+    const { value: [message, handle] } = await messages.next();
+    return { ...message, handle };
+  };
+  const hears = async expected => {
+    const { handle, ...message } = await hear();
+    assert.deepEqual(message, expected);
+    return handle;
+  };
+  const door = net.createServer({ pauseOnConnect: true }).listen(0, '127.0.0.1');
+  await once(door, 'listening');
+  const connect = async message => {
+    const [wire, [socket]] = await Promise.all([Wire.connect(door.address()), once(door, 'connection')]);
+    worker.send({ type: 'sticky:connection', data: '', ...message }, socket);
+    return wire;
+  };
+  const get = async (wire, url) => {
+    await wire.send(`GET ${url} HTTP/1.1\r\nHost: h\r\n\r\n`);
+    return wire.answer();
+  };
+  try {
+    await hears({ type: 'stickyd:hello', version: 1 });
+    await hears({ attached: true, supervised: true, slot: 2, slots: 3 });
+    await test({ worker, hear, hears, connect, get });
+  } finally {
+    worker.process.kill('SIGKILL');
+    await once(worker, 'exit');
+    door.close();
+  }
+}
+
+for (const serialization of ['json', 'advanced']) {
+  describe(serialization, () => {
+    const check = (name, run) => test(name, { timeout: patience }, () => play(serialization, run));
+
+    check('an id is registered before the answer that tells it, and its end is told', async ({ connect, get, hears }) => {
+      const wire = await connect();
+      await wire.send(`GET ${own} HTTP/1.1\r\nHost: h\r\n\r\n`);
+      await hears({ type: 'stickyd:bind', ids: ['own'], adopted: 1 });
+      assert.match((await wire.answer()).body, /"sid":"own"/);
+      await wire.send(`POST ${own}&sid=own HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\n\r\n1`); // close
+      await hears({ type: 'stickyd:unbind', ids: ['own'] });
+      assert.equal((await wire.answer()).status, 200);
+      await get(wire, '/bind');
+      await hears({ type: 'stickyd:bind', ids: ['mine'], adopted: 0 });
+      await get(wire, '/unbind');
+      await hears({ type: 'stickyd:unbind', ids: ['mine'] });
+      wire.close(); // counts no more
+      const other = await connect();
+      other.close();
+      await hears({ type: 'stickyd:closed', n: 1 });
+    });
+
+    check('connections that count by themselves are counted off, once', async ({ connect, get, hears }) => {
+      const one = await connect();
+      await get(one, '/bind');
+      await hears({ type: 'stickyd:bind', ids: ['mine'], adopted: 1 });
+      const ofSession = await connect({ stickyd: { session: true } });
+      await get(ofSession, '/?sid=mine');
+      const plain = await connect();
+      await get(plain, '/');
+      one.close();
+      ofSession.close();
+      plain.close();
+      await hears({ type: 'stickyd:closed', n: 1 });
+    });
+
+    check('a question whether it is ready is answered, and is no connection', async ({ connect, hears }) => {
+      const wire = await connect({ data: 'GET / HTTP/1.1\r\nHost: stickyd\r\nExpect: stickyd-probe\r\nConnection: close\r\n\r\n' });
+      assert.equal((await wire.answer()).status, 417);
+      wire.close();
+      (await connect()).close();
+      await hears({ type: 'stickyd:closed', n: 1 });
+    });
+
+    check('a request of another worker is given back, and comes for good', async ({ connect, get, hear, hears, worker }) => {
+      const bytes = 'POST /?sid=other HTTP/1.1\r\nHost: h\r\nContent-Length: 7\r\n\r\nbo\xffdy';
+      for (const session of [false, true]) {
+        const wire = await connect({ stickyd: { session } });
+        await get(wire, '/');
+        await wire.send(Buffer.from(bytes, 'latin1'));
+        const { handle, data, ...message } = await hear();
+        assert.deepEqual(message, { type: 'stickyd:return', session });
+        assert.equal(Buffer.from(data, 'base64').latin1Slice(), bytes);
+        const socket = new net.Socket({ handle, pauseOnCreate: true });
+        worker.send({ type: 'sticky:connection', data: Buffer.from(data, 'base64'), stickyd: { final: true } }, socket);
+        await wire.send('!!');
+        assert.equal((await wire.answer()).body, '/?sid=other');
+        await get(wire, '/bind');
+        await hears({ type: 'stickyd:bind', ids: ['mine'], adopted: 1 });
+        await get(wire, '/unbind');
+        await hears({ type: 'stickyd:unbind', ids: ['mine'] });
+        wire.close();
+      }
+    });
+
+    check('the notice that it is to end', async ({ connect, get, hears, worker }) => {
+      const wire = await connect();
+      assert.equal((await get(wire, '/')).headers.connection, 'keep-alive');
+      worker.send({ type: 'stickyd:drain', limit: 5000 });
+      await hears({ event: { limit: 5000 } });
+      await hears({ promise: { limit: 5000 } });
+      assert.equal((await get(wire, '/')).headers.connection, 'close');
+    });
+  });
+}
+
+test('by itself, the same file listens', { timeout: patience }, async () => {
+  const alone = fork(exec, { execArgv: ['--require', 'stickyd/preload'], cwd: fileURLToPath(new URL('.', import.meta.url)) });
+  const messages = on(alone, 'message', { signal: AbortSignal.timeout(patience) });
+  const hear = async () => (await messages.next()).value[0];
+  try {
+    assert.deepEqual(await hear(), { attached: false, supervised: false, slot: 0, slots: 0 });
+    const url = `http://127.0.0.1:${(await hear()).port}`;
+    const agent = new http.Agent({ keepAlive: true, maxSockets: 1 });
+    assert.match((await request(url + own, { agent })).body, /"sid":"own"/);
+    assert.equal((await request(`${url}/?sid=other`, { agent })).status, 200);
+    agent.destroy();
+  } finally {
+    alone.kill();
+    await once(alone, 'exit');
+  }
+});
