@@ -1,26 +1,32 @@
 // A new id is good at once: it was registered before the client got it.
 
 import assert from 'node:assert/strict';
+import http from 'node:http';
 import { test } from 'node:test';
 import { handshake, patience, polling, request, serve, ways } from './harness.mjs';
 
 const handshakes = 3000;
 
 for (const way of ['attach(io)', 'the preload and @socket.io/sticky 1.0.4', 'the preload and a server that listens']) {
-  for (const concurrency of [1, 50, 300]) {
-    test(`${handshakes} handshakes and what follows, ${concurrency} at a time, ${way}`, { timeout: 3 * patience }, () =>
+  for (const [concurrency, agent] of [[1], [50], [300], [50, new http.Agent({ keepAlive: true, scheduling: 'fifo' })]]) {
+    // On connections that go to and fro, what registers waits behind handles.
+    const on = agent ? 'on kept-alive connections, ' : '';
+    test(`${handshakes} handshakes and what follows, ${concurrency} at a time, ${on}${way}`, { timeout: 3 * patience }, () =>
       // Nothing is waited for: an id is known or it is not.
       serve({ ...ways[way], flags: ['--park-timeout', '0s'] }, async server => {
         const unknown = [];
         let left = handshakes;
         await Promise.all(Array.from({ length: concurrency }, async () => {
           while (left-- > 0) {
-            const sid = await handshake(server);
-            const next = await request(`${server.url}${polling}&sid=${sid}`, { method: 'POST', body: '1' }); // Engine.IO: close
+            const sid = await handshake(server, { agent });
+            const next = await request(`${server.url}${polling}&sid=${sid}`, { agent, method: 'POST', body: '1' }); // Engine.IO: close
             if (next.status !== 200) unknown.push(next.body);
           }
         }));
+        agent?.destroy();
         assert.deepEqual(unknown, []);
+        const { returned } = await server.stop();
+        assert.equal(returned > handshakes / 3, agent !== undefined, `${returned} connections were given back`);
       }));
   }
 }
