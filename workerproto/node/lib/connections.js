@@ -18,10 +18,7 @@ class Connection {
   /** A request was moved: whatever else the parser finds is not for this worker. */
   moved = false;
 
-  /** The last request, undefined before the first. */
-  request = undefined;
-
-  /** How much had been read when the last request was whole; see replay.js. */
+  /** How much had been read when the last request was whole, Infinity until it is; see replay.js. */
   endedAt = 0;
 
   /**
@@ -37,6 +34,12 @@ class Connection {
   /** How many bytes of it the parser was given, the ones of now included. */
   get read() {
     return this.socket.bytesRead + this.injected;
+  }
+
+  /** Whether it waits for another request. Of one that speaks another protocol by now, nobody knows. */
+  get idle() {
+    const { parser, _httpMessage } = this.socket;
+    return Boolean(parser) && !_httpMessage && !this.fresh && !this.moved && this.endedAt !== Infinity;
   }
 
   /** Takes it off the count, if it is on, and returns how many that are: 0 or 1. */

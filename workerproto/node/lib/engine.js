@@ -41,20 +41,21 @@ const isEngine = engine => typeof engine?.generateId === 'function' && typeof en
 
 /** Enrolls each engine that a copy of the package engine.io makes, or has made, when it is first used. */
 function enrollAll(exported) {
-  let prototype = exported?.Server?.prototype;
-  if (typeof prototype?.handshake !== 'function' || typeof prototype.generateId !== 'function') return false;
+  const prototype = exported?.Server?.prototype;
+  if (typeof prototype?.generateId !== 'function') return;
   for (const name of ['attach', 'handshake']) {
-    for (prototype = exported.Server.prototype; !Object.hasOwn(prototype, name);) prototype = Object.getPrototypeOf(prototype);
     const original = prototype[name];
-    if (original.stickyd) continue;
+    if (typeof original !== 'function' || original[enrolls]) continue;
     prototype[name] = function (...args) {
       enroll(this);
       return original.apply(this, args);
     };
-    prototype[name].stickyd = true;
+    prototype[name][enrolls] = true;
   }
-  return true;
 }
+
+/** Marks methods that do. */
+const enrolls = Symbol('stickyd');
 
 exports.enroll = enroll;
 exports.enrollAll = enrollAll;

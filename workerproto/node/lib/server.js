@@ -14,6 +14,14 @@ const { worker } = require('./worker');
 
 const watched = new WeakSet();
 
+// Without the channel no connection can be given back, and none that is idle
+// is to keep the process alive.
+process.once('disconnect', () => {
+  for (const connection of connections.all()) {
+    if (connection.idle) connection.socket.destroy();
+  }
+});
+
 /**
  * Comes between a server and its listeners.
  *

@@ -59,6 +59,7 @@ function serve(Server, setups) {
     if (route) route(request, response);
     else response.writeHead(404).end();
   });
+  server.keepAliveTimeout = 0; // what is idle stays, for as long as a test takes
   const io = new Server(server, {
     allowEIO3: true, cors: { origin: 'https://example.com' }, maxHttpBufferSize: 1e8, httpCompression: false,
   });
