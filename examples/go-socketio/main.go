@@ -29,6 +29,7 @@ func main() {
 	}
 	options := socket.DefaultServerOptions()
 	options.SetTransports(boundTransports(w))
+	options.SetAdapter(newCluster(w))
 	if *origin != "" {
 		options.SetCors(&types.Cors{Origin: *origin})
 	}
@@ -38,7 +39,12 @@ func main() {
 	unbindSessions(w, io.Engine())
 
 	slot := w.Slot()
-	io.On("connection", func(args ...any) { connected(args[0].(*socket.Socket), slot) })
+	io.On("connection", func(args ...any) {
+		client := args[0].(*socket.Socket)
+		connected(client, slot)
+		chat(io, client)
+	})
+	announceAll(io)
 
 	// stop ends the requests that wait for something to happen.
 	running, stop := context.WithCancel(context.Background())
@@ -75,15 +81,16 @@ func connected(client *socket.Socket, slot int) {
 	answer(client, "echo", func(args []any) []any { return args })
 }
 
-// answer acknowledges an event with what f makes of its arguments.
+// answer acknowledges an event, if that is asked for, with what f makes of its
+// arguments.
 func answer(client *socket.Socket, event string, f func(args []any) []any) {
 	client.On(event, func(args ...any) {
-		last := len(args) - 1
-		if last < 0 {
-			return
+		ack := func([]any, error) {}
+		if last := len(args) - 1; last >= 0 {
+			if asked, ok := args[last].(socket.Ack); ok {
+				args, ack = args[:last], asked
+			}
 		}
-		if ack, ok := args[last].(socket.Ack); ok {
-			ack(f(args[:last]), nil)
-		}
+		ack(f(args), nil)
 	})
 }
