@@ -1,4 +1,5 @@
-// What the tests stand on: stickyd with three workers of the example.
+// What the tests stand on: stickyd with three workers of the example, or the
+// example alone.
 
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -26,15 +27,18 @@ export async function startServer(workers) {
   const exited = once(child, 'exit');
   let log = '', address;
   const ready = new Set();
+  let readyPids = [], waiting = () => {};
   const started = new Promise((resolve, reject) => {
     const look = text => {
       log += text;
+      readyPids = [];
       for (const line of log.split('\n').slice(0, -1)) {
         const event = JSON.parse(line);
         if (event.msg === 'listening') address = event.addr;
-        if (event.msg === 'worker ready') ready.add(event.slot);
+        if (event.msg === 'worker ready') ready.add(event.slot) && readyPids.push(event.pid);
       }
       if (address && ready.size === workers) resolve();
+      waiting();
     };
     child.stdout.setEncoding('utf8').on('data', look);
     child.stderr.setEncoding('utf8').on('data', look);
@@ -45,6 +49,16 @@ export async function startServer(workers) {
     url: `http://${address}`,
     log: () => log,
 
+    // replace kills a worker and resolves to the pid of the next, once it is ready.
+    async replace(pid) {
+      const before = readyPids.length;
+      const replaced = new Promise(resolve => {
+        waiting = () => readyPids.length > before && resolve(readyPids[before]);
+      });
+      process.kill(pid, 'SIGKILL');
+      return replaced;
+    },
+
     // stop asks stickyd to end, insists if it does not, and returns the exit status.
     async stop() {
       const insist = setTimeout(() => child.kill('SIGKILL'), 45_000);
@@ -53,6 +67,30 @@ export async function startServer(workers) {
       clearTimeout(insist);
       rmSync(dir, { recursive: true });
       return code ?? signal;
+    },
+  };
+}
+
+// startAlone runs the example without stickyd and resolves when it listens.
+export async function startAlone() {
+  const dir = mkdtempSync(join(tmpdir(), 'go-socketio-'));
+  const child = spawn(build(dir, 'go-socketio', '..'), ['-addr', '127.0.0.1:0'], { stdio: ['ignore', 'ignore', 'pipe'] });
+  const exited = once(child, 'exit');
+  let log = '';
+  const address = await new Promise((resolve, reject) => {
+    child.stderr.setEncoding('utf8').on('data', text => {
+      log += text;
+      const found = /listening on (\S+)\n/.exec(log);
+      if (found) resolve(found[1]);
+    });
+    exited.then(([code, signal]) => reject(new Error(`the example ended (${code ?? signal}):\n${log}`)), reject);
+  });
+  return {
+    url: `http://${address}`,
+    async stop() {
+      child.kill('SIGKILL');
+      await exited;
+      rmSync(dir, { recursive: true });
     },
   };
 }

@@ -9,7 +9,7 @@ import { once } from 'node:events';
 import http from 'node:http';
 import { after, afterEach, before, test } from 'node:test';
 import { io } from 'socket.io-client';
-import { startServer } from './harness.mjs';
+import { startAlone, startServer } from './harness.mjs';
 
 const workers = 3;
 const patience = 60_000; // for anything; it measures nothing
@@ -32,10 +32,12 @@ after(async () => {
 }, { timeout: 60_000 });
 
 // connect resolves to a client that is connected.
-async function connect(options = {}) {
-  const client = io(server.url, { forceNew: true, reconnectionDelay: 1, reconnectionDelayMax: 50, ...options });
+async function connect({ url = server.url, ...options } = {}) {
+  const client = io(url, { forceNew: true, reconnectionDelay: 1, reconnectionDelayMax: 50, ...options });
   open.add(client);
   client.failures = [];
+  client.said = [];
+  client.on('said', what => client.said.push(what));
   client.on('connect_error', err => client.failures.push(err));
   client.connected || await once(client, 'connect', { signal: AbortSignal.timeout(patience) });
   return client;
@@ -59,6 +61,18 @@ async function where(clients) {
 // upgraded waits for a client's WebSocket, which replaces its polling.
 async function upgraded({ io: { engine } }) {
   if (engine.transport.name !== 'websocket') await once(engine, 'upgrade', { signal: AbortSignal.timeout(patience) });
+}
+
+// reconnect waits until a client is back. An attempt may fail, namely if it gets
+// to a worker that is dying: once() would take that for the end.
+function reconnect({ io: manager }) {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => reject(new Error('not back')), patience);
+    manager.once('reconnect', () => {
+      clearTimeout(timer);
+      resolve();
+    });
+  });
 }
 
 async function useAndStay(clients) {
@@ -124,7 +138,7 @@ test('a killed worker takes only its own sessions along', { timeout: patience },
   await Promise.all(clients.map(client => countTo(client, 3)));
   const victim = pids[0];
   const orphans = clients.filter((_, i) => pids[i] === victim);
-  const reconnected = orphans.map(client => once(client.io, 'reconnect', { signal: AbortSignal.timeout(patience) }));
+  const reconnected = orphans.map(reconnect);
   process.kill(victim, 'SIGKILL');
   await Promise.all(reconnected);
   await Promise.all(clients.map(async (client, i) => {
@@ -133,4 +147,160 @@ test('a killed worker takes only its own sessions along', { timeout: patience },
     assert.equal((await ask(client, 'whoami')).pid === pids[i], !lost);
     if (!lost) assert.deepEqual(client.failures, []);
   }));
+});
+
+// What a worker emits reaches the clients of all workers.
+
+// crowd returns clients of all workers, and one of each worker among them, who
+// speaks.
+async function crowd() {
+  const clients = [...await connectMany(9), ...await connectMany(9, { transports: ['polling'] })];
+  const pids = await where(clients);
+  const speakers = [...new Set(pids)].map(pid => clients[pids.indexOf(pid)]);
+  return { clients, pids, speakers };
+}
+
+// settle resolves when all that speakers have emitted before has come to
+// clients, even what would come a second time, or back to where it began: each
+// worker, one after the other, sends a mark on the same way, and the first one
+// another.
+let marks = 0;
+async function settle({ clients, speakers }) {
+  for (const speaker of [...speakers, speakers[0]]) {
+    const mark = `mark ${++marks}`;
+    const arrived = clients.map(client => new Promise((resolve, reject) => {
+      const timer = setTimeout(() => reject(new Error(`no ${mark}`)), patience / 2);
+      client.on('said', function listen(what) {
+        if (what !== mark) return;
+        clearTimeout(timer);
+        client.off('said', listen);
+        resolve();
+      });
+    }));
+    await Promise.all([ask(speaker, 'say', '', mark), ...arrived]);
+  }
+}
+
+// heard takes what a client has heard, but for marks.
+const heard = client => client.said.splice(0).filter(what => !/^mark/.test(what));
+
+// expect settles and compares what each client has heard with want(client).
+async function expect(everybody, want, message) {
+  await settle(everybody);
+  everybody.clients.forEach((client, i) => assert.deepEqual(heard(client), want(client), `client ${i}: ${message}`));
+}
+
+async function exchange(everybody) {
+  const { clients, pids, speakers } = everybody;
+  const inside = new Set(clients.filter((_, i) => i % 2));
+  await Promise.all([...inside].map(client => ask(client, 'join', 'room')));
+  for (const speaker of speakers) {
+    await ask(speaker, 'say', '', 'to all');
+    await expect(everybody, () => ['to all'], 'everybody hears it, once');
+
+    await ask(speaker, 'tell', '', 'to the others');
+    await expect(everybody, client => client === speaker ? [] : ['to the others'], 'all but the sender hear it');
+
+    await ask(speaker, 'say', 'room', 'to the room');
+    await expect(everybody, client => inside.has(client) ? ['to the room'] : [], 'the room hears it');
+
+    await ask(speaker, 'tell', 'room', 'to the rest');
+    await expect(everybody, client => inside.has(client) && client !== speaker ? ['to the rest'] : [], 'the rest of the room hears it');
+
+    await ask(speaker, 'announce', 'by the others');
+    const own = pids[clients.indexOf(speaker)];
+    await expect(everybody, client => pids[clients.indexOf(client)] === own ? [] : ['by the others'], 'each other worker says it to its own');
+  }
+}
+
+test('what is said reaches the clients of all workers', { timeout: patience }, async () => {
+  await exchange(await crowd());
+});
+
+test('what one client says arrives in its order', { timeout: patience }, async () => {
+  const everybody = await crowd();
+  const lines = Array.from({ length: 500 }, (_, i) => i);
+  for (const line of lines) everybody.speakers[0].emit('say', '', line);
+  await expect(everybody, () => lines, 'all lines');
+});
+
+test('binary data reaches the clients of all workers as it was', { timeout: patience }, async () => {
+  const everybody = await crowd();
+  const data = Buffer.from(Array.from({ length: 100_000 }, (_, i) => i * 31 % 251));
+  const nested = { text: 'ü', number: 1.5, nested: [data.subarray(0, 300), data.subarray(7, 8), Buffer.alloc(0)] };
+  for (const speaker of everybody.speakers) {
+    await ask(speaker, 'say', '', data);
+    await ask(speaker, 'say', '', nested);
+    await expect(everybody, () => [data, nested], 'the same bytes');
+  }
+});
+
+async function rearrange(everybody) {
+  const { clients, speakers: [speaker, other] } = everybody;
+  const one = new Set(clients.filter((_, i) => i % 2));
+  const two = new Set(clients.filter((_, i) => i % 3 === 0));
+  await Promise.all([...one].map(client => ask(client, 'join', 'one')));
+  await Promise.all([...two].map(client => ask(client, 'join', 'two')));
+
+  await ask(speaker, 'invite', 'one', 'two');
+  await ask(speaker, 'say', 'two', 'welcome');
+  const either = client => one.has(client) || two.has(client);
+  await expect(everybody, client => either(client) ? ['welcome'] : [], 'those of room one are in room two, too');
+
+  await ask(speaker, 'dissolve', 'one');
+  await ask(speaker, 'say', 'one', 'anybody?');
+  await expect(everybody, () => [], 'nobody is left in room one');
+  await ask(other, 'say', 'two', 'we are here');
+  await expect(everybody, client => either(client) ? ['we are here'] : [], 'nobody has left room two');
+
+  const leaving = clients.filter((client, i) => i % 4 && !everybody.speakers.includes(client));
+  const staying = clients.filter(client => !leaving.includes(client));
+  await Promise.all(leaving.map(client => ask(client, 'join', 'out')));
+  const gone = leaving.map(client => once(client, 'disconnect', { signal: AbortSignal.timeout(patience) }));
+  for (const client of leaving) client.io.reconnection(false);
+  await ask(other, 'kick', 'out');
+  await Promise.all(gone);
+  await ask(speaker, 'say', '', 'who is left?');
+  await expect({ ...everybody, clients: staying }, () => ['who is left?'], 'the others have stayed');
+  for (const client of leaving) assert.ok(!client.connected);
+}
+
+test('clients of all workers join, leave and go as one client asks', { timeout: patience }, async () => {
+  await rearrange(await crowd());
+});
+
+test('all this goes on after a worker was killed and replaced', { timeout: 2 * patience }, async () => {
+  const before = await crowd();
+  const orphans = before.clients.filter((_, i) => before.pids[i] === before.pids[0]);
+  const reconnected = orphans.map(reconnect);
+  const pid = await server.replace(before.pids[0]);
+  await Promise.all(reconnected);
+  const newcomers = await crowd();
+  assert.ok(newcomers.pids.includes(pid), `pids ${newcomers.pids}, not ${pid}`);
+  const clients = [...before.clients, ...newcomers.clients];
+  const everybody = { clients, pids: await where(clients), speakers: newcomers.speakers };
+  await exchange(everybody);
+  await rearrange(everybody);
+});
+
+test('alone, without stickyd', { timeout: 2 * patience }, async () => {
+  const { url, stop } = await startAlone();
+  try {
+    const clients = await connectMany(4, { url });
+    const everybody = { clients, speakers: [clients[0]] };
+    await ask(clients[1], 'join', 'room');
+    const data = Buffer.alloc(100_000, 7);
+    await ask(clients[0], 'announce', 'to nobody');
+    await ask(clients[0], 'say', '', 'to all');
+    await ask(clients[0], 'tell', '', 'to the others');
+    await ask(clients[0], 'say', 'room', data);
+    await expect(everybody, client => ['to all', ...client === clients[0] ? [] : ['to the others'],
+      ...client === clients[1] ? [data] : []], 'they hear it');
+    const gone = once(clients[1], 'disconnect', { signal: AbortSignal.timeout(patience) });
+    await ask(clients[0], 'kick', 'room');
+    await gone;
+  } finally {
+    for (const client of open) client.disconnect();
+    await stop();
+  }
 });
