@@ -18,6 +18,8 @@ import (
 type front struct {
 	name    string
 	command []string
+	env     []string // beside ours
+	app     app
 	results []measurement
 
 	cmd  *exec.Cmd
@@ -25,11 +27,26 @@ type front struct {
 	sids []string
 }
 
+// An app is what the workers run.
+type app struct {
+	handshake func(addr string) (sid string, err error)
+	path      string // to ask for a session that is known, without its id
+}
+
 // A measurement is one round of one load.
 type measurement struct {
 	load      string
 	perSecond float64
-	cpu       float64 // µs of the front per connection
+	cpu       float64 // µs of the front per request
+	all       float64 // the same of front and workers together
+	p50, p99  time.Duration
+	wrong     int64 // requests that reached a worker which does not have the session
+}
+
+// goApp is the workers of workers.go.
+var goApp = app{
+	handshake: func(addr string) (string, error) { return ask(addr, "/handshake") },
+	path:      "/poll?EIO=4&transport=polling&t=Oabc&sid=",
 }
 
 func stickydCommand(binary string, workers int) []string {
@@ -40,9 +57,12 @@ func plainCommand(workers int) []string {
 	return []string{os.Args[0], "play-plain-front", strconv.Itoa(workers)}
 }
 
+const sessions = 100
+
 // start starts the front and some sessions.
 func (f *front) start() error {
 	f.cmd = exec.Command(f.command[0], f.command[1:]...)
+	f.cmd.Env = append(os.Environ(), f.env...)
 	out, err := f.cmd.StderrPipe()
 	if err != nil {
 		return err
@@ -64,12 +84,24 @@ func (f *front) start() error {
 		for lines.Scan() {
 		}
 	}()
-	for range 100 {
-		sid, err := ask(f.addr, "/handshake")
-		if err != nil {
+	return f.handshakes()
+}
+
+// handshakes starts the sessions. A Node primary loses connections while its
+// workers start, so the first ones may fail for a while.
+func (f *front) handshakes() error {
+	const patience = 20
+	for failures := 0; len(f.sids) < sessions; {
+		sid, err := f.app.handshake(f.addr)
+		if err == nil {
+			f.sids = append(f.sids, sid)
+			continue
+		}
+		if failures++; failures > patience {
 			return fmt.Errorf("handshake with %s: %w", f.name, err)
 		}
-		f.sids = append(f.sids, sid)
+		f.sids = f.sids[:0]
+		time.Sleep(100 * time.Millisecond)
 	}
 	return nil
 }
@@ -81,39 +113,54 @@ func (f *front) stop() {
 
 // measure runs one round.
 func (f *front) measure(l load, length time.Duration) (measurement, error) {
-	before, err := cpuTime(f.cmd.Process.Pid)
+	pid := f.cmd.Process.Pid
+	family := append(descendants(pid), pid)
+	before, err := cpuTime(pid)
 	if err != nil {
 		return measurement{}, err
 	}
-	began := time.Now()
-	connections, err := l.run(f, length)
+	allBefore := cpuTimes(family)
+	did, err := l.run(f, length)
 	if err != nil {
 		return measurement{}, err
 	}
-	elapsed := time.Since(began)
-	after, err := cpuTime(f.cmd.Process.Pid)
+	after, err := cpuTime(pid)
 	if err != nil {
 		return measurement{}, err
 	}
+	n := float64(len(did.latencies))
+	slices.Sort(did.latencies)
 	return measurement{
 		load:      l.name,
-		perSecond: float64(connections) / elapsed.Seconds(),
-		cpu:       float64((after - before).Nanoseconds()) / 1e3 / float64(connections),
+		perSecond: n / length.Seconds(), // one that hangs at the end does not count
+		cpu:       float64((after - before).Nanoseconds()) / 1e3 / n,
+		all:       float64((cpuTimes(family) - allBefore).Nanoseconds()) / 1e3 / n,
+		p50:       did.latencies[len(did.latencies)/2],
+		p99:       did.latencies[len(did.latencies)*99/100],
+		wrong:     did.wrong,
 	}, nil
 }
 
-// median returns the median of the CPU per connection under a load, its range,
-// and the median rate.
-func (f *front) median(l load) (cpu, low, high, rate float64) {
-	var cpus, rates []float64
+// median returns the median of a figure under a load, and its range.
+func (f *front) median(l load, figure func(measurement) float64) (median, low, high float64) {
+	var all []float64
 	for _, m := range f.results {
 		if m.load == l.name {
-			cpus, rates = append(cpus, m.cpu), append(rates, m.perSecond)
+			all = append(all, figure(m))
 		}
 	}
-	slices.Sort(cpus)
-	slices.Sort(rates)
-	return cpus[len(cpus)/2], cpus[0], cpus[len(cpus)-1], rates[len(rates)/2]
+	slices.Sort(all)
+	return all[len(all)/2], all[0], all[len(all)-1]
+}
+
+// wrong is how many requests went wrong under a load.
+func (f *front) wrong(l load) (n int64) {
+	for _, m := range f.results {
+		if m.load == l.name {
+			n += m.wrong
+		}
+	}
+	return n
 }
 
 // cpuTime is what all threads of a process have used (proc(5), schedstat).
@@ -134,4 +181,28 @@ func cpuTime(pid int) (total time.Duration, err error) {
 		total += time.Duration(ns)
 	}
 	return total, nil
+}
+
+// cpuTimes adds up what is known of several processes.
+func cpuTimes(pids []int) (total time.Duration) {
+	for _, pid := range pids {
+		d, _ := cpuTime(pid)
+		total += d
+	}
+	return total
+}
+
+// descendants returns the children of a process, and theirs.
+func descendants(pid int) (pids []int) {
+	files, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid))
+	for _, file := range files {
+		text, _ := os.ReadFile(file)
+		for _, field := range strings.Fields(string(text)) {
+			if child, err := strconv.Atoi(field); err == nil {
+				pids = append(pids, child)
+				pids = append(pids, descendants(child)...)
+			}
+		}
+	}
+	return pids
 }

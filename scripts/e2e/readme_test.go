@@ -136,6 +136,9 @@ func TestBenchmarksInTheReadmeRun(t *testing.T) {
 		"go run ./scripts/bench": func(t *testing.T, shell string) {
 			tryToEnd("| saturated | stickyd |")(t, shell+" -rounds 1 -time 200ms")
 		},
+		"go run ./scripts/bench -node": func(t *testing.T, shell string) {
+			tryToEnd("| new connections | Node primary, 2.0.1 |")(t, shell+" -rounds 1 -time 300ms")
+		},
 		"go test ./routing -bench .": func(t *testing.T, shell string) {
 			tryToEnd("BenchmarkPurge")(t, shell+" -short -run xxx -benchtime 1x")
 		},
