@@ -35,12 +35,12 @@ type app struct {
 
 // A measurement is one round of one load.
 type measurement struct {
-	load      string
-	perSecond float64
-	cpu       float64 // µs of the front per request
-	all       float64 // the same of front and workers together
-	p50, p99  time.Duration
-	wrong     int64 // requests that reached a worker which does not have the session
+	load          string
+	perSecond     float64
+	cpu           float64 // µs of the front per request
+	all           float64 // the same of front and workers together
+	p50, p90, p99 time.Duration
+	wrong         int64 // requests that reached a worker which does not have the session
 }
 
 // goApp is the workers of workers.go.
@@ -136,6 +136,7 @@ func (f *front) measure(l load, length time.Duration) (measurement, error) {
 		cpu:       float64((after - before).Nanoseconds()) / 1e3 / n,
 		all:       float64((cpuTimes(family) - allBefore).Nanoseconds()) / 1e3 / n,
 		p50:       did.latencies[len(did.latencies)/2],
+		p90:       did.latencies[len(did.latencies)*90/100],
 		p99:       did.latencies[len(did.latencies)*99/100],
 		wrong:     did.wrong,
 	}, nil

@@ -94,15 +94,16 @@ func compare(fronts []*front, loads []load, rounds int, length time.Duration) er
 
 // report prints medians.
 func report(fronts []*front, loads []load) {
-	fmt.Printf("\n| load | front | requests/s | front's CPU, µs per request (spread) | with the workers' | p50, p99 ms | wrong worker |\n|---|---|---|---|---|---|---|\n")
+	fmt.Printf("\n| load | front | requests/s | front's CPU, µs per request (spread) | with the workers' | p50, p90, p99 ms | wrong worker |\n|---|---|---|---|---|---|---|\n")
 	for _, l := range loads {
 		for _, f := range fronts {
 			cpu, low, high := f.median(l, func(m measurement) float64 { return m.cpu })
 			rate, _, _ := f.median(l, func(m measurement) float64 { return m.perSecond })
 			all, _, _ := f.median(l, func(m measurement) float64 { return m.all })
 			p50, _, _ := f.median(l, func(m measurement) float64 { return m.p50.Seconds() * 1e3 })
+			p90, _, _ := f.median(l, func(m measurement) float64 { return m.p90.Seconds() * 1e3 })
 			p99, _, _ := f.median(l, func(m measurement) float64 { return m.p99.Seconds() * 1e3 })
-			fmt.Printf("| %s | %s | %.0f | %.1f (%.1f–%.1f) | %.0f | %.1f, %.1f | %d |\n", l.name, f.name, rate, cpu, low, high, all, p50, p99, f.wrong(l))
+			fmt.Printf("| %s | %s | %.0f | %.1f (%.1f–%.1f) | %.0f | %.1f, %.1f, %.1f | %d |\n", l.name, f.name, rate, cpu, low, high, all, p50, p90, p99, f.wrong(l))
 		}
 	}
 }

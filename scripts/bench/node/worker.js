@@ -6,7 +6,9 @@ const http = require('http');
 const { Server } = require('socket.io');
 const { setupWorker } = require(process.env.STICKY);
 
+let asked = -Infinity;
 const httpServer = http.createServer((req, res) => {
+  asked = performance.now();
   const sid = new URL(req.url, 'http://x').searchParams.get('sid');
   res.statusCode = io.engine.clients[sid] ? 200 : 400;
   res.end('known');
@@ -17,8 +19,10 @@ const io = new Server(httpServer, {
 });
 setupWorker(io);
 
-if (process.env.BUSY) {
-  setInterval(() => {
-    for (const end = performance.now() + 2; performance.now() < end;);
-  }, 3);
+if (process.env.BUSY) { // asleep, not spinning: others' loops keep their CPU
+  const never = new Int32Array(new SharedArrayBuffer(4));
+  (function turn() {
+    Atomics.wait(never, 0, 0, 2);
+    setImmediate(turn);
+  })();
 }
