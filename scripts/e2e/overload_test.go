@@ -163,8 +163,8 @@ func TestStoppedStickydBlamesNobody(t *testing.T) {
 		s.signal(syscall.SIGSTOP)
 		conns := s.openWith(20, whoami) // they wait in the kernel
 		s.signal(syscall.SIGCONT)
-		s.signal(syscall.SIGSTOP) // perhaps behind a hand-over, before the TAKEN is read
-		time.Sleep(1200 * time.Millisecond)
+		s.signal(syscall.SIGSTOP)           // perhaps behind a hand-over, before the TAKEN is read
+		time.Sleep(1200 * time.Millisecond) // longer than hang_timeout, by the clock
 		s.signal(syscall.SIGCONT)
 		for _, conn := range conns {
 			if answer, err := io.ReadAll(conn); !strings.HasPrefix(string(answer), "HTTP/1.1 200 ") {
