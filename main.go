@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"runtime"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -21,6 +22,7 @@ import (
 
 	"github.com/oklog/run"
 
+	"github.com/stickyd/stickyd/fdpass/poll"
 	"github.com/stickyd/stickyd/routing"
 	"github.com/stickyd/stickyd/routing/front"
 	"github.com/stickyd/stickyd/routing/session"
@@ -173,6 +175,7 @@ type app struct {
 	router     *routing.Router
 	front      *front.Front
 	supervisor *supervisor.Supervisor
+	loop       *poll.Loop // waits for clients and workers; nil: the runtime's poller does
 	listeners  []*front.Listener
 	sweep      chan struct{} // buffered 1: dead sessions are in the table
 	wanted     chan string   // buffered 1: where workers would listen
@@ -189,8 +192,12 @@ func build(c *config.Config) (*app, error) {
 	if err != nil {
 		return nil, err
 	}
+	loop, err := poll.NewLoop()
+	if err != nil {
+		return nil, err
+	}
 	a := &app{
-		config: c, log: logs.New(c.LogFormat, c.LogLevel, os.Stdout, os.Stderr),
+		config: c, loop: loop, log: logs.New(c.LogFormat, c.LogLevel, os.Stdout, os.Stderr),
 		table: routing.NewTable(routing.NewKey()),
 		sweep: make(chan struct{}, 1), wanted: make(chan string, 1),
 	}
@@ -202,6 +209,7 @@ func build(c *config.Config) (*app, error) {
 		DumpSignal: dumpSignals[c.DumpSignal], DumpGrace: c.DumpGrace,
 		DrainTimeout: c.DrainTimeout, StopTimeout: c.StopTimeout,
 		KeepTrying: c.OnCrashLoop == "keep",
+		Loop:       a.loop,
 		Guardian:   []string{self(), guardianVerb},
 		Listens:    a.want,
 		Output: func(w *supervisor.Worker, stream logs.Stream, line []byte) {
@@ -239,7 +247,7 @@ func (a *app) start() error {
 func (a *app) listen() error {
 	supervisor.CloseOnExec()
 	for _, addr := range a.config.Listen {
-		ln, err := front.Listen(addr)
+		ln, err := front.Listen(addr, a.loop)
 		if err != nil {
 			for _, ln := range a.listeners {
 				ln.Close()
@@ -257,6 +265,7 @@ func (a *app) run() error {
 	// A log reader that went away must not end us: writes fail instead. (Ignore
 	// would be inherited by the workers.)
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
+	defer a.startLoop()()
 	var g run.Group
 	// Interrupts come in this order: the door closes before the workers go.
 	hurry, hurryNow := context.WithCancel(context.Background())
@@ -276,6 +285,19 @@ func (a *app) run() error {
 		"rerouted", s.Rerouted.Load(), "refused", s.Refused.Load(), "accept_pauses", s.Pauses.Load(),
 		"sessions_bound", a.router.Bound(), "known_ids", s.Known.Load(), "unknown_ids", s.Unknown.Load())
 	return err
+}
+
+// startLoop runs the loop, until stop is called: as long as anybody waits with
+// it.
+func (a *app) startLoop() (stop func()) {
+	if a.loop == nil {
+		return func() {}
+	}
+	if runtime.GOMAXPROCS(0) == 1 {
+		runtime.GOMAXPROCS(2) // the loop keeps one to itself, see poll.Loop
+	}
+	go a.loop.Run()
+	return a.loop.Close
 }
 
 // signalError ends the group: somebody asked for it.
@@ -392,7 +414,7 @@ func (a *app) follow(addr string) *front.Listener {
 	if slices.Contains(a.config.Listen, addr) {
 		return nil
 	}
-	ln, err := front.Listen(addr)
+	ln, err := front.Listen(addr, a.loop)
 	if err != nil {
 		a.log.Error("cannot listen where the workers want to", "addr", addr, "err", err, "listen", strings.Join(a.config.Listen, " "))
 		return nil
@@ -451,6 +473,9 @@ func (a *app) join(w *supervisor.Worker) *target {
 func (t *target) Hand(c front.Conn, session bool) error {
 	return t.worker.Link.Hand(workerproto.Connection{FD: c.FD, Replay: c.Replay, Refusals: c.Refusals, Session: session})
 }
+
+// Flush is called by the front.
+func (t *target) Flush() { t.worker.Link.Flush() }
 
 func (t *target) Incarnation() uint32 { return uint32(t.member.Incarnation()) }
 func (t *target) Ready()              { t.app.router.Add(t.member, t.worker.Link.RegistersLate()) }

@@ -182,23 +182,24 @@ var imports = []struct {
 	allowed []string
 	why     string
 }{
-	{"fdpass", nil, "it moves descriptors and knows no words"},
+	{"fdpass/poll", nil, "it waits for descriptors and knows nothing of them"},
+	{"fdpass", []string{"fdpass/poll"}, "it moves descriptors and knows no words"},
 	{"routing/session", nil, "it reads bytes"},
 	{"routing", []string{"routing/session"}, "it decides, and does no I/O"},
-	{"routing/front", []string{"routing", "routing/session"}, "it does not know how a target delivers"},
-	{"workerproto", []string{"fdpass", "routing/session"}, "it neither executes nor accepts"},
+	{"routing/front", []string{"routing", "routing/session", "fdpass/poll"}, "it does not know how a target delivers"},
+	{"workerproto", []string{"fdpass", "fdpass/poll", "routing/session"}, "it neither executes nor accepts"},
 	{"workerproto/demo", []string{"workerproto"}, "it is a worker like any other"},
-	{"workerproto/nodeipc", []string{"workerproto", "fdpass"}, "it is another dialect of workerproto, and neither executes nor accepts"},
+	{"workerproto/nodeipc", []string{"workerproto", "fdpass", "fdpass/poll"}, "it is another dialect of workerproto, and neither executes nor accepts"},
 	{"supervisor/config", nil, "values are plain"},
 	{"supervisor/logs", nil, "it writes lines"},
-	{"supervisor", []string{"supervisor/logs", "workerproto", "workerproto/nodeipc", "fdpass"}, "it knows no HTTP, session or TCP"},
+	{"supervisor", []string{"supervisor/logs", "workerproto", "workerproto/nodeipc", "fdpass", "fdpass/poll"}, "it knows no HTTP, session or TCP"},
 }
 
 // outside is who may import what from elsewhere.
 var outside = map[string][]string{
 	"github.com/oklog/run":       {""},
 	"github.com/BurntSushi/toml": {"supervisor/config"},
-	"golang.org/x/sys/unix":      {"fdpass", "routing/front", "supervisor"},
+	"golang.org/x/sys/unix":      {"fdpass", "fdpass/poll", "routing/front", "supervisor"},
 }
 
 func TestImportsPointDownward(t *testing.T) {

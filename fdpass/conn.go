@@ -1,15 +1,17 @@
 package fdpass
 
 import (
+	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
 	"os"
-	"sync/atomic"
-	"syscall"
-	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/stickyd/stickyd/fdpass/poll"
 )
 
 const (
@@ -35,9 +37,7 @@ var ErrTooManyInFlight = fmt.Errorf("%w: too many descriptors in flight", ErrWou
 // several goroutines; the order of concurrent sends, or receives, is the
 // callers' business.
 type Conn struct {
-	file   *os.File // owns the descriptor
-	raw    syscall.RawConn
-	closed atomic.Bool
+	fd *poll.FD
 }
 
 // TrySend sends b and duplicates of fds, without waiting. It returns how many
@@ -47,20 +47,17 @@ func (c *Conn) TrySend(b []byte, fds []int) (n int, err error) {
 	if len(b) == 0 || len(fds) > MaxFDs {
 		return 0, fmt.Errorf("fdpass: cannot send %d bytes with %d descriptors", len(b), len(fds))
 	}
-	var rights []byte
-	if len(fds) > 0 {
-		rights = unix.UnixRights(fds...)
+	fd, err := c.fd.Acquire()
+	if err != nil {
+		return 0, err
 	}
-	ctlErr := c.raw.Control(func(fd uintptr) {
-		n, err = sendmsg(int(fd), b, rights)
-	})
-	if ctlErr != nil {
-		return 0, ctlErr
-	}
+	var buf [rightsSpace]byte // on the stack: sends with descriptors are the busiest
+	n, err = sendmsg(fd, b, appendRights(buf[:0], fds))
+	c.fd.Release()
 	switch {
-	case errors.Is(err, unix.EAGAIN):
+	case err == unix.EAGAIN:
 		return 0, ErrWouldBlock
-	case errors.Is(err, unix.ETOOMANYREFS):
+	case err == unix.ETOOMANYREFS:
 		return 0, ErrTooManyInFlight
 	case err != nil:
 		return 0, os.NewSyscallError("sendmsg", err)
@@ -72,16 +69,15 @@ func (c *Conn) TrySend(b []byte, fds []int) (n int, err error) {
 // descriptors that came with it to fds; the caller owns those. It returns
 // io.EOF once the peer has closed its end and everything was read.
 func (c *Conn) TryReceive(b []byte, fds []int) (n int, _ []int, err error) {
-	var rights [1040]byte // CMSG_SPACE of MaxFDs descriptors
-	var nrights int
-	ctlErr := c.raw.Control(func(fd uintptr) {
-		n, nrights, err = recvmsg(int(fd), b, rights[:])
-	})
-	if ctlErr != nil {
-		return 0, fds, ctlErr
+	fd, err := c.fd.Acquire()
+	if err != nil {
+		return 0, fds, err
 	}
+	var rights [rightsSpace]byte
+	n, nrights, err := recvmsg(fd, b, rights[:])
+	c.fd.Release()
 	switch {
-	case errors.Is(err, unix.EAGAIN):
+	case err == unix.EAGAIN:
 		return 0, fds, ErrWouldBlock
 	case err != nil:
 		return 0, fds, os.NewSyscallError("recvmsg", err)
@@ -89,13 +85,34 @@ func (c *Conn) TryReceive(b []byte, fds []int) (n int, _ []int, err error) {
 		return 0, fds, io.EOF
 	}
 	if nrights > 0 {
-		fds, err = appendRights(fds, rights[:nrights])
+		fds, err = parseRights(fds, rights[:nrights])
 	}
 	return n, fds, err
 }
 
-// appendRights appends the descriptors in the control message rights to fds.
-func appendRights(fds []int, rights []byte) ([]int, error) {
+// rightsSpace is the size of a control message with MaxFDs descriptors
+// (CMSG_SPACE, cmsg(3)).
+const rightsSpace = 1040
+
+// appendRights appends the control message that carries fds, if there are any.
+// It is unix.UnixRights without the allocation.
+func appendRights(b []byte, fds []int) []byte {
+	if len(fds) == 0 {
+		return b
+	}
+	b = b[:unix.CmsgSpace(4*len(fds))]
+	h := (*unix.Cmsghdr)(unsafe.Pointer(&b[0]))
+	h.Level, h.Type = unix.SOL_SOCKET, unix.SCM_RIGHTS
+	h.SetLen(unix.CmsgLen(4 * len(fds)))
+	data := b[unix.CmsgLen(0):]
+	for i, fd := range fds {
+		binary.NativeEndian.PutUint32(data[4*i:], uint32(fd))
+	}
+	return b
+}
+
+// parseRights appends the descriptors in the control message rights to fds.
+func parseRights(fds []int, rights []byte) ([]int, error) {
 	msgs, err := unix.ParseSocketControlMessage(rights)
 	if err != nil {
 		return fds, os.NewSyscallError("recvmsg", err)
@@ -112,12 +129,14 @@ func appendRights(fds []int, rights []byte) ([]int, error) {
 // TryPeek reads what is there into b and leaves it there, without waiting. It
 // takes no descriptors. Errors are TryReceive's.
 func (c *Conn) TryPeek(b []byte) (n int, err error) {
-	ctlErr := c.raw.Control(func(fd uintptr) { n, err = peek(int(fd), b) })
-	if ctlErr != nil {
-		return 0, ctlErr
+	fd, err := c.fd.Acquire()
+	if err != nil {
+		return 0, err
 	}
+	n, err = peek(fd, b)
+	c.fd.Release()
 	switch {
-	case errors.Is(err, unix.EAGAIN):
+	case err == unix.EAGAIN:
 		return 0, ErrWouldBlock
 	case err != nil:
 		return 0, os.NewSyscallError("recv", err)
@@ -136,56 +155,41 @@ func peek(fd int, b []byte) (n int, err error) {
 	}
 }
 
-// OnReadable calls f now, and again each time that data arrives or the peer
-// closes its end, until f returns true or the Conn is closed (then it returns
-// os.ErrClosed). f must receive until [ErrWouldBlock]: it is not called again for
-// what it leaves behind. One OnReadable may be under way at a time; TryReceive
-// from other goroutines beside it is fine.
-func (c *Conn) OnReadable(f func() (done bool)) error {
-	return c.waited(c.raw.Read(func(uintptr) bool { return f() }))
-}
+// OnReadable calls f each time that there is something to receive, or that the
+// peer has closed its end, until f returns [poll.Done] or the Conn is closed
+// (then it returns os.ErrClosed). f returns [poll.Wait] when a Try method has
+// returned [ErrWouldBlock]. One OnReadable may be under way at a time;
+// TryReceive from other goroutines beside it is fine.
+func (c *Conn) OnReadable(f func() poll.Next) error { return c.fd.OnReadable(f) }
 
-// OnWritable calls f now, and again each time that the send buffer has room,
-// until f returns true, the write deadline passes or the Conn is closed.
-func (c *Conn) OnWritable(f func() (done bool)) error {
-	return c.waited(c.raw.Write(func(uintptr) bool { return f() }))
+// OnWritable calls f each time that the send buffer has room, until f returns
+// [poll.Done], ctx is done (then it returns ctx.Err()) or the Conn is closed.
+func (c *Conn) OnWritable(ctx context.Context, f func() poll.Next) error {
+	return c.fd.OnWritable(ctx, f)
 }
-
-// waited puts a name to the error of a wait that Close ended: the one that the
-// poller returns has none.
-func (c *Conn) waited(err error) error {
-	if err != nil && c.closed.Load() {
-		return os.ErrClosed
-	}
-	return err
-}
-
-// SetWriteDeadline bounds OnWritable; the zero time is no deadline.
-func (c *Conn) SetWriteDeadline(t time.Time) error { return c.file.SetWriteDeadline(t) }
 
 // CloseWrite tells the peer that nothing more will be sent: it reads what is
 // there, then end of file. Receiving goes on.
 func (c *Conn) CloseWrite() error {
-	var err error
-	if ctlErr := c.raw.Control(func(fd uintptr) {
-		err = os.NewSyscallError("shutdown", unix.Shutdown(int(fd), unix.SHUT_WR))
-	}); ctlErr != nil {
-		return ctlErr
+	fd, err := c.fd.Acquire()
+	if err != nil {
+		return err
 	}
-	return err
+	defer c.fd.Release()
+	return os.NewSyscallError("shutdown", unix.Shutdown(fd, unix.SHUT_WR))
 }
 
 // Shutdown ends both directions: OnReadable's and OnWritable's functions are
 // called once more, and the peer reads end of file.
 func (c *Conn) Shutdown() {
-	c.raw.Control(func(fd uintptr) { unix.Shutdown(int(fd), unix.SHUT_RDWR) })
+	if fd, err := c.fd.Acquire(); err == nil {
+		unix.Shutdown(fd, unix.SHUT_RDWR)
+		c.fd.Release()
+	}
 }
 
 // Close closes the descriptor, ends OnReadable and OnWritable, and returns when
-// they have returned; so their functions must not call it, nor wait for who
+// their functions have returned; so these must not call it, nor wait for who
 // does. Descriptors that the peer sent and nobody received are closed by the
 // kernel.
-func (c *Conn) Close() error {
-	c.closed.Store(true)
-	return c.file.Close()
-}
+func (c *Conn) Close() error { return c.fd.Close() }

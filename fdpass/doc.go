@@ -3,7 +3,7 @@
 //
 // The parent calls [Pair], gives the child's end to exec and closes it:
 //
-//	parent, child, err := fdpass.Pair()
+//	parent, child, err := fdpass.Pair(nil)
 //	cmd.ExtraFiles = []*os.File{child} // descriptor 3 in the child
 //	err = cmd.Start()
 //	child.Close() // else the parent never sees the child's end of file

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/stickyd/stickyd/fdpass/poll"
 )
 
 // The test binary plays the child.
@@ -35,7 +37,7 @@ func fail(err error) {
 // startChild starts this binary in a role with the child's end.
 func startChild(t *testing.T, role string, attr *syscall.SysProcAttr) (*Conn, *exec.Cmd) {
 	t.Helper()
-	parent, child, err := Pair()
+	parent, child, err := Pair(nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -55,7 +57,7 @@ func startChild(t *testing.T, role string, attr *syscall.SysProcAttr) (*Conn, *e
 // pair returns both ends in this process.
 func pair(t *testing.T) (a, b *Conn) {
 	t.Helper()
-	a, file, err := Pair()
+	a, file, err := Pair(nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -74,11 +76,11 @@ func pair(t *testing.T) (a, b *Conn) {
 // receive waits for something.
 func receive(c *Conn, size int) (b []byte, fds []int, err error) {
 	buf := make([]byte, size)
-	waitErr := c.OnReadable(func() bool {
+	waitErr := c.OnReadable(func() poll.Next {
 		var n int
 		n, fds, err = c.TryReceive(buf, nil)
 		b = buf[:n]
-		return !errors.Is(err, ErrWouldBlock)
+		return poll.Until(!errors.Is(err, ErrWouldBlock))
 	})
 	return b, fds, errors.Join(waitErr, err)
 }
@@ -181,18 +183,14 @@ func TestOnWritableWaitsForRoom(t *testing.T) {
 	}
 	wrote := make(chan error, 1)
 	go func() {
-		wrote <- a.OnWritable(func() bool { _, err := a.TrySend(message, nil); return err == nil })
+		wrote <- a.OnWritable(t.Context(), func() poll.Next { _, err := a.TrySend(message, nil); return poll.Until(err == nil) })
 	}()
-	for done := false; !done; {
-		select {
-		case err := <-wrote:
-			if err != nil {
-				t.Fatal(err)
-			}
-			done = true
-		default:
-			receive(b, 1<<20)
-		}
+	go b.OnReadable(func() poll.Next { // until the end of the test closes it
+		_, _, err := b.TryReceive(make([]byte, 1<<20), nil)
+		return poll.Until(!errors.Is(err, ErrWouldBlock) && err != nil)
+	})
+	if err := <-wrote; err != nil {
+		t.Fatal(err)
 	}
 }
 
@@ -221,12 +219,12 @@ func TestCloseEndsAWait(t *testing.T) {
 	waiting := make(chan struct{})
 	go func() {
 		first := true
-		ended <- a.OnReadable(func() bool {
+		ended <- a.OnReadable(func() poll.Next {
 			if first {
 				close(waiting)
 				first = false
 			}
-			return false
+			return poll.Wait
 		})
 	}()
 	<-waiting
@@ -243,7 +241,7 @@ func TestCloseEndsAWait(t *testing.T) {
 
 func TestReceivingBesideAWait(t *testing.T) {
 	a, b := pair(t)
-	go b.OnReadable(func() bool { return false })
+	go b.OnReadable(func() poll.Next { return poll.Wait })
 	for range 100 {
 		if _, err := a.TrySend([]byte("x"), nil); err != nil {
 			t.Fatal(err)

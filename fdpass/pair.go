@@ -5,6 +5,8 @@ import (
 	"os"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/stickyd/stickyd/fdpass/poll"
 )
 
 // Pair makes a connected pair of stream sockets, both close-on-exec. The
@@ -12,14 +14,15 @@ import (
 //
 // Only the parent's end is non-blocking. The child's is for exec to inherit:
 // each end has file status flags of its own, so a child in any language may
-// set what it likes.
-func Pair() (parent *Conn, child *os.File, err error) {
+// set what it likes. The parent's end waits with l, or, without one, with the
+// runtime's poller (see [poll.NewFD]).
+func Pair(l *poll.Loop) (parent *Conn, child *os.File, err error) {
 	fds, err := socketpair()
 	if err != nil {
 		return nil, nil, fmt.Errorf("cannot make a socketpair: %w", err)
 	}
 	child = os.NewFile(uintptr(fds[1]), "fdpass-child")
-	parent, err = Adopt(fds[0])
+	parent, err = adopt(fds[0], l)
 	if err != nil {
 		child.Close()
 		return nil, nil, err
@@ -50,7 +53,9 @@ func Channel() (near *Conn, far int, err error) {
 // the process that called [Pair]: it becomes close-on-exec and non-blocking,
 // and [Conn.Close] closes it. On error fd is closed if it was a socket and
 // left alone if it was not: then it was never ours.
-func Adopt(fd int) (*Conn, error) {
+func Adopt(fd int) (*Conn, error) { return adopt(fd, nil) }
+
+func adopt(fd int, l *poll.Loop) (*Conn, error) {
 	if !IsStreamSocket(fd) {
 		return nil, fmt.Errorf("cannot use descriptor %d: not a stream socket", fd)
 	}
@@ -59,13 +64,12 @@ func Adopt(fd int) (*Conn, error) {
 		unix.Close(fd)
 		return nil, fmt.Errorf("cannot make descriptor %d non-blocking: %w", fd, err)
 	}
-	f := os.NewFile(uintptr(fd), "fdpass")
-	raw, err := f.SyscallConn()
+	polled, err := poll.NewFD(fd, l, false)
 	if err != nil {
-		f.Close()
+		unix.Close(fd)
 		return nil, fmt.Errorf("cannot use descriptor %d: %w", fd, err)
 	}
-	return &Conn{file: f, raw: raw}, nil
+	return &Conn{polled}, nil
 }
 
 // IsStreamSocket reports whether fd is an open stream socket.

@@ -29,6 +29,9 @@ type Query struct {
 	// Parked says that the connection has waited for the registration of its
 	// session already, and must not once more.
 	Parked bool
+
+	// Synced says that Sync was called since the connection came.
+	Synced bool
 }
 
 // A Member is a target that the router knows. Its fields belong to the router.
@@ -70,6 +73,7 @@ type Router struct {
 	mu      sync.Mutex
 	members map[Incarnation]*Member
 	ready   []*Member // not retired, by slot
+	choice  []*Member // what the balancer may pick from; room for balanceLocked
 	waiting list.List // tickets that any member can serve
 	late    int       // members that may register a session late
 	parked  parking
@@ -203,6 +207,33 @@ func (r *Router) Release(to Route) {
 	r.serveLocked(to.Member)
 }
 
+// Try returns a route if there is one at first sight: to the owner of the
+// connection's session, or, if it has none, to whom the balancer picks. ok is
+// false if there is no room, or nobody is known to own the session.
+func (r *Router) Try(q Query) (_ Route, ok bool) {
+	var owner Incarnation
+	if len(q.Session) > 0 {
+		if owner, ok = r.table.Lookup(q.Session); !ok {
+			return Route{}, false
+		}
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	m := r.members[owner]
+	if len(q.Session) == 0 {
+		m = r.balanceLocked(q)
+	}
+	if m == nil {
+		return Route{}, false
+	}
+	route, wait := r.reserveLocked(m, len(q.Session) > 0)
+	return route, wait == nil
+}
+
+// Sync returns once every registration that a worker had sent when it was
+// called has been dealt with.
+func (r *Router) Sync() { r.barrier.pass() }
+
 // Route decides where a connection goes. If the member that it must go to, or
 // every one that it might go to, has no room, the answer comes later, through
 // the ticket; so it does if the connection is parked (Ticket.Parked), because
@@ -230,6 +261,9 @@ func (r *Router) Route(q Query) (Route, *Ticket) {
 // lookUp waits for the registration of q's session, which may be on its way.
 func (r *Router) lookUp(q *Query) {
 	if len(q.Session) == 0 {
+		return
+	}
+	if q.Synced {
 		return
 	}
 	if _, ok := r.table.Lookup(q.Session); !ok {
@@ -264,8 +298,7 @@ func (r *Router) ownerLocked(id []byte) *Member {
 
 // balanceLocked returns the balancer's choice, nil if there is none now.
 func (r *Router) balanceLocked(q Query) *Member {
-	var room [64]*Member // on the stack for most
-	candidates := room[:0]
+	candidates := r.choice[:0]
 	for _, m := range r.ready {
 		if r.balancer.Bound() || m.inFlight < r.window {
 			candidates = append(candidates, m)
@@ -275,6 +308,7 @@ func (r *Router) balanceLocked(q Query) *Member {
 	if i := slices.Index(candidates, q.From); i >= 0 && len(candidates) > 1 {
 		candidates = slices.Delete(candidates, i, i+1)
 	}
+	r.choice = candidates
 	if len(candidates) == 0 {
 		return nil
 	}

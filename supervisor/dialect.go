@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/stickyd/stickyd/fdpass"
+	"github.com/stickyd/stickyd/fdpass/poll"
 	"github.com/stickyd/stickyd/workerproto"
 	"github.com/stickyd/stickyd/workerproto/nodeipc"
 )
@@ -21,8 +22,11 @@ type Link interface {
 	// Sync returns once what the worker had said before has been handled.
 	Sync()
 
-	// Hand gives the worker a connection, and does not wait.
+	// Hand takes a connection for the worker.
 	Hand(workerproto.Connection) error
+
+	// Flush sends the worker what Hand has taken, and does not wait.
+	Flush()
 
 	// Drain announces the worker's end; with finish, no connection comes any
 	// more.
@@ -146,9 +150,9 @@ func (u *undecided) decided() Link {
 }
 
 func (u *undecided) Run() error {
-	u.conn.OnReadable(func() bool {
+	u.conn.OnReadable(func() poll.Next {
 		l, ended := u.decide()
-		return l != nil || ended
+		return poll.Until(l != nil || ended)
 	})
 	if l := u.decided(); l != nil {
 		return l.Run()
@@ -167,6 +171,12 @@ func (u *undecided) Hand(c workerproto.Connection) error {
 		return l.Hand(c)
 	}
 	return workerproto.ErrEnded
+}
+
+func (u *undecided) Flush() {
+	if l := u.decided(); l != nil {
+		l.Flush()
+	}
 }
 
 func (u *undecided) Drain(limit time.Duration, finish bool) {

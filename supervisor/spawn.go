@@ -32,7 +32,7 @@ func (s *Supervisor) spawn(w *Worker) (err error) {
 			parent.Close()
 		}
 	}()
-	if parent, files[0], err = fdpass.Pair(); err != nil {
+	if parent, files[0], err = fdpass.Pair(s.spec.Loop); err != nil {
 		return err
 	}
 	if files[1], err = w.stdout.open(); err != nil {

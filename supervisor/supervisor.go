@@ -10,6 +10,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/stickyd/stickyd/fdpass/poll"
 	"github.com/stickyd/stickyd/supervisor/logs"
 	"github.com/stickyd/stickyd/workerproto"
 	"github.com/stickyd/stickyd/workerproto/nodeipc"
@@ -37,6 +38,10 @@ type Spec struct {
 
 	// KeepTrying goes on for ever where no worker has ever become ready.
 	KeepTrying bool
+
+	// Loop waits for what workers say; nil: the runtime's poller does. It must
+	// run for as long as Run does.
+	Loop *poll.Loop
 
 	// Guardian is the argv of a process that calls RunGuardian.
 	Guardian []string

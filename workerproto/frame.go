@@ -112,6 +112,9 @@ func appendCount(b []byte, t Type, n uint32) []byte {
 	return binary.BigEndian.AppendUint32(appendHeader(b, t, 0, 4), n)
 }
 
+// connSize is the size in bytes of a CONN or RETURN with nothing to replay.
+const connSize = HeaderSize + 8
+
 // appendConn appends a CONN or RETURN, which always owns a descriptor.
 func appendConn(b []byte, t Type, flags uint8, id uint64, replay []byte) []byte {
 	b = appendHeader(b, t, flags|FlagDescriptor, 8+len(replay))

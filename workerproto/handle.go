@@ -82,7 +82,7 @@ func (l *Link) push(b []byte) error {
 	if waiting := l.out.size - l.out.bulk; waiting > maxOutbox {
 		return protocolErrorf("the worker does not read: %d bytes wait for it", waiting)
 	}
-	l.pushLocked(b, -1)
+	l.pushLocked(b)
 	return nil
 }
 

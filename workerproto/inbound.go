@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/stickyd/stickyd/fdpass"
+	"github.com/stickyd/stickyd/fdpass/poll"
 	"github.com/stickyd/stickyd/routing/session"
 )
 
@@ -18,15 +19,11 @@ import (
 func (w *Worker) receive(welcome chan<- error) {
 	s := stream{conn: w.conn}
 	var err error
-	w.conn.OnReadable(func() bool {
-		for {
-			if _, err = s.receive(); err == nil {
-				err = w.handleAll(&s, welcome)
-			}
-			if err != nil {
-				return !errors.Is(err, fdpass.ErrWouldBlock)
-			}
+	w.conn.OnReadable(func() poll.Next {
+		if _, err = s.receive(); err == nil {
+			err = w.handleAll(&s, welcome)
 		}
+		return goOn(err)
 	})
 	s.close()
 	if errors.Is(err, ErrProtocol) {

@@ -1,6 +1,7 @@
 package workerproto
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -9,6 +10,7 @@ import (
 	"time"
 
 	"github.com/stickyd/stickyd/fdpass"
+	"github.com/stickyd/stickyd/fdpass/poll"
 )
 
 // A Connection is one on its way to a worker.
@@ -100,6 +102,7 @@ type Link struct {
 	untaken []untaken // in the order of their ids
 	took    time.Time // when the worker took one last
 	lastID  uint64    // of the last connection handed
+	stuck   bool      // the socket is full, and the writer waits for room
 	ended   bool
 	slow    bool // it did not read what others had published
 
@@ -147,11 +150,13 @@ func NewLink(conn *fdpass.Conn, terms Terms, h Handler, hub *Hub) *Link {
 // ended.
 func (l *Link) Run() error {
 	var writer sync.WaitGroup
-	done := make(chan struct{})
-	writer.Go(func() { l.writeWhenFull(done) })
-	l.conn.OnReadable(func() bool { return l.receive(nil) })
-	close(done)
-	l.conn.SetWriteDeadline(time.Now()) // wakes the writer
+	life, end := context.WithCancel(context.Background())
+	writer.Go(func() { l.writeWhenFull(life) })
+	l.conn.OnReadable(func() poll.Next {
+		_, err := l.receive()
+		return goOn(err)
+	})
+	end()
 	writer.Wait()
 	l.conn.Close()
 
@@ -182,9 +187,8 @@ func (l *Link) deliver(frame []byte) {
 		l.conn.Shutdown() // ends Run
 		return
 	}
-	waiting := l.out.size > 0
 	l.out.pushBulk(frame)
-	l.sendLocked(waiting)
+	l.flushLocked()
 }
 
 // syncBytes is more than a control socket holds: a worker that goes on and on
@@ -193,32 +197,28 @@ const syncBytes = 4 << 20
 
 // Sync handles every frame that the worker had sent when Sync was called.
 func (l *Link) Sync() {
-	budget := syncBytes
-	l.receive(&budget)
-}
-
-// receive handles what is there to be received, up to the budget in bytes, if
-// there is one. It returns true when there will be no more.
-func (l *Link) receive(budget *int) (done bool) {
-	for {
-		l.read.Lock()
-		n, err := l.receiveOnce()
-		l.read.Unlock()
-		switch {
-		case errors.Is(err, fdpass.ErrWouldBlock):
-			return false
-		case err != nil:
-			return true
+	for budget := syncBytes; budget > 0; {
+		n, err := l.receive()
+		if err != nil {
+			return
 		}
-		if budget != nil {
-			if *budget -= n; *budget < 0 {
-				return false
-			}
-		}
+		budget -= n
 	}
 }
 
-func (l *Link) receiveOnce() (n int, err error) {
+// goOn says how to go on after a receive.
+func goOn(err error) poll.Next {
+	if err == nil {
+		return poll.More
+	}
+	return poll.Until(!errors.Is(err, fdpass.ErrWouldBlock))
+}
+
+// receive receives once and handles the frames that are whole by then. n is
+// how many bytes came.
+func (l *Link) receive() (n int, err error) {
+	l.read.Lock()
+	defer l.read.Unlock()
 	if l.failed != nil {
 		return 0, l.failed
 	}
@@ -236,9 +236,9 @@ func (l *Link) receiveOnce() (n int, err error) {
 	return n, err
 }
 
-// Hand gives the worker a connection and takes ownership of it, without
-// waiting: the caller sees to it that no more than the window are untaken.
-// After an error the caller owns it still.
+// Hand takes ownership of a connection for the worker, to which it goes with
+// the next Flush, together with others: the caller sees to it that no more than
+// the window are untaken. After an error the caller owns it still.
 func (l *Link) Hand(c Connection) error {
 	var flags uint8
 	if c.Session {
@@ -253,9 +253,15 @@ func (l *Link) Hand(c Connection) error {
 	l.lastID++
 	// Before it is sent: the answer may be here before flush returns.
 	l.untaken = append(l.untaken, untaken{c, l.lastID, time.Now()})
-	frame := appendConn(make([]byte, 0, HeaderSize+8+len(c.Replay)), Conn, flags, l.lastID, c.Replay)
-	l.pushLocked(frame, c.FD)
+	l.out.pushConn(Conn, flags, l.lastID, c.Replay, c.FD)
 	return nil
+}
+
+// Flush sends what Hand has taken, and does not wait.
+func (l *Link) Flush() {
+	l.write.Lock()
+	defer l.write.Unlock()
+	l.flushLocked()
 }
 
 // Drain tells the worker that it gets no new sessions and has this long for
@@ -268,7 +274,7 @@ func (l *Link) Drain(limit time.Duration, finish bool) {
 		return
 	}
 	ms := min(limit.Milliseconds(), 1<<32-1)
-	l.pushLocked(appendCount(nil, Drain, uint32(ms)), -1)
+	l.pushLocked(appendCount(nil, Drain, uint32(ms)))
 	if finish {
 		l.ended = true
 		l.finishLocked()
@@ -282,29 +288,26 @@ func (l *Link) finishLocked() {
 	}
 }
 
-// pushLocked sends a frame, or leaves that to the writer, which is at work for
-// as long as anything waits. Errors are left to the receiving side: a socket
-// that can't be written reads as end of file.
-func (l *Link) pushLocked(frame []byte, fd int) {
-	waiting := l.out.size > 0
-	l.out.push(frame, fd)
-	l.sendLocked(waiting)
+// pushLocked sends a frame.
+func (l *Link) pushLocked(frame []byte) {
+	l.out.push(frame, -1)
+	l.flushLocked()
 }
 
-// sendLocked sends what was pushed, unless something waited already.
-func (l *Link) sendLocked(waiting bool) {
-	if waiting {
+// flushLocked sends what was pushed, or leaves that to the writer where the
+// socket is full. Errors are left to the receiving side: a socket that can't
+// be written reads as end of file.
+func (l *Link) flushLocked() {
+	if l.stuck {
 		return
 	}
-	if errors.Is(l.flushLocked(), fdpass.ErrWouldBlock) {
-		select {
-		case l.full <- struct{}{}:
-		default:
-		}
+	if errors.Is(l.sendLocked(), fdpass.ErrWouldBlock) {
+		l.stuck = true
+		l.full <- struct{}{}
 	}
 }
 
-func (l *Link) flushLocked() error {
+func (l *Link) sendLocked() error {
 	err := l.out.flush()
 	if err == nil && l.ended {
 		l.finishLocked()
@@ -312,19 +315,21 @@ func (l *Link) flushLocked() error {
 	return err
 }
 
-// writeWhenFull flushes what found the socket full.
-func (l *Link) writeWhenFull(done <-chan struct{}) {
+// writeWhenFull sends what found the socket full.
+func (l *Link) writeWhenFull(life context.Context) {
 	for {
 		select {
-		case <-done:
+		case <-life.Done():
 			return
 		case <-l.full:
 		}
-		l.out.wait(func() error {
+		l.out.wait(life, func() error {
 			l.write.Lock()
 			defer l.write.Unlock()
-			return l.flushLocked()
-		}, done)
+			err := l.sendLocked()
+			l.stuck = errors.Is(err, fdpass.ErrWouldBlock)
+			return err
+		})
 	}
 }
 

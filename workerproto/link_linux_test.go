@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/stickyd/stickyd/fdpass"
+	"github.com/stickyd/stickyd/fdpass/poll"
 )
 
 // A worker that breaks the rules is found out, whatever the rule. It was
@@ -73,6 +74,7 @@ func TestLinkEndsAtProtocolError(t *testing.T) {
 			for _, c := range []Connection{{}, {}, {Session: true}} {
 				c.FD = dup(t, socket)
 				l.Hand(c)
+				l.Flush()
 			}
 			for _, want := range []Type{Welcome, Conn, Conn, Conn} {
 				f := p.hear()
@@ -89,10 +91,10 @@ func TestLinkEndsAtProtocolError(t *testing.T) {
 			if tt.send != nil {
 				fds = tt.send(socket)
 			}
-			go p.conn.OnWritable(func() bool { // what is too long is longer than a message
+			go p.conn.OnWritable(t.Context(), func() poll.Next { // what is too long is longer than a message
 				n, err := p.conn.TrySend(tt.say, fds)
 				tt.say, fds = tt.say[n:], nil
-				return len(tt.say) == 0 || err != nil && !errors.Is(err, fdpass.ErrWouldBlock)
+				return poll.Until(len(tt.say) == 0 || err != nil && !errors.Is(err, fdpass.ErrWouldBlock))
 			})
 			err := <-ran
 			if !errors.Is(err, ErrProtocol) || !strings.Contains(err.Error(), tt.want) {
@@ -164,6 +166,7 @@ func TestLinkTellsItsHandler(t *testing.T) {
 	client.Write([]byte("unread"))
 	for i := range 3 {
 		l.Hand(Connection{FD: dup(t, socket), Replay: []byte{'a' + byte(i)}, Session: i == 1, Refusals: i})
+		l.Flush()
 		if f := p.hear(); f.kind != Conn || f.fd < 0 || f.flags != FlagDescriptor|byte(i%2*FlagSession) ||
 			string(f.body) != "\x00\x00\x00\x00\x00\x00\x00"+string(byte(1+i))+string(byte('a'+i)) {
 			t.Errorf("%s, flags %d, descriptor %d, %q", f.kind, f.flags, f.fd, f.body)
@@ -243,6 +246,7 @@ func TestLinkCloseReturnsWhatWasNotTaken(t *testing.T) {
 		if err := l.Hand(Connection{FD: dup(t, socket), Replay: make([]byte, 10_000)}); err != nil {
 			t.Fatal(err)
 		}
+		l.Flush()
 	}
 	if at, ok := l.UntakenSince(); !ok || time.Since(at) > deadline {
 		t.Errorf("the oldest untaken connection is from %v, %t", at, ok)
@@ -331,10 +335,10 @@ func TestLinkEndsAWorkerThatDoesNotRead(t *testing.T) {
 	p := newScript(t, theirs)
 	p.say(greeting)
 	sent := 0
-	go theirs.OnWritable(func() bool { // each is answered by REFUSED
+	go theirs.OnWritable(t.Context(), func() poll.Next { // each is answered by REFUSED
 		for {
 			if _, err := theirs.TrySend(appendBind(nil, 0, "x"), nil); err != nil {
-				return !errors.Is(err, fdpass.ErrWouldBlock)
+				return poll.Until(!errors.Is(err, fdpass.ErrWouldBlock))
 			}
 			sent++
 		}
@@ -401,6 +405,7 @@ func TestLinkCloseWithAHalfSentOutbox(t *testing.T) {
 			if err := l.Hand(Connection{FD: dup(t, socket), Replay: make([]byte, 16<<10)}); err != nil {
 				t.Fatal(err)
 			}
+			l.Flush()
 		}
 		for range i { // the worker reads for a while
 			_, fds, _ := theirs.TryReceive(make([]byte, 32<<10), nil)
@@ -439,6 +444,7 @@ func TestLinkSaysSinceWhenNothingIsTaken(t *testing.T) {
 	for range 3 {
 		l.Hand(Connection{FD: dup(t, socket)})
 	}
+	l.Flush()
 	fdpass.Close(socket)
 	first, ok := l.UntakenSince()
 	if !ok {

@@ -1,10 +1,12 @@
 package workerproto
 
 import (
+	"context"
 	"errors"
 	"time"
 
 	"github.com/stickyd/stickyd/fdpass"
+	"github.com/stickyd/stickyd/fdpass/poll"
 )
 
 // An outbox is frames on their way into a control socket, in order. Frames
@@ -19,6 +21,7 @@ type outbox struct {
 	bulk  int    // of them, those of connections and published messages
 	owing int    // descriptors in queue
 
+	frames  []byte // where connections' frames are made; has room for more
 	scratch []byte // the message being put together
 	fds     []int
 }
@@ -38,6 +41,22 @@ func (o *outbox) push(b []byte, fd int) {
 		o.owing++
 		o.bulk += len(b)
 	}
+}
+
+// framesSize is the size in bytes of the pieces in which room is made for
+// connections' frames: nearly all of them are small.
+const framesSize = 4 << 10
+
+// pushConn pushes a CONN or RETURN. It allocates nothing where what was pushed
+// before leaves soon.
+func (o *outbox) pushConn(t Type, flags uint8, id uint64, replay []byte, fd int) {
+	size := connSize + len(replay)
+	if cap(o.frames)-len(o.frames) < size {
+		o.frames = make([]byte, 0, max(size, framesSize))
+	}
+	at := len(o.frames)
+	o.frames = appendConn(o.frames, t, flags, id, replay)
+	o.push(o.frames[at:], fd)
 }
 
 // pushBulk pushes a frame of which there may be many megabytes.
@@ -62,6 +81,7 @@ func (o *outbox) flush() error {
 		}
 		if o.sent == len(o.queue) {
 			o.queue, o.sent = o.queue[:0], 0
+			o.frames = o.frames[:0]
 			return nil
 		}
 		if err := o.sendMessage(); err != nil {
@@ -105,7 +125,11 @@ func (o *outbox) sendMessage() error {
 		}
 	}
 	clear(o.queue[o.sent : o.sent+count])
-	o.sent += count
+	if o.sent += count; 2*o.sent > cap(o.queue) {
+		n := copy(o.queue, o.queue[o.sent:])
+		clear(o.queue[n:])
+		o.queue, o.sent = o.queue[:n], 0
+	}
 	return nil
 }
 
@@ -115,13 +139,13 @@ const tooManyPause = 10 * time.Millisecond
 
 // wait calls flush, which locks what it must, each time that it may get
 // further, until it returns nil or an error other than fdpass.ErrWouldBlock,
-// stop is closed, or the conn is.
-func (o *outbox) wait(flush func() error, stop <-chan struct{}) error {
+// ctx is done, or the conn is closed.
+func (o *outbox) wait(ctx context.Context, flush func() error) error {
 	for {
 		var err error
-		waitErr := o.conn.OnWritable(func() bool {
+		waitErr := o.conn.OnWritable(ctx, func() poll.Next {
 			err = flush()
-			return !errors.Is(err, fdpass.ErrWouldBlock) || errors.Is(err, fdpass.ErrTooManyInFlight)
+			return poll.Until(!errors.Is(err, fdpass.ErrWouldBlock) || errors.Is(err, fdpass.ErrTooManyInFlight))
 		})
 		if waitErr != nil {
 			return waitErr
@@ -130,7 +154,7 @@ func (o *outbox) wait(flush func() error, stop <-chan struct{}) error {
 			return err
 		}
 		select {
-		case <-stop:
+		case <-ctx.Done():
 			return err
 		case <-time.After(tooManyPause):
 		}

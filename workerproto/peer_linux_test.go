@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/stickyd/stickyd/fdpass"
+	"github.com/stickyd/stickyd/fdpass/poll"
 )
 
 // deadline is how long anything may take before a test gives up.
@@ -185,14 +186,14 @@ func (p *script) hear() (f frame) {
 	defer timer.Stop()
 	var got bool
 	var err error
-	p.conn.OnReadable(func() bool {
+	p.conn.OnReadable(func() poll.Next {
 		for {
 			f, got, err = p.s.next()
 			if got || err != nil {
-				return true
+				return poll.Done
 			}
 			if _, err = p.s.receive(); err != nil {
-				return err == io.EOF
+				return poll.Until(err == io.EOF)
 			}
 		}
 	})

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/stickyd/stickyd/fdpass"
+	"github.com/stickyd/stickyd/fdpass/poll"
 )
 
 // startTeam returns workers whose links share a hub, with the links' conns.
@@ -248,10 +249,10 @@ func TestLinkRefusesNonsenseAboutTopics(t *testing.T) {
 	_, ran := runLink(t, ours, newRecorder(t))
 	p := newScript(t, theirs)
 	p.say(greeting)
-	go p.conn.OnWritable(func() bool {
+	go p.conn.OnWritable(t.Context(), func() poll.Next {
 		for i := 0; ; i++ {
 			if _, err := p.conn.TrySend(appendIDFrame(nil, Subscribe, fmt.Sprint(i)), nil); err != nil {
-				return !errors.Is(err, fdpass.ErrWouldBlock)
+				return poll.Until(!errors.Is(err, fdpass.ErrWouldBlock))
 			}
 		}
 	})

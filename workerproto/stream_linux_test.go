@@ -9,12 +9,13 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/stickyd/stickyd/fdpass"
+	"github.com/stickyd/stickyd/fdpass/poll"
 )
 
 // pairOf returns both ends of a control socket in this process.
 func pairOf(t testing.TB) (a, b *fdpass.Conn) {
 	t.Helper()
-	a, file, err := fdpass.Pair()
+	a, file, err := fdpass.Pair(nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -158,20 +159,20 @@ func TestOutboxSendsWhatWaitsTogether(t *testing.T) {
 	}
 	o.push(appendConn(nil, Conn, 0, 600, make([]byte, MaxReplay)), 0)
 	sent := make(chan error)
-	go func() { sent <- o.wait(o.flush, nil) }()
+	go func() { sent <- o.wait(t.Context(), o.flush) }()
 	s := stream{conn: b}
 	next, receives := uint64(0), 0
-	b.OnReadable(func() bool {
+	b.OnReadable(func() poll.Next {
 		for {
 			if _, err := s.receive(); err != nil {
-				return false
+				return poll.Wait
 			}
 			receives++
 			for {
 				f, ok, err := s.next()
 				if err != nil {
 					t.Error(err)
-					return true
+					return poll.Done
 				}
 				if !ok {
 					break
@@ -185,7 +186,7 @@ func TestOutboxSendsWhatWaitsTogether(t *testing.T) {
 				}
 				fdpass.Close(f.fd)
 				if next++; next == 601 {
-					return true
+					return poll.Done
 				}
 			}
 		}

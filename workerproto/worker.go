@@ -279,7 +279,7 @@ func (w *Worker) sendLocked(frame []byte, fd int) error {
 	w.out.push(frame, fd)
 	err := w.out.flush()
 	if errors.Is(err, fdpass.ErrWouldBlock) {
-		err = w.out.wait(w.out.flush, nil)
+		err = w.out.wait(context.Background(), w.out.flush)
 	}
 	if err != nil {
 		w.out = outbox{conn: w.conn} // nobody will ever read what waits in it

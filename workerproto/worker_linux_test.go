@@ -206,7 +206,7 @@ func setEnv(t *testing.T, fd string) {
 }
 
 func TestListenUnderStickyd(t *testing.T) {
-	ours, file, err := fdpass.Pair()
+	ours, file, err := fdpass.Pair(nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -311,7 +311,7 @@ func TestListenFails(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			before := openDescriptors(t)
-			ours, file, err := fdpass.Pair()
+			ours, file, err := fdpass.Pair(nil)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -735,6 +735,7 @@ func TestWorkerKeepsToTheProtocolUnderLoad(t *testing.T) {
 		if err := l.Hand(Connection{FD: dup(t, fd)}); err != nil {
 			t.Fatal(err)
 		}
+		l.Flush()
 	}
 	r.await("returned") // it is in the midst of it
 	w.Close()

@@ -1,18 +1,19 @@
 package front
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
 
+	"github.com/stickyd/stickyd/fdpass/poll"
 	"github.com/stickyd/stickyd/routing"
 	"github.com/stickyd/stickyd/routing/session"
 )
@@ -50,12 +51,16 @@ type Conn struct {
 	Refusals int
 }
 
-// A Target is what a routing.Member must have as its Target. Hand takes
-// ownership of the connection; after an error the caller has it still. session
-// says that the target owns the session of the request at its head. Hand does
-// not wait.
+// A Target is what a routing.Member must have as its Target. Neither method
+// waits.
 type Target interface {
+	// Hand takes ownership of the connection; after an error the caller has it
+	// still. session says that the target owns the session of the request at
+	// its head.
 	Hand(c Conn, session bool) error
+
+	// Flush sends off what Hand has taken.
+	Flush()
 }
 
 // Stats counts what happened to connections.
@@ -113,15 +118,21 @@ const acceptPause = 50 * time.Millisecond
 
 // Serve accepts from ln until it is closed; then it returns nil.
 func (f *Front) Serve(ln *Listener) error {
-	buf := f.newBuffer()
+	r := f.newRound()
 	for {
 		var failed error
-		err := ln.raw.Read(func(fd uintptr) bool {
-			failed = f.acceptAll(int(fd), buf)
-			return !errors.Is(failed, errNoMore)
+		err := ln.fd.OnReadable(func() poll.Next {
+			failed = f.accept(ln, r)
+			if ln.loop != nil && r.handed {
+				ln.loop.Linger()
+			}
+			if failed == nil {
+				return poll.More
+			}
+			return poll.Until(failed != errNoMore)
 		})
 		switch {
-		case ln.closed.Load():
+		case errors.Is(err, os.ErrClosed), errors.Is(failed, os.ErrClosed):
 			return nil
 		case err != nil:
 			return fmt.Errorf("cannot accept on %s: %w", ln.Addr(), err)
@@ -142,51 +153,6 @@ func (f *Front) pause(cause error) {
 	select {
 	case <-time.After(acceptPause):
 	case <-f.ending.Done():
-	}
-}
-
-// acceptAll accepts what is in the queue. It returns errNoMore when that is
-// empty.
-func (f *Front) acceptAll(listener int, buf []byte) error {
-	for {
-		if f.ending.Err() != nil {
-			return errNoMore
-		}
-		fd, err := accept(listener)
-		if err != nil {
-			return err
-		}
-		if fd < 0 {
-			continue // the client is gone already
-		}
-		f.Stats.Accepted.Add(1)
-		f.admit(Conn{FD: fd}, buf)
-	}
-}
-
-// admit routes a connection at once if its head is there. buf is the caller's
-// and free when admit returns.
-func (f *Front) admit(c Conn, buf []byte) {
-	look := f.look(c, buf)
-	if look.verdict == wait {
-		f.later(c, func() { f.awaitHead(c, routing.Query{}) })
-		return
-	}
-	q := routing.Query{Session: look.session, Client: look.client}
-	switch look.verdict {
-	case route:
-		handed, ticket := f.route(c, &q)
-		if handed {
-			return
-		}
-		q.Session = bytes.Clone(q.Session) // it is in buf
-		if !f.later(c, func() { f.awaitTarget(c, q, ticket) }) {
-			f.cancel(ticket)
-		}
-	case gone:
-		f.turnAway(c, look)
-	default:
-		f.later(c, func() { f.turnAway(c, look) })
 	}
 }
 
@@ -250,7 +216,7 @@ func (f *Front) Stop(ctx context.Context, listeners []*Listener) {
 // sweep accepts what clients have in a listener's queue: closing it would
 // reset them.
 func (f *Front) sweep(ln *Listener) {
-	buf := f.buffers.Get().(*[]byte)
-	defer f.buffers.Put(buf)
-	ln.raw.Control(func(fd uintptr) { f.acceptAll(int(fd), *buf) })
+	r := f.newRound()
+	for f.accept(ln, r) == nil {
+	}
 }

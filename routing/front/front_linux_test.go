@@ -29,6 +29,15 @@ func (yes) Hand(c Conn, _ bool) error {
 	return nil
 }
 
+func (yes) Flush() {}
+
+// admitAlone admits a connection in a round of its own.
+func (f *Front) admitAlone(c Conn) {
+	r := f.newRound()
+	f.admit(c, r)
+	f.finish(r)
+}
+
 // newFront returns a front with one member, which is a yes.
 func newFront(t *testing.T) (*Front, *routing.Member) {
 	t.Helper()
@@ -126,6 +135,8 @@ func (n *no) Hand(c Conn, session bool) error {
 	return nil
 }
 
+func (*no) Flush() {}
+
 func TestLimitHoldsForThoseWhomNobodyTakes(t *testing.T) {
 	const window, limit, clients = 4, 10, 400
 	b, err := routing.NewBalancer("round-robin")
@@ -142,11 +153,11 @@ func TestLimitHoldsForThoseWhomNobodyTakes(t *testing.T) {
 	target := &no{f: f}
 	target.m = r.Join(1, target)
 	r.Add(target.m, false)
-	most, buf := 0, f.newBuffer()
+	most := 0
 	for range clients {
 		client, accepted := clientOf(t, request)
 		defer unix.Close(client)
-		f.admit(Conn{FD: accepted}, buf)
+		f.admitAlone(Conn{FD: accepted})
 		f.waiters.mu.Lock()
 		most = max(most, f.waiters.count)
 		f.waiters.mu.Unlock()

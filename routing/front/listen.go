@@ -8,26 +8,28 @@ import (
 	"net"
 	"os"
 	"strings"
-	"sync/atomic"
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/stickyd/stickyd/fdpass/poll"
 )
 
 // A Listener is a listening socket. It is no net.Listener: what it accepts are
 // bare descriptors.
 type Listener struct {
-	addr   net.Addr
-	file   *os.File // owns the descriptor
-	raw    syscall.RawConn
-	path   string // of a Unix socket, to be removed; "" for TCP
-	closed atomic.Bool
+	addr net.Addr
+	fd   *poll.FD
+	loop *poll.Loop // nil: the runtime's poller
+	path string     // of a Unix socket, to be removed; "" for TCP
 }
 
 // Listen opens a listener on "host:port", ":port" or "unix:/path". Accepted
 // TCP sockets inherit TCP_NODELAY and keep-alive from it, so that none is set
 // for each. A Unix socket that nobody listens on any more is replaced.
-func Listen(addr string) (*Listener, error) {
+//
+// With a loop it is the loop's thread that accepts, see [poll.NewFD].
+func Listen(addr string, loop *poll.Loop) (*Listener, error) {
 	path, isUnix := strings.CutPrefix(addr, "unix:")
 	var ln net.Listener
 	var err error
@@ -40,7 +42,7 @@ func Listen(addr string) (*Listener, error) {
 	if err != nil {
 		return nil, listenError(addr, err)
 	}
-	l, err := newListener(ln)
+	l, err := newListener(ln, loop)
 	if err != nil {
 		return nil, listenError(addr, err)
 	}
@@ -73,18 +75,22 @@ func listenUnix(path string) (net.Listener, error) {
 
 // newListener takes the socket out of ln, which it closes: the listeners of
 // package net don't let their descriptor be waited for.
-func newListener(ln net.Listener) (*Listener, error) {
+func newListener(ln net.Listener, loop *poll.Loop) (*Listener, error) {
 	defer ln.Close()
-	file, err := ln.(interface{ File() (*os.File, error) }).File()
+	raw, err := ln.(syscall.Conn).SyscallConn()
 	if err != nil {
 		return nil, err
 	}
-	raw, err := file.SyscallConn()
+	fd, err := duplicate(raw)
 	if err != nil {
-		file.Close()
 		return nil, err
 	}
-	return &Listener{addr: ln.Addr(), file: file, raw: raw}, nil
+	polled, err := poll.NewFD(fd, loop, true)
+	if err != nil {
+		unix.Close(fd)
+		return nil, err
+	}
+	return &Listener{addr: ln.Addr(), fd: polled, loop: loop}, nil
 }
 
 // Addr returns the address that is listened on, with its port where 0 was
@@ -93,11 +99,10 @@ func (l *Listener) Addr() net.Addr { return l.addr }
 
 // Close closes the socket and ends Serve.
 func (l *Listener) Close() error {
-	l.closed.Store(true)
 	if l.path != "" {
 		os.Remove(l.path)
 	}
-	return l.file.Close()
+	return l.fd.Close()
 }
 
 // listenError adds what to do about it.

@@ -21,6 +21,8 @@ func (late) Hand(c Conn, session bool) error {
 	return nil
 }
 
+func (late) Flush() {}
+
 // park returns a front one of whose members registers late, and the answer to a
 // request with an id that nobody has registered.
 func park(t *testing.T, patience time.Duration) (f *Front, register func(), answer <-chan string) {
@@ -36,7 +38,7 @@ func park(t *testing.T, patience time.Duration) (f *Front, register func(), answ
 		text, _ := io.ReadAll(fdReader(client))
 		answers <- string(text)
 	}()
-	f.admit(Conn{FD: accepted}, f.newBuffer())
+	f.admitAlone(Conn{FD: accepted})
 	return f, func() { f.router.Bind(m, []byte("early")) }, answers
 }
 

@@ -132,8 +132,8 @@ func (f *Front) awaitHead(c Conn, q routing.Query) {
 		return
 	}
 	q.Session, q.Client = look.session, look.client
-	handed, ticket := f.route(c, &q)
-	if !handed {
+	to, ticket := f.route(&q)
+	if ticket != nil || !f.deliver(c, to, &q) {
 		f.awaitTarget(c, q, ticket)
 	}
 }
@@ -265,11 +265,11 @@ func (f *Front) awaitTarget(c Conn, q routing.Query, ticket *routing.Ticket) {
 			}
 		} else if to, ok := f.redeem(ctx, ticket); !ok {
 			break
-		} else if f.hand(c, to, &q) {
+		} else if f.deliver(c, to, &q) {
 			return
 		}
-		var handed bool
-		if handed, ticket = f.route(c, &q); handed {
+		var to routing.Route
+		if to, ticket = f.route(&q); ticket == nil && f.deliver(c, to, &q) {
 			return
 		}
 	}
@@ -327,14 +327,13 @@ func (f *Front) sleep(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// route gives c to its target, if that has room and takes it. If not there is a
-// ticket to wait with, or, where the target would not take it, none.
-func (f *Front) route(c Conn, q *routing.Query) (handed bool, _ *routing.Ticket) {
+// route asks the router for a route, or for a ticket to wait with.
+func (f *Front) route(q *routing.Query) (routing.Route, *routing.Ticket) {
 	to, ticket := f.router.Route(*q)
 	if ticket != nil && ticket.Parked() {
 		q.Parked = true // once is enough
 	}
-	return ticket == nil && f.hand(c, to, q), ticket
+	return to, ticket
 }
 
 // suspicious is how many requests with unknown ids make it worth a line in the
@@ -367,8 +366,17 @@ func (f *Front) noteWithout() {
 	})
 }
 
-// hand gives c to its target. If that fails the caller has it still, and q says
-// whom not to ask again.
+// deliver is hand for a connection that goes alone.
+func (f *Front) deliver(c Conn, to routing.Route, q *routing.Query) bool {
+	if !f.hand(c, to, q) {
+		return false
+	}
+	to.Member.Target.(Target).Flush()
+	return true
+}
+
+// hand gives c to its target, which is to be flushed. If that fails the caller
+// has it still, and q says whom not to ask again.
 func (f *Front) hand(c Conn, to routing.Route, q *routing.Query) bool {
 	if err := to.Member.Target.(Target).Hand(c, to.Session); err != nil {
 		f.router.Release(to)

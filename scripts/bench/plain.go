@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"log"
@@ -14,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/stickyd/stickyd/fdpass"
+	"github.com/stickyd/stickyd/fdpass/poll"
 )
 
 // plainFront is the obvious way to write such a front in Go: Accept, a
@@ -50,7 +52,7 @@ type plainLink struct {
 }
 
 func startPlainWorker() *plainLink {
-	parent, child, err := fdpass.Pair()
+	parent, child, err := fdpass.Pair(nil)
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -90,9 +92,9 @@ func route(conn *net.TCPConn, workers []*plainLink) {
 	w := workers[sum%len(workers)]
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.conn.OnWritable(func() bool {
+	w.conn.OnWritable(context.Background(), func() poll.Next {
 		var err error
 		raw.Control(func(fd uintptr) { _, err = w.conn.TrySend([]byte{0}, []int{int(fd)}) })
-		return !errors.Is(err, fdpass.ErrWouldBlock)
+		return poll.Until(!errors.Is(err, fdpass.ErrWouldBlock))
 	})
 }

@@ -9,6 +9,7 @@ import (
 	"os"
 
 	"github.com/stickyd/stickyd/fdpass"
+	"github.com/stickyd/stickyd/fdpass/poll"
 	"github.com/stickyd/stickyd/workerproto"
 )
 
@@ -51,7 +52,7 @@ type fdListener struct {
 
 func (l *fdListener) receive() {
 	buf := make([]byte, 1)
-	l.conn.OnReadable(func() bool {
+	l.conn.OnReadable(func() poll.Next {
 		for {
 			_, fds, err := l.conn.TryReceive(buf, nil)
 			for _, fd := range fds {
@@ -62,7 +63,7 @@ func (l *fdListener) receive() {
 				f.Close()
 			}
 			if err != nil {
-				return err == io.EOF
+				return poll.Until(err == io.EOF)
 			}
 		}
 	})

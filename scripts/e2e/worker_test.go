@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/stickyd/stickyd/fdpass"
+	"github.com/stickyd/stickyd/fdpass/poll"
 	"github.com/stickyd/stickyd/workerproto"
 )
 
@@ -286,24 +287,24 @@ func runBlocking() {
 	syscall.Read(fd, make([]byte, 1000))
 	c.TrySend([]byte(connFrame(workerproto.Return, workerproto.FlagDescriptor, 1, 1, "GET /")), []int{fd})
 	fdpass.Close(fd)
-	c.OnReadable(func() bool {
+	c.OnReadable(func() poll.Next {
 		_, _, err := c.TryReceive(make([]byte, 1000), nil)
-		return err == io.EOF
+		return poll.Until(err == io.EOF)
 	})
 }
 
 // nextConn receives until a connection came and returns its descriptor.
 func nextConn(c *fdpass.Conn) int {
 	var fds []int
-	c.OnReadable(func() bool {
+	c.OnReadable(func() poll.Next {
 		buf := make([]byte, 64<<10)
 		for len(fds) == 0 {
 			var err error
 			if _, fds, err = c.TryReceive(buf, nil); err != nil {
-				return false
+				return poll.Wait
 			}
 		}
-		return true
+		return poll.Done
 	})
 	return fds[0]
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/stickyd/stickyd/fdpass"
+	"github.com/stickyd/stickyd/fdpass/poll"
 	"github.com/stickyd/stickyd/workerproto"
 )
 
@@ -40,6 +41,7 @@ type Link struct {
 
 	write     sync.Mutex // taken inside read, never the other way round
 	out       outbox
+	stuck     bool // the socket is full, and the writer waits for room
 	parcels   parcels
 	accepting []*parcel // acknowledged, and not yet accepted by the server
 	took      time.Time // when the worker took a connection last
@@ -97,10 +99,15 @@ func (l *Link) Run() error {
 	tasks.Go(l.writeWhenFull)
 	tasks.Go(l.probeUntilReady)
 	tasks.Go(l.expireLoad)
-	l.conn.OnReadable(func() bool { return l.receive(nil) })
+	l.conn.OnReadable(func() poll.Next {
+		_, err := l.receive()
+		if err == nil {
+			return poll.More
+		}
+		return poll.Until(!errors.Is(err, fdpass.ErrWouldBlock))
+	})
 	l.hub.leave(l)
 	l.end()
-	l.conn.SetWriteDeadline(time.Now()) // wakes the writer
 	tasks.Wait()
 	l.conn.Close()
 
@@ -125,32 +132,20 @@ const syncBytes = 4 << 20
 
 // Sync handles every message that the worker had sent when Sync was called.
 func (l *Link) Sync() {
-	budget := syncBytes
-	l.receive(&budget)
-}
-
-// receive handles what is there to be received, up to the budget in bytes, if
-// there is one. It returns true when there will be no more.
-func (l *Link) receive(budget *int) (done bool) {
-	for {
-		l.read.Lock()
-		n, err := l.receiveOnce()
-		l.read.Unlock()
-		switch {
-		case errors.Is(err, fdpass.ErrWouldBlock):
-			return false
-		case err != nil:
-			return true
+	for budget := syncBytes; budget > 0; {
+		n, err := l.receive()
+		if err != nil {
+			return
 		}
-		if budget != nil {
-			if *budget -= n; *budget < 0 {
-				return false
-			}
-		}
+		budget -= n
 	}
 }
 
-func (l *Link) receiveOnce() (n int, err error) {
+// receive receives once and handles the messages that are whole by then. n is
+// how many bytes came.
+func (l *Link) receive() (n int, err error) {
+	l.read.Lock()
+	defer l.read.Unlock()
 	if l.failed != nil {
 		return 0, l.failed
 	}
@@ -168,9 +163,9 @@ func (l *Link) receiveOnce() (n int, err error) {
 	return n, err
 }
 
-// Hand gives the worker a connection and takes ownership of it, without
-// waiting: the caller sees to it that no more than the window are untaken.
-// After an error the caller owns it still.
+// Hand takes ownership of a connection for the worker, to which it goes with
+// the next Flush: the caller sees to it that no more than the window are
+// untaken. After an error the caller owns it still.
 func (l *Link) Hand(c workerproto.Connection) error {
 	l.write.Lock()
 	defer l.write.Unlock()
@@ -178,8 +173,15 @@ func (l *Link) Hand(c workerproto.Connection) error {
 		return workerproto.ErrEnded
 	}
 	l.parcels.push(l.connectionLocked(c))
-	l.advanceLocked()
 	return nil
+}
+
+// Flush sends what Hand has taken, as far as the worker is ready for it, and
+// does not wait.
+func (l *Link) Flush() {
+	l.write.Lock()
+	defer l.write.Unlock()
+	l.advanceLocked()
 }
 
 // advanceLocked sends the parcels that may go, and what is to follow the last.
@@ -245,16 +247,10 @@ func (l *Link) pushLocked(frame []byte, fd int) {
 		l.conn.Shutdown()
 		return
 	}
-	waiting := l.out.size > 0
 	l.out.push(frame, fd)
-	if waiting {
-		return
-	}
-	if errors.Is(l.out.flush(), fdpass.ErrWouldBlock) {
-		select {
-		case l.full <- struct{}{}:
-		default:
-		}
+	if !l.stuck && errors.Is(l.out.flush(), fdpass.ErrWouldBlock) {
+		l.stuck = true
+		l.full <- struct{}{}
 	}
 }
 
@@ -269,7 +265,9 @@ func (l *Link) writeWhenFull() {
 		l.out.wait(l.life, func() error {
 			l.write.Lock()
 			defer l.write.Unlock()
-			return l.out.flush()
+			err := l.out.flush()
+			l.stuck = errors.Is(err, fdpass.ErrWouldBlock)
+			return err
 		})
 	}
 }

@@ -40,7 +40,7 @@ func startNode(t *testing.T, script string) (*Link, *recorder) {
 	if err := os.WriteFile(path, []byte(script), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	near, child, err := fdpass.Pair()
+	near, child, err := fdpass.Pair(nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -88,6 +88,7 @@ func TestNodeMatchesConnectionsAndMessages(t *testing.T) {
 			if err := l.Hand(workerproto.Connection{FD: socket, Session: true, Replay: []byte(name)}); err != nil {
 				t.Fatal(err)
 			}
+			l.Flush()
 			want = append(want, fmt.Sprintf("bind %s %d", name, client.LocalAddr().(*net.TCPAddr).Port))
 		}
 		for _, line := range want {

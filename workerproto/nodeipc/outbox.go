@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/stickyd/stickyd/fdpass"
+	"github.com/stickyd/stickyd/fdpass/poll"
 )
 
 // maxOutbox bounds in bytes what waits for a worker that does not read: some
@@ -72,9 +73,9 @@ const tooManyPause = 10 * time.Millisecond
 func (o *outbox) wait(life context.Context, flush func() error) {
 	for {
 		var err error
-		waitErr := o.conn.OnWritable(func() bool {
+		waitErr := o.conn.OnWritable(life, func() poll.Next {
 			err = flush()
-			return !errors.Is(err, fdpass.ErrWouldBlock) || errors.Is(err, fdpass.ErrTooManyInFlight)
+			return poll.Until(!errors.Is(err, fdpass.ErrWouldBlock) || errors.Is(err, fdpass.ErrTooManyInFlight))
 		})
 		if waitErr != nil || !errors.Is(err, fdpass.ErrTooManyInFlight) {
 			return

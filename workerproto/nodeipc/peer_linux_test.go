@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/stickyd/stickyd/fdpass"
+	"github.com/stickyd/stickyd/fdpass/poll"
 	"github.com/stickyd/stickyd/workerproto"
 )
 
@@ -151,10 +152,10 @@ func (p *peer) say(o object, fds ...int) {
 
 func (p *peer) sayRaw(frame []byte, fds ...int) {
 	p.t.Helper()
-	p.conn.OnWritable(func() bool {
+	p.conn.OnWritable(p.t.Context(), func() poll.Next {
 		n, err := p.conn.TrySend(frame, fds)
 		frame, fds = frame[n:], nil
-		return len(frame) == 0 || err != nil && !errors.Is(err, fdpass.ErrWouldBlock)
+		return poll.Until(len(frame) == 0 || err != nil && !errors.Is(err, fdpass.ErrWouldBlock))
 	})
 }
 
@@ -220,6 +221,7 @@ func (p *peer) hand(c workerproto.Connection) {
 	if err := p.link.Hand(c); err != nil {
 		p.t.Fatal(err)
 	}
+	p.link.Flush()
 }
 
 // connect returns the two ends of a TCP connection: the client's, and the

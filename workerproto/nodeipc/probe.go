@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/stickyd/stickyd/fdpass"
+	"github.com/stickyd/stickyd/fdpass/poll"
 )
 
 // probeRequest is an HTTP request that Node's server answers by itself: 417 to
@@ -71,10 +72,10 @@ func (l *Link) probeOnce(patience time.Duration) (answered bool, err error) {
 	ctx, cancel := context.WithTimeout(l.probing, patience)
 	defer cancel()
 	defer context.AfterFunc(ctx, near.Shutdown)()
-	near.OnReadable(func() bool {
+	near.OnReadable(func() poll.Next {
 		n, err := near.TryPeek(make([]byte, 1))
 		answered = n > 0
-		return err != fdpass.ErrWouldBlock
+		return poll.Until(err != fdpass.ErrWouldBlock)
 	})
 	if !answered {
 		<-ctx.Done() // the worker may have closed it at once: don't spin

@@ -1,0 +1,97 @@
+package poll
+
+import (
+	"context"
+	"os"
+	"sync"
+)
+
+// A Next says how a function that was called for a ready descriptor goes on.
+type Next int
+
+const (
+	More Next = iota // there may be more: call again
+	Wait             // there was no more: call again when there is
+	Done             // do not call again
+)
+
+// An FD is an open descriptor that can be waited for. Its methods may be
+// called from any goroutine; of OnReadable and OnWritable, one call each may be
+// under way at a time.
+type FD struct {
+	mu   sync.RWMutex // held for reading while fd is in use
+	fd   int          // -1 once Close was called
+	wait waiter       // owns the descriptor
+}
+
+// A waiter is one of the two ways to wait.
+type waiter interface {
+	onReadable(f func() Next) error
+	onWritable(ctx context.Context, f func() Next) error
+	close() error // ends both, and returns when they have ended
+}
+
+// NewFD takes ownership of fd, which must be non-blocking. With a Loop, which
+// must run, it is the loop's thread that calls the functions of OnReadable and
+// OnWritable; without one it is the goroutine that waits. first says that the
+// descriptor comes first (see [Loop.Linger]).
+func NewFD(fd int, l *Loop, first bool) (*FD, error) {
+	var w waiter
+	var err error
+	if l != nil {
+		w, err = newLooped(fd, l, first)
+	} else {
+		w, err = newPolled(fd)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &FD{fd: fd, wait: w}, nil
+}
+
+// Acquire returns the descriptor and keeps it open until Release, which must
+// follow soon: Close waits for it. After Close it returns os.ErrClosed, and no
+// Release must follow.
+func (d *FD) Acquire() (fd int, err error) {
+	d.mu.RLock()
+	if d.fd < 0 {
+		d.mu.RUnlock()
+		return -1, os.ErrClosed
+	}
+	return d.fd, nil
+}
+
+// Release ends the use of what Acquire returned.
+func (d *FD) Release() { d.mu.RUnlock() }
+
+// OnReadable calls f each time that the descriptor is readable, which the end
+// of its file is as well, until f returns Done. It returns os.ErrClosed if Close
+// ended it.
+func (d *FD) OnReadable(f func() Next) error { return d.wait.onReadable(f) }
+
+// OnWritable calls f each time that the descriptor is writable, until f returns
+// Done. It returns ctx.Err() if ctx ended it, and os.ErrClosed
+// if Close did.
+func (d *FD) OnWritable(ctx context.Context, f func() Next) error { return d.wait.onWritable(ctx, f) }
+
+// Close closes the descriptor, ends OnReadable and OnWritable, and returns when
+// their functions have returned; so these must not call it, nor wait for who
+// does. A second Close returns os.ErrClosed.
+func (d *FD) Close() error {
+	d.mu.Lock()
+	closed := d.fd < 0
+	d.fd = -1
+	d.mu.Unlock()
+	if closed {
+		return os.ErrClosed
+	}
+	return d.wait.close()
+}
+
+// Until returns Done if done, else Wait.
+func Until(done bool) Next {
+	if done {
+		return Done
+	}
+	return Wait
+}

@@ -1,0 +1,31 @@
+//go:build unix && !linux
+
+package poll
+
+import (
+	"context"
+	"errors"
+)
+
+// A Loop exists only on Linux.
+type Loop struct{}
+
+// NewLoop returns nil: there is none, and what is given none waits with the
+// runtime's poller.
+func NewLoop() (*Loop, error) { return nil, nil }
+
+// Run returns at once.
+func (*Loop) Run() {}
+
+// Close does nothing.
+func (*Loop) Close() {}
+
+// Linger does nothing.
+func (*Loop) Linger() {}
+
+type watch struct{}
+
+func newLooped(int, *Loop, bool) (*watch, error)             { return nil, errors.ErrUnsupported }
+func (*watch) onReadable(func() Next) error                  { return errors.ErrUnsupported }
+func (*watch) onWritable(context.Context, func() Next) error { return errors.ErrUnsupported }
+func (*watch) close() error                                  { return nil }

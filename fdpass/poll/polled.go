@@ -1,0 +1,69 @@
+package poll
+
+import (
+	"context"
+	"os"
+	"sync/atomic"
+	"syscall"
+	"time"
+)
+
+// A polled descriptor waits with the runtime's poller.
+type polled struct {
+	file   *os.File
+	raw    syscall.RawConn
+	closed atomic.Bool
+}
+
+func newPolled(fd int) (*polled, error) {
+	file := os.NewFile(uintptr(fd), "polled")
+	raw, err := file.SyscallConn()
+	if err != nil {
+		return nil, err // only of what is not open
+	}
+	return &polled{file: file, raw: raw}, nil
+}
+
+func (p *polled) onReadable(f func() Next) error {
+	return p.ended(p.raw.Read(func(uintptr) bool { return untilWait(f) }))
+}
+
+func (p *polled) onWritable(ctx context.Context, f func() Next) error {
+	p.file.SetWriteDeadline(time.Time{})
+	stop := context.AfterFunc(ctx, func() { p.file.SetWriteDeadline(time.Unix(1, 0)) })
+	defer stop()
+	if err := p.ended(p.raw.Write(func(uintptr) bool { return untilWait(f) })); err != nil {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		return err
+	}
+	return nil
+}
+
+// untilWait calls f until it has to wait, since this poller announces only what
+// is new, or is done, which it reports.
+func untilWait(f func() Next) (done bool) {
+	for {
+		switch f() {
+		case Wait:
+			return false
+		case Done:
+			return true
+		}
+	}
+}
+
+// ended puts a name to the error of a wait that close ended: the one that the
+// runtime returns has none.
+func (p *polled) ended(err error) error {
+	if err != nil && p.closed.Load() {
+		return os.ErrClosed
+	}
+	return err
+}
+
+func (p *polled) close() error {
+	p.closed.Store(true)
+	return p.file.Close()
+}
