@@ -79,7 +79,7 @@ func IsStreamSocket(fd int) bool {
 }
 
 // Close closes a descriptor that the caller owns.
-func Close(fd int) { unix.Close(fd) }
+func Close(fd int) { closeFD(fd) }
 
 // CloseAll closes descriptors that the caller owns, such as received ones that
 // it has no use for.

@@ -1,17 +1,32 @@
 package fdpass
 
-import "golang.org/x/sys/unix"
+import (
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
 
 func socketpair() ([2]int, error) {
 	return unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 }
 
+// The system calls here never wait, so the Go scheduler is not told of them
+// (RawSyscall): it would let its monitor watch them, which costs more than they
+// do. See poll.Loop.
+
 // sendmsg raises no SIGPIPE when the peer is gone: that is EPIPE.
 func sendmsg(fd int, b, rights []byte) (n int, err error) {
+	var iov unix.Iovec
+	var h unix.Msghdr
+	fill(&h, &iov, b, rights)
 	for {
-		n, err = unix.SendmsgN(fd, b, rights, nil, unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL)
-		if err != unix.EINTR {
-			return n, err
+		r, _, errno := unix.RawSyscall(unix.SYS_SENDMSG, uintptr(fd), uintptr(unsafe.Pointer(&h)), unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL)
+		switch errno {
+		case 0:
+			return int(r), nil
+		case unix.EINTR:
+		default:
+			return 0, errno
 		}
 	}
 }
@@ -19,13 +34,36 @@ func sendmsg(fd int, b, rights []byte) (n int, err error) {
 // recvmsg sets close-on-exec in the call that opens the descriptors, so that
 // no fork in between can leak them.
 func recvmsg(fd int, b, rights []byte) (n, nrights int, err error) {
+	var iov unix.Iovec
+	var h unix.Msghdr
+	fill(&h, &iov, b, rights)
 	for {
-		n, nrights, _, _, err = unix.Recvmsg(fd, b, rights, unix.MSG_DONTWAIT|unix.MSG_CMSG_CLOEXEC)
-		if err != unix.EINTR {
-			return n, nrights, err
+		r, _, errno := unix.RawSyscall(unix.SYS_RECVMSG, uintptr(fd), uintptr(unsafe.Pointer(&h)), unix.MSG_DONTWAIT|unix.MSG_CMSG_CLOEXEC)
+		switch errno {
+		case 0:
+			return int(r), int(h.Controllen), nil
+		case unix.EINTR:
+		default:
+			return 0, 0, errno
 		}
+	}
+}
+
+// fill makes h a message of b and a control message.
+func fill(h *unix.Msghdr, iov *unix.Iovec, b, rights []byte) {
+	iov.Base = unsafe.SliceData(b)
+	iov.SetLen(len(b))
+	h.Iov = iov
+	h.SetIovlen(1)
+	if len(rights) > 0 {
+		h.Control = unsafe.SliceData(rights)
+		h.SetControllen(len(rights))
 	}
 }
 
 // received has nothing to add to what recvmsg did.
 func received(fds []int) []int { return fds }
+
+// closeFD closes without waiting, like the calls above: other processes have
+// the descriptor, too, or it is a socket's.
+func closeFD(fd int) { unix.RawSyscall(unix.SYS_CLOSE, uintptr(fd), 0, 0) }

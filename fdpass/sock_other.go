@@ -47,3 +47,5 @@ func received(fds []int) []int {
 	}
 	return fds
 }
+
+func closeFD(fd int) { unix.Close(fd) }

@@ -95,3 +95,16 @@ func Until(done bool) Next {
 	}
 	return Wait
 }
+
+// untilWait calls f until it has to wait, since the runtime's poller announces
+// only what is new, or is done, which it reports.
+func untilWait(f func() Next) (done bool) {
+	for {
+		switch f() {
+		case Wait:
+			return false
+		case Done:
+			return true
+		}
+	}
+}

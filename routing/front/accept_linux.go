@@ -2,6 +2,7 @@ package front
 
 import (
 	"errors"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -26,10 +27,28 @@ func setPlatformOptions(fd int) error {
 // accept returns -1 for a client that is gone already.
 func accept(listener int) (int, error) {
 	// Without the address, which nearly nobody wants to know; unix.Accept4
-	// would allocate room for it.
-	fd, _, errno := unix.Syscall6(unix.SYS_ACCEPT4, uintptr(listener), 0, 0, unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0, 0)
+	// would allocate room for it. Like peek this does not wait, so the scheduler
+	// is not told (see poll.Loop).
+	fd, _, errno := unix.RawSyscall6(unix.SYS_ACCEPT4, uintptr(listener), 0, 0, unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0, 0)
 	if errno != 0 {
 		return -1, classify(errno)
 	}
 	return int(fd), nil
+}
+
+// peek copies what is in the socket's receive buffer into b, which is not empty,
+// and leaves it there. It returns 0 at end of file and EAGAIN when there is
+// nothing yet.
+func peek(fd int, b []byte) (int, error) {
+	for {
+		n, _, errno := unix.RawSyscall6(unix.SYS_RECVFROM, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)),
+			unix.MSG_PEEK|unix.MSG_DONTWAIT, 0, 0)
+		switch errno {
+		case 0:
+			return int(n), nil
+		case unix.EINTR:
+		default:
+			return 0, errno
+		}
+	}
 }

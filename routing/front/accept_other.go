@@ -25,3 +25,14 @@ func accept(listener int) (int, error) {
 	}
 	return fd, nil
 }
+
+// peek copies what is in the socket's receive buffer into b and leaves it
+// there. It returns 0 at end of file and EAGAIN when there is nothing yet.
+func peek(fd int, b []byte) (int, error) {
+	for {
+		n, _, err := unix.Recvfrom(fd, b, unix.MSG_PEEK|unix.MSG_DONTWAIT)
+		if err != unix.EINTR {
+			return max(n, 0), err
+		}
+	}
+}

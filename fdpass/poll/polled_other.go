@@ -1,3 +1,5 @@
+//go:build unix && !linux
+
 package poll
 
 import (
@@ -39,19 +41,6 @@ func (p *polled) onWritable(ctx context.Context, f func() Next) error {
 		return err
 	}
 	return nil
-}
-
-// untilWait calls f until it has to wait, since this poller announces only what
-// is new, or is done, which it reports.
-func untilWait(f func() Next) (done bool) {
-	for {
-		switch f() {
-		case Wait:
-			return false
-		case Done:
-			return true
-		}
-	}
 }
 
 // ended puts a name to the error of a wait that close ended: the one that the
