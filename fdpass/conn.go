@@ -37,7 +37,8 @@ var ErrTooManyInFlight = fmt.Errorf("%w: too many descriptors in flight", ErrWou
 // several goroutines; the order of concurrent sends, or receives, is the
 // callers' business.
 type Conn struct {
-	fd *poll.FD
+	fd   *poll.FD
+	loop *poll.Loop // nil: the runtime's poller
 }
 
 // TrySend sends b and duplicates of fds, without waiting. It returns how many
@@ -166,6 +167,15 @@ func (c *Conn) OnReadable(f func() poll.Next) error { return c.fd.OnReadable(f) 
 // [poll.Done], ctx is done (then it returns ctx.Err()) or the Conn is closed.
 func (c *Conn) OnWritable(ctx context.Context, f func() poll.Next) error {
 	return c.fd.OnWritable(ctx, f)
+}
+
+// EachTurn calls f in each turn of the Conn's loop (see [poll.Loop.EachTurn]);
+// ok is false if it has none.
+func (c *Conn) EachTurn(f func() (rest bool)) (stop func(), ok bool) {
+	if c.loop == nil {
+		return nil, false
+	}
+	return c.loop.EachTurn(f), true
 }
 
 // CloseWrite tells the peer that nothing more will be sent: it reads what is

@@ -69,7 +69,7 @@ func adopt(fd int, l *poll.Loop) (*Conn, error) {
 		unix.Close(fd)
 		return nil, fmt.Errorf("cannot use descriptor %d: %w", fd, err)
 	}
-	return &Conn{polled}, nil
+	return &Conn{polled, l}, nil
 }
 
 // IsStreamSocket reports whether fd is an open stream socket.

@@ -51,7 +51,7 @@ func goldens() []golden {
 	all := Terms{Slot: 2, Workers: 4, Incarnation: 1<<32 - 1, Window: maxWindow,
 		Sessions: []string{"query:sid", "header:Mcp-Session-Id", "path:/echo/*/{}/*"}}
 	return []golden{
-		{"hello", "what a worker says first", one(hello{1, 1, "go"}.append(nil), -1),
+		{"hello", "what a worker says first", one(hello{min: 1, max: 1, library: "go"}.append(nil), -1),
 			[]string{"HELLO 1 to 1 go"}},
 		{"hello-newer", "a worker that speaks later versions too, and has something to say that version 1 does not know",
 			one(raw(Hello, 0, 0, "min=1\nmax=3\nlibrary=x 2.0 (y=z)\ncolour=blue\n"), -1),

@@ -1,6 +1,7 @@
 package workerproto
 
 import (
+	"math"
 	"slices"
 	"time"
 
@@ -72,7 +73,16 @@ func (l *Link) handleHello(f frame) error {
 		return protocolErrorf("the worker (%s) speaks protocol versions %d to %d, this stickyd speaks %d", h.library, h.min, h.max, Version)
 	}
 	l.state = awaitReady
-	return l.push(l.terms.append(nil, Version))
+	welcome := l.terms.append(nil, Version)
+	if !h.page || !l.openTally() {
+		return l.push(welcome)
+	}
+	welcome[1] |= FlagDescriptor
+	l.write.Lock()
+	defer l.write.Unlock()
+	l.out.pushPage(welcome, l.pageFD)
+	l.flushLocked()
+	return nil
 }
 
 // push sends a frame without a descriptor to the worker.
@@ -160,6 +170,11 @@ func (l *Link) handleTaken(f frame) error {
 	if err != nil {
 		return err
 	}
+	return l.take(id)
+}
+
+// take deals with the news that the worker has all connections up to an id.
+func (l *Link) take(id uint64) error {
 	l.write.Lock()
 	if sent := l.sentLocked(); id > sent {
 		l.write.Unlock()
@@ -171,6 +186,7 @@ func (l *Link) handleTaken(f frame) error {
 		n++
 	}
 	l.untaken = slices.Delete(l.untaken, 0, n)
+	l.waiting.Store(int64(len(l.untaken)))
 	if n > 0 {
 		l.took = time.Now()
 	}
@@ -213,6 +229,7 @@ func (l *Link) decline(id uint64) (Connection, error) {
 	}
 	c := l.untaken[i].Connection
 	l.untaken = slices.Delete(l.untaken, i, i+1)
+	l.waiting.Store(int64(len(l.untaken)))
 	return c, nil
 }
 
@@ -221,7 +238,13 @@ func (l *Link) handleClosed(f frame) error {
 	if err != nil {
 		return err
 	}
-	if err := l.ledger.settle(Closed, int64(n)); err != nil {
+	return l.settleClosed(uint64(n))
+}
+
+// settleClosed deals with the news that n connections that were load have
+// ended.
+func (l *Link) settleClosed(n uint64) error {
+	if err := l.ledger.settle(Closed, int64(min(n, math.MaxInt32))); err != nil {
 		return err
 	}
 	l.handler.Settled(int(n))
@@ -229,6 +252,9 @@ func (l *Link) handleClosed(f frame) error {
 }
 
 func (l *Link) handleReturn(f frame) error {
+	if err := l.count(); err != nil { // it was taken before
+		return err
+	}
 	c, err := l.checkReturn(f)
 	if err != nil {
 		if f.fd >= 0 {

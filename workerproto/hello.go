@@ -14,10 +14,14 @@ import (
 type hello struct {
 	min, max int    // protocol versions that it speaks
 	library  string // for logs
+	page     bool   // it can count on a page that stickyd shares
 }
 
 func (h hello) append(b []byte) []byte {
 	body := fmt.Sprintf("min=%d\nmax=%d\nlibrary=%s\n", h.min, h.max, h.library)
+	if h.page {
+		body += "page=1\n"
+	}
 	return append(appendHeader(b, Hello, 0, len(body)), body...)
 }
 
@@ -30,6 +34,8 @@ func parseHello(body []byte) (h hello, err error) {
 			h.max, err = strconv.Atoi(value)
 		case "library":
 			h.library = value
+		case "page":
+			h.page = value == "1"
 		}
 		return err
 	})

@@ -50,7 +50,7 @@ func (w *Worker) handleAll(s *stream, welcome chan<- error) error {
 }
 
 func (w *Worker) handle(f frame, welcome chan<- error) error {
-	if f.fd >= 0 && f.kind != Conn {
+	if f.fd >= 0 && f.kind != Conn && f.kind != Welcome {
 		fdpass.Close(f.fd)
 	}
 	switch f.kind {
@@ -74,12 +74,18 @@ func (w *Worker) handle(f frame, welcome chan<- error) error {
 }
 
 func (w *Worker) handleWelcome(f frame) (err error) {
+	if f.fd >= 0 {
+		defer fdpass.Close(f.fd)
+	}
 	if w.welcomed {
 		return protocolErrorf("a second WELCOME") // others read the terms by now
 	}
 	w.welcomed = true
 	if _, w.terms, err = parseWelcome(f.body); err != nil {
 		return err
+	}
+	if page, err := fdpass.MapPage(f.fd); err == nil { // else all is said in frames
+		w.tally = newTally(page) // for as long as the process lives
 	}
 	w.sources, err = session.Parse(w.terms.Sessions)
 	return err
@@ -93,14 +99,14 @@ func (w *Worker) handleConn(f frame) error {
 	}
 	if f.fd < 0 {
 		// It was lost on the way for want of descriptors; stickyd has a copy.
-		return w.send(appendNumber(nil, Decline, id), -1)
+		return w.decline(id)
 	}
 	a := arrival{id: id, fd: f.fd, session: f.flags&FlagSession != 0, replay: append([]byte(nil), replay...)}
 	select {
 	case w.queue <- a:
 	default:
 		fdpass.Close(f.fd)
-		return w.send(appendNumber(nil, Decline, id), -1)
+		return w.decline(id)
 	}
 	select {
 	case <-w.closed: // perhaps after Close had emptied the queue

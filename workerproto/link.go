@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/stickyd/stickyd/fdpass"
@@ -92,6 +93,13 @@ type Link struct {
 	state  linkState
 	ledger ledger
 	failed error // what ended receiving, io.EOF included
+
+	tally      atomic.Pointer[tally] // nil if the worker says all in frames
+	pageFD     int                   // of the tally
+	stopTurns  func()                // nil if there is none
+	takenSeen  atomic.Uint64         // on the tally; set with read held
+	closedSeen atomic.Uint64         // the same
+	waiting    atomic.Int64          // len(untaken); set with write held
 
 	hub        *Hub
 	topics     int                 // that the worker has subscribed to
@@ -227,13 +235,18 @@ func (l *Link) receive() (n int, err error) {
 		err = l.handleFrames()
 	}
 	if err != nil && !errors.Is(err, fdpass.ErrWouldBlock) {
-		l.failed = err
-		l.stream.close()
-		if !errors.Is(err, io.EOF) {
-			l.conn.Shutdown() // ends Run where it was not Run that met the error
-		}
+		l.fail(err)
 	}
 	return n, err
+}
+
+// fail ends the conversation. l.read is held.
+func (l *Link) fail(err error) {
+	l.failed = err
+	l.stream.close()
+	if !errors.Is(err, io.EOF) {
+		l.conn.Shutdown() // ends Run where it was not Run that met the error
+	}
 }
 
 // Hand takes ownership of a connection for the worker, to which it goes with
@@ -253,6 +266,7 @@ func (l *Link) Hand(c Connection) error {
 	l.lastID++
 	// Before it is sent: the answer may be here before flush returns.
 	l.untaken = append(l.untaken, untaken{c, l.lastID, time.Now()})
+	l.waiting.Store(int64(len(l.untaken)))
 	l.out.pushConn(Conn, flags, l.lastID, c.Replay, c.FD)
 	return nil
 }
@@ -260,8 +274,12 @@ func (l *Link) Hand(c Connection) error {
 // Flush sends what Hand has taken, and does not wait.
 func (l *Link) Flush() {
 	l.write.Lock()
-	defer l.write.Unlock()
 	l.flushLocked()
+	full := len(l.untaken) >= l.terms.Window
+	l.write.Unlock()
+	if full {
+		l.askForRoom()
+	}
 }
 
 // Drain tells the worker that it gets no new sessions and has this long for
@@ -337,6 +355,7 @@ func (l *Link) writeWhenFull(life context.Context) {
 // its taking any; ok is false if none waits. A worker that is slow, but takes
 // one after the other, is not stuck.
 func (l *Link) UntakenSince() (at time.Time, ok bool) {
+	l.lookAtTally()
 	l.write.Lock()
 	defer l.write.Unlock()
 	if len(l.untaken) == 0 {
@@ -369,6 +388,7 @@ func (l *Link) Hint() string {
 // returned. Only the first call returns connections.
 func (l *Link) Close() []Connection {
 	l.Sync()
+	l.closeTally()
 	l.read.Lock()
 	defer l.read.Unlock()
 	if l.failed == nil {
@@ -385,6 +405,7 @@ func (l *Link) Close() []Connection {
 		orphans = append(orphans, u.Connection)
 	}
 	l.untaken = nil
+	l.waiting.Store(0)
 	l.out.drop() // its descriptors are the caller's
 	return orphans
 }

@@ -19,7 +19,7 @@ type outbox struct {
 	rest  []byte // tail of a frame whose beginning was sent
 	size  int    // bytes in queue and rest
 	bulk  int    // of them, those of connections and published messages
-	owing int    // descriptors in queue
+	owing int    // connections in queue
 
 	frames  []byte // where connections' frames are made; has room for more
 	scratch []byte // the message being put together
@@ -41,6 +41,12 @@ func (o *outbox) push(b []byte, fd int) {
 		o.owing++
 		o.bulk += len(b)
 	}
+}
+
+// pushPage pushes a frame with a descriptor that is no connection's.
+func (o *outbox) pushPage(b []byte, fd int) {
+	o.queue = append(o.queue, outgoing{bytes: b, fd: fd})
+	o.size += len(b)
 }
 
 // framesSize is the size in bytes of the pieces in which room is made for
@@ -115,13 +121,15 @@ func (o *outbox) sendMessage() error {
 		return err
 	}
 	o.size -= n
-	o.owing -= len(o.fds)
 	if n < len(o.scratch) { // only a single frame larger than MaxMessage
 		o.rest = append([]byte(nil), o.scratch[n:]...)
 	}
 	for _, f := range o.queue[o.sent : o.sent+count] {
 		if f.bulk {
 			o.bulk -= len(f.bytes)
+			if f.fd >= 0 {
+				o.owing--
+			}
 		}
 	}
 	clear(o.queue[o.sent : o.sent+count])

@@ -62,7 +62,9 @@ type Worker struct {
 	unsaid   uint32 // closed connections not yet reported
 	flush    *time.Timer
 
-	acked atomic.Uint64 // id up to which TAKEN was said
+	acked    atomic.Uint64 // id up to which TAKEN was said
+	tally    *tally        // nil where all is said in frames; set before WELCOME is dealt with
+	declined bool          // TAKEN is said in frames; write is held for it
 
 	ids sessionSet
 
@@ -126,7 +128,7 @@ func attach(conn *fdpass.Conn) (*Worker, error) {
 	}
 	w.flush = time.AfterFunc(time.Hour, w.sayClosed)
 	w.flush.Stop()
-	if err := w.send(hello{min: Version, max: Version, library: "go"}.append(nil), -1); err != nil {
+	if err := w.send(hello{min: Version, max: Version, library: "go", page: true}.append(nil), -1); err != nil {
 		return nil, fmt.Errorf("cannot say hello to stickyd: %w", err)
 	}
 	welcome := make(chan error, 1)
@@ -180,7 +182,7 @@ func (w *Worker) Accept() (net.Conn, error) {
 		c, err := newWorkerConn(w, a)
 		if err != nil {
 			// Typically out of descriptors: another worker has some.
-			w.send(appendNumber(nil, Decline, a.id), -1)
+			w.decline(a.id)
 			continue
 		}
 		w.write.Lock()
@@ -246,7 +248,7 @@ func (w *Worker) declineQueue() {
 		select {
 		case a := <-w.queue:
 			fdpass.Close(a.fd)
-			w.send(appendNumber(nil, Decline, a.id), -1)
+			w.decline(a.id)
 		default:
 			return
 		}
@@ -287,14 +289,27 @@ func (w *Worker) sendLocked(frame []byte, fd int) error {
 	return err
 }
 
+// decline tells stickyd that the worker does not have a connection. From then
+// on TAKEN is said in frames, which keep their order: a number on the tally
+// would overtake this frame.
+func (w *Worker) decline(id uint64) error {
+	w.write.Lock()
+	defer w.write.Unlock()
+	w.declined = true
+	return w.sendLocked(appendNumber(nil, Decline, id), -1)
+}
+
 // sayTaken tells stickyd that everything that Accept has returned is ours.
 func (w *Worker) sayTaken() {
 	w.write.Lock()
 	defer w.write.Unlock()
-	if w.accepted > w.acked.Load() {
-		w.sendLocked(appendNumber(nil, Taken, w.accepted), -1)
-		w.acked.Store(w.accepted)
+	if w.accepted <= w.acked.Load() {
+		return
 	}
+	if w.tally == nil || w.declined || w.tally.take(w.accepted) {
+		w.sendLocked(appendNumber(nil, Taken, w.accepted), -1)
+	}
+	w.acked.Store(w.accepted)
 }
 
 // closedDelay is how long the report of a closed connection may wait for
@@ -303,6 +318,10 @@ const closedDelay = 10 * time.Millisecond
 
 // noteClosed counts an ended connection that was load.
 func (w *Worker) noteClosed() {
+	if w.tally != nil {
+		w.tally.closed.Add(1)
+		return
+	}
 	w.write.Lock()
 	defer w.write.Unlock()
 	if w.unsaid++; w.unsaid == 1 {

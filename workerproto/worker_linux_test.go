@@ -228,7 +228,7 @@ func TestListenUnderStickyd(t *testing.T) {
 		w, err := Listen("ignored under stickyd")
 		listened <- result{w, err}
 	}()
-	if f := p.hear(); f.kind != Hello || string(f.body) != "min=1\nmax=1\nlibrary=go\n" {
+	if f := p.hear(); f.kind != Hello || string(f.body) != "min=1\nmax=1\nlibrary=go\npage=1\n" {
 		t.Errorf("first comes %s %q", f.kind, f.body)
 	}
 	select {
@@ -745,7 +745,7 @@ func TestWorkerKeepsToTheProtocolUnderLoad(t *testing.T) {
 		r.mu.Lock()
 		grown := r.grown
 		r.mu.Unlock()
-		told := tally(r.all())
+		told := sumUp(r.all())
 		if told["taken"]+told["declined"] == n && told["settled"] == told["taken"] {
 			break
 		}
@@ -800,8 +800,8 @@ func TestWorkerSaysTakenToManyAcceptors(t *testing.T) {
 	}
 }
 
-// tally adds up what a recorder was told.
-func tally(said string) map[string]int {
+// sumUp adds up what a recorder was told.
+func sumUp(said string) map[string]int {
 	told := make(map[string]int)
 	for line := range strings.Lines(said) {
 		word, rest, _ := strings.Cut(strings.TrimSpace(line), " ")

@@ -33,13 +33,13 @@ type waiter interface {
 
 // NewFD takes ownership of fd, which must be non-blocking. With a Loop, which
 // must run, it is the loop's thread that calls the functions of OnReadable and
-// OnWritable; without one it is the goroutine that waits. first says that the
-// descriptor comes first (see [Loop.Linger]).
-func NewFD(fd int, l *Loop, first bool) (*FD, error) {
+// OnWritable; without one it is the goroutine that waits. last says that
+// the loop deals with it after what is ready beside it.
+func NewFD(fd int, l *Loop, last bool) (*FD, error) {
 	var w waiter
 	var err error
 	if l != nil {
-		w, err = newLooped(fd, l, first)
+		w, err = newLooped(fd, l, last)
 	} else {
 		w, err = newPolled(fd)
 	}

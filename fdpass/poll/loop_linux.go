@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -16,28 +17,34 @@ import (
 // functions of those that are ready (epoll(7), level-triggered). The functions
 // must not block.
 //
-// Its methods may be called from any goroutine, but for Linger.
+// Its methods may be called from any goroutine.
 type Loop struct {
-	first int // epoll: what comes first
-	all   int // epoll: that, and all others
-	wake  int // eventfd: Close was called
-
-	// What only Run's goroutine uses.
-	lingers bool
-	single  bool // the runtime has one processor
-	events  [64]unix.EpollEvent
-
+	epoll  int
+	wake   int // eventfd: Close was called, or somebody joined
 	closed atomic.Bool
 	done   chan struct{} // closed when Run has returned
 
+	// What only Run's goroutine uses.
+	single bool // the runtime has one processor
+	events [64]unix.EpollEvent
+
 	mu         sync.Mutex
-	watches    map[int32]*watch // by descriptor
-	generation int32            // of the last watch
+	watches    map[int32]*watch        // by descriptor
+	generation int32                   // of the last watch
+	turns      atomic.Pointer[[]*turn] // never changed in place
+}
+
+// A turn is a function that is called in each of the loop's.
+type turn struct {
+	busy sync.Mutex // held while f is called
+	f    func() (rest bool)
+	gone bool
 }
 
 // NewLoop returns a loop. Run must be called, and in the end Close.
 func NewLoop() (*Loop, error) {
-	l := &Loop{first: -1, all: -1, wake: -1, done: make(chan struct{}), watches: make(map[int32]*watch)}
+	l := &Loop{epoll: -1, wake: -1, done: make(chan struct{}), watches: make(map[int32]*watch)}
+	l.turns.Store(new([]*turn))
 	if err := l.open(); err != nil {
 		l.closeAll()
 		return nil, fmt.Errorf("cannot wait for descriptors: %w", err)
@@ -46,29 +53,23 @@ func NewLoop() (*Loop, error) {
 }
 
 func (l *Loop) open() (err error) {
-	for _, ep := range []*int{&l.first, &l.all} {
-		if *ep, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
-			return os.NewSyscallError("epoll_create1", err)
-		}
+	if l.epoll, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
+		return os.NewSyscallError("epoll_create1", err)
 	}
 	if l.wake, err = unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK); err != nil {
 		return os.NewSyscallError("eventfd", err)
 	}
-	return l.control(unix.EPOLL_CTL_ADD, &watch{fd: l.wake, first: true}, unix.EPOLLIN)
+	return l.control(unix.EPOLL_CTL_ADD, &watch{fd: l.wake}, unix.EPOLLIN)
 }
 
 // control changes what is waited for.
 func (l *Loop) control(op int, w *watch, events uint32) error {
 	ev := unix.EpollEvent{Events: events, Fd: int32(w.fd), Pad: w.generation}
-	err := unix.EpollCtl(l.all, op, w.fd, &ev)
-	if err == nil && w.first {
-		err = unix.EpollCtl(l.first, op, w.fd, &ev)
-	}
-	return os.NewSyscallError("epoll_ctl", err)
+	return os.NewSyscallError("epoll_ctl", unix.EpollCtl(l.epoll, op, w.fd, &ev))
 }
 
 func (l *Loop) closeAll() {
-	for _, fd := range []int{l.first, l.all, l.wake} {
+	for _, fd := range []int{l.epoll, l.wake} {
 		if fd >= 0 {
 			unix.Close(fd)
 		}
@@ -81,11 +82,15 @@ func (l *Loop) Close() {
 	if l.closed.Swap(true) {
 		return
 	}
-	var one [8]byte
-	*(*uint64)(unsafe.Pointer(&one)) = 1 // an eventfd adds up numbers as the machine has them
-	unix.Write(l.wake, one[:])
+	l.rouse()
 	<-l.done
 	l.closeAll()
+}
+
+// rouse ends a wait.
+func (l *Loop) rouse() {
+	one := [8]byte{1} // the machine's own 1, or some other number
+	unix.Write(l.wake, one[:])
 }
 
 // Run waits and calls until Close is called. It keeps a thread to itself.
@@ -96,42 +101,72 @@ func (l *Loop) Run() {
 	l.single = runtime.GOMAXPROCS(0) == 1
 	for !l.closed.Load() {
 		ready := l.wait()
-		// The others before the first: what a worker has said counts for the
-		// connection that is accepted after it.
-		for _, first := range []bool{false, true} {
-			for i := range ready {
-				l.dispatch(&ready[i], first)
-			}
+		l.dispatch(ready, false)
+		l.turn()
+		l.dispatch(ready, true)
+	}
+}
+
+// EachTurn calls f in each turn of the loop: when what is ready was dealt with,
+// but for what comes last (see [NewFD]), and every 20 ms as long as one of these
+// functions returns false. f must not block. Once stop has returned, f is not
+// called any more; f must not call it.
+func (l *Loop) EachTurn(f func() (rest bool)) (stop func()) {
+	t := &turn{f: f}
+	l.change(func(all []*turn) []*turn { return append(all, t) })
+	l.rouse() // it may be at rest
+	return func() {
+		l.change(func(all []*turn) []*turn {
+			return slices.DeleteFunc(all, func(other *turn) bool { return other == t })
+		})
+		t.busy.Lock()
+		defer t.busy.Unlock()
+		t.gone = true
+	}
+}
+
+func (l *Loop) change(f func([]*turn) []*turn) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	all := f(slices.Clone(*l.turns.Load()))
+	l.turns.Store(&all)
+}
+
+func (l *Loop) turn() (rest bool) {
+	rest = true
+	for _, t := range *l.turns.Load() {
+		t.busy.Lock()
+		rest = (t.gone || t.f()) && rest
+		t.busy.Unlock()
+	}
+	return rest
+}
+
+// dispatch calls the functions of what is ready and comes last, or does not.
+func (l *Loop) dispatch(ready []unix.EpollEvent, last bool) {
+	for i := range ready {
+		ev := &ready[i]
+		if int(ev.Fd) == l.wake {
+			var b [8]byte
+			unix.Read(l.wake, b[:])
+			continue
+		}
+		l.mu.Lock()
+		w := l.watches[ev.Fd]
+		l.mu.Unlock()
+		// The event may be of a descriptor that is gone, and of whose number
+		// another has become.
+		if w != nil && w.generation == ev.Pad && w.last == last {
+			w.ready(ev.Events)
 		}
 	}
 }
 
-func (l *Loop) dispatch(ev *unix.EpollEvent, first bool) {
-	l.mu.Lock()
-	w := l.watches[ev.Fd]
-	l.mu.Unlock()
-	// The event may be of a descriptor that is gone, and of whose number
-	// another has become.
-	if w != nil && w.generation == ev.Pad && w.first == first {
-		w.ready(ev.Events)
-	}
-}
+// patience is how long the loop waits without telling the runtime, and how long
+// a turn is at most when not all are at rest.
+const patience = 20 * time.Millisecond
 
-const (
-	// lingering is how long what does not come first may wait.
-	lingering = time.Millisecond
-
-	// patience is how long the loop waits without telling the runtime.
-	patience = 20 * time.Millisecond
-)
-
-// Linger says that what does not come first may wait a millisecond, or until
-// what comes first wakes the loop, whichever is sooner: one wake-up then serves
-// for both. It holds for the next wait, and is called by the functions that
-// the loop calls.
-func (l *Loop) Linger() { l.lingers = true }
-
-// wait returns what is ready.
+// wait returns what is ready; unless all are at rest, within patience.
 //
 // It waits behind the runtime's back at first. A wait that the runtime knows of
 // lets another goroutine have the processor, and wakes the runtime's monitor,
@@ -141,18 +176,19 @@ func (l *Loop) Linger() { l.lingers = true }
 // signal by which it does ends the wait. So this is for short waits, and for
 // programs that have another processor (GOMAXPROCS).
 func (l *Loop) wait() []unix.EpollEvent {
-	if l.lingers && !l.single {
-		l.lingers = false
-		l.rawWait(l.first, lingering)
-		n, _ := l.rawWait(l.all, 0)
-		return l.events[:n]
-	}
 	if !l.single {
-		if n, interrupted := l.rawWait(l.all, patience); n > 0 || interrupted {
+		if n, interrupted := l.rawWait(); n > 0 || interrupted {
 			return l.events[:n]
 		}
 	}
-	n, err := unix.EpollWait(l.all, l.events[:], -1)
+	limit := -1
+	if !l.turn() {
+		if !l.single {
+			return nil
+		}
+		limit = int(patience.Milliseconds())
+	}
+	n, err := unix.EpollWait(l.epoll, l.events[:], limit)
 	if err != nil {
 		n = 0 // EINTR: a signal
 	}
@@ -160,9 +196,9 @@ func (l *Loop) wait() []unix.EpollEvent {
 	return l.events[:n]
 }
 
-func (l *Loop) rawWait(ep int, limit time.Duration) (n int, interrupted bool) {
-	r, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(ep),
-		uintptr(unsafe.Pointer(&l.events[0])), uintptr(len(l.events)), uintptr(limit.Milliseconds()), 0, 0)
+func (l *Loop) rawWait() (n int, interrupted bool) {
+	r, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(l.epoll),
+		uintptr(unsafe.Pointer(&l.events[0])), uintptr(len(l.events)), uintptr(patience.Milliseconds()), 0, 0)
 	if errno != 0 {
 		return 0, true
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -243,68 +244,107 @@ func TestLoopForgetsWhatNobodyWaitsFor(t *testing.T) {
 	go func() {
 		waiting <- d.OnReadable(func() Next { return Done })
 	}()
-	for _, ep := range []int{l.first, l.all} {
-		for !inSet(t, ep, fd) {
-			runtime.Gosched()
-		}
+	for !inSet(t, l.epoll, fd) {
+		runtime.Gosched()
 	}
 	unix.Close(peer)
 	await(t, waiting, "the end")
-	for _, ep := range []int{l.first, l.all} {
-		for inSet(t, ep, fd) { // it is told first
-			runtime.Gosched()
+	for inSet(t, l.epoll, fd) { // it is told first
+		runtime.Gosched()
+	}
+}
+
+// hold returns functions that stop the loop in the midst of a turn, and let it
+// go on.
+func hold(t *testing.T, l *Loop) (stop, goOn func()) {
+	brake, pedal := pair(t, l, false)
+	t.Cleanup(func() { unix.Close(pedal) })
+	held, free := make(chan bool), make(chan bool)
+	go brake.OnReadable(func() Next {
+		_, next := read(brake)
+		if next == More {
+			held <- true
+			<-free
+		}
+		return next
+	})
+	return func() {
+		unix.Write(pedal, []byte("x"))
+		await(t, held, "the loop")
+	}, func() { free <- true }
+}
+
+// What comes last does, and what is done in each turn before it.
+func TestOrderOfATurn(t *testing.T) {
+	l := runLoop(t)
+	calls := make(chan string, 1000)
+	stop := l.EachTurn(func() bool {
+		calls <- "turn"
+		return true
+	})
+	defer stop()
+	write := make(map[string]func())
+	for _, name := range []string{"last", "other"} {
+		d, peer := pair(t, l, name == "last")
+		defer unix.Close(peer)
+		go d.OnReadable(func() Next {
+			_, next := read(d)
+			if next == More {
+				calls <- name
+			}
+			return next
+		})
+		write[name] = func() { unix.Write(peer, []byte("x")) }
+	}
+	halt, goOn := hold(t, l)
+	for range 100 {
+		halt()
+		for len(calls) > 0 {
+			<-calls
+		}
+		write["last"]()
+		write["other"]()
+		goOn()
+		var got []string
+		for !slices.Contains(got, "last") {
+			got = append(got, await(t, calls, "calls"))
+		}
+		if i := slices.Index(got, "other"); i < 0 || got[len(got)-2] != "turn" || i > len(got)-3 {
+			t.Fatal(got)
 		}
 	}
 }
 
-// What is ready and not first is called before what is first, also when the
-// loop lingers; and it is called where nothing first comes.
-func TestLinger(t *testing.T) {
+// Turns go on without anything that is ready while somebody is not at rest,
+// and only then.
+func TestTurnsUntilAllAreAtRest(t *testing.T) {
 	l := runLoop(t)
-	door, client := pair(t, l, true)
-	worker, words := pair(t, l, false)
-	defer unix.Close(client)
-	defer unix.Close(words)
-	calls := make(chan string, 10)
-	listen := func(d *FD, name string) {
-		d.OnReadable(func() Next {
-			if _, next := read(d); next == More {
-				calls <- name
-			}
-			l.Linger()
-			return Wait
-		})
-	}
-	go listen(door, "door")
-	go listen(worker, "worker")
-	for range 100 {
-		unix.Write(client, []byte("1"))
-		await(t, calls, "the door") // now it lingers
-		unix.Write(words, []byte("2"))
-		if got := await(t, calls, "the worker"); got != "worker" {
-			t.Fatal(got)
+	left := 10
+	rest := make(chan bool)
+	stop := l.EachTurn(func() bool {
+		if left--; left == 0 {
+			close(rest)
 		}
-	}
-	hold, held := make(chan bool), make(chan bool)
-	other, wake := pair(t, l, true)
-	defer unix.Close(wake)
-	go other.OnReadable(func() Next {
-		if _, next := read(other); next != More {
-			return next
-		}
-		held <- true
-		<-hold
-		l.Linger()
-		return Wait
+		return left <= 0
 	})
-	for range 100 {
-		unix.Write(wake, []byte("x"))
-		await(t, held, "the loop")
-		unix.Write(client, []byte("1"))
-		unix.Write(words, []byte("2"))
-		hold <- true
-		if first, second := await(t, calls, "one"), await(t, calls, "two"); first != "worker" || second != "door" {
-			t.Fatal(first, " before ", second)
+	await(t, rest, "ten turns")
+	stop()
+	// Now nobody is there, and one who joins is asked at once.
+	for range 50 {
+		asked := make(chan bool, 100)
+		stop := l.EachTurn(func() bool {
+			asked <- true
+			return true
+		})
+		await(t, asked, "a turn")
+		stop()
+		for len(asked) > 0 {
+			<-asked
+		}
+		l.rouse()
+		runtime.Gosched()
+		if len(asked) > 0 {
+			t.Fatal("called after stop")
 		}
 	}
 }
@@ -317,11 +357,11 @@ func TestCollectsGarbageWhileTheLoopWaits(t *testing.T) {
 	defer unix.Close(peer)
 	got := make(chan bool, 1)
 	go d.OnReadable(func() Next {
-		if _, next := read(d); next == More {
+		_, next := read(d)
+		if next == More {
 			got <- true
 		}
-		l.Linger()
-		return Wait
+		return next
 	})
 	for range 300 {
 		unix.Write(peer, []byte("x"))

@@ -123,9 +123,6 @@ func (f *Front) Serve(ln *Listener) error {
 		var failed error
 		err := ln.fd.OnReadable(func() poll.Next {
 			failed = f.accept(ln, r)
-			if ln.loop != nil && r.handed {
-				ln.loop.Linger()
-			}
 			if failed == nil {
 				return poll.More
 			}

@@ -20,8 +20,7 @@ import (
 type Listener struct {
 	addr net.Addr
 	fd   *poll.FD
-	loop *poll.Loop // nil: the runtime's poller
-	path string     // of a Unix socket, to be removed; "" for TCP
+	path string // of a Unix socket, to be removed; "" for TCP
 }
 
 // Listen opens a listener on "host:port", ":port" or "unix:/path". Accepted
@@ -90,7 +89,7 @@ func newListener(ln net.Listener, loop *poll.Loop) (*Listener, error) {
 		unix.Close(fd)
 		return nil, err
 	}
-	return &Listener{addr: ln.Addr(), fd: polled, loop: loop}, nil
+	return &Listener{addr: ln.Addr(), fd: polled}, nil
 }
 
 // Addr returns the address that is listened on, with its port where 0 was

@@ -14,7 +14,6 @@ type round struct {
 	buf     []byte   // for look
 	targets []Target // that were handed something
 	held    []held
-	handed  bool // anything
 }
 
 // A held connection could not go on at first sight: nobody is known to own its
@@ -38,7 +37,6 @@ func (f *Front) accept(ln *Listener, r *round) error {
 		return err
 	}
 	defer ln.fd.Release()
-	r.handed = false
 	err = f.acceptRound(fd, r)
 	f.finish(r)
 	return err
@@ -86,7 +84,6 @@ func (f *Front) admit(c Conn, r *round) {
 
 // touch notes that a target was handed something.
 func (r *round) touch(to routing.Route) {
-	r.handed = true
 	if t := to.Member.Target.(Target); !slices.Contains(r.targets, t) {
 		r.targets = append(r.targets, t)
 	}
