@@ -1,6 +1,7 @@
 package fdpass
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -86,7 +87,7 @@ func (c *Conn) TryReceive(b []byte, fds []int) (n int, _ []int, err error) {
 		return 0, fds, io.EOF
 	}
 	if nrights > 0 {
-		fds, err = parseRights(fds, rights[:nrights])
+		fds, err = parseRights(fds, bytes.Clone(rights[:nrights])) // the array stays on the stack
 	}
 	return n, fds, err
 }

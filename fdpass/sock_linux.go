@@ -16,9 +16,14 @@ func socketpair() ([2]int, error) {
 
 // sendmsg raises no SIGPIPE when the peer is gone: that is EPIPE.
 func sendmsg(fd int, b, rights []byte) (n int, err error) {
-	var iov unix.Iovec
-	var h unix.Msghdr
-	fill(&h, &iov, b, rights)
+	iov := unix.Iovec{Base: unsafe.SliceData(b)}
+	iov.SetLen(len(b))
+	h := unix.Msghdr{Iov: &iov}
+	h.SetIovlen(1)
+	if len(rights) > 0 {
+		h.Control = &rights[0]
+		h.SetControllen(len(rights))
+	}
 	for {
 		r, _, errno := unix.RawSyscall(unix.SYS_SENDMSG, uintptr(fd), uintptr(unsafe.Pointer(&h)), unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL)
 		switch errno {
@@ -34,9 +39,11 @@ func sendmsg(fd int, b, rights []byte) (n int, err error) {
 // recvmsg sets close-on-exec in the call that opens the descriptors, so that
 // no fork in between can leak them.
 func recvmsg(fd int, b, rights []byte) (n, nrights int, err error) {
-	var iov unix.Iovec
-	var h unix.Msghdr
-	fill(&h, &iov, b, rights)
+	iov := unix.Iovec{Base: unsafe.SliceData(b)}
+	iov.SetLen(len(b))
+	h := unix.Msghdr{Iov: &iov, Control: unsafe.SliceData(rights)}
+	h.SetIovlen(1)
+	h.SetControllen(len(rights))
 	for {
 		r, _, errno := unix.RawSyscall(unix.SYS_RECVMSG, uintptr(fd), uintptr(unsafe.Pointer(&h)), unix.MSG_DONTWAIT|unix.MSG_CMSG_CLOEXEC)
 		switch errno {
@@ -46,18 +53,6 @@ func recvmsg(fd int, b, rights []byte) (n, nrights int, err error) {
 		default:
 			return 0, 0, errno
 		}
-	}
-}
-
-// fill makes h a message of b and a control message.
-func fill(h *unix.Msghdr, iov *unix.Iovec, b, rights []byte) {
-	iov.Base = unsafe.SliceData(b)
-	iov.SetLen(len(b))
-	h.Iov = iov
-	h.SetIovlen(1)
-	if len(rights) > 0 {
-		h.Control = unsafe.SliceData(rights)
-		h.SetControllen(len(rights))
 	}
 }
 
