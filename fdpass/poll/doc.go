@@ -5,6 +5,6 @@
 // A Loop is for the few descriptors on which all of the traffic begins. The
 // runtime's poller registers each descriptor for everything that can happen to
 // it and hands each event from one thread to another; for a program whose work
-// per event is a handful of system calls that is most of the cost. A Loop is
-// one thread that waits, and does the work itself.
+// per event is a handful of system calls that is most of the cost. A Loop waits
+// and does the work itself.
 package poll

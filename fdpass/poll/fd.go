@@ -32,7 +32,7 @@ type waiter interface {
 }
 
 // NewFD takes ownership of fd, which must be non-blocking. With a Loop, which
-// must run, it is the loop's thread that calls the functions of OnReadable and
+// must run, it is the loop's goroutine that calls the functions of OnReadable and
 // OnWritable; without one it is the goroutine that waits. last says that
 // the loop deals with it after what is ready beside it.
 func NewFD(fd int, l *Loop, last bool) (*FD, error) {

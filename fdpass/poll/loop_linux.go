@@ -13,7 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A Loop waits for descriptors on a thread of its own and calls there the
+// A Loop waits for descriptors in a goroutine of its own and calls there the
 // functions of those that are ready (epoll(7), level-triggered). The functions
 // must not block.
 //
@@ -93,10 +93,11 @@ func (l *Loop) rouse() {
 	unix.Write(l.wake, one[:])
 }
 
-// Run waits and calls until Close is called. It keeps a thread to itself.
+// Run waits and calls until Close is called. It is nearly always on one thread,
+// but not locked to it: the runtime interrupts it every 10 ms, to see whether
+// another goroutine wants its processor, and then a locked one costs two changes
+// of threads even if none does.
 func (l *Loop) Run() {
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
 	defer close(l.done)
 	l.single = runtime.GOMAXPROCS(0) == 1
 	for !l.closed.Load() {

@@ -27,7 +27,7 @@ type Listener struct {
 // TCP sockets inherit TCP_NODELAY and keep-alive from it, so that none is set
 // for each. A Unix socket that nobody listens on any more is replaced.
 //
-// With a loop it is the loop's thread that accepts, see [poll.NewFD].
+// With a loop it is the loop that accepts, see [poll.NewFD].
 func Listen(addr string, loop *poll.Loop) (*Listener, error) {
 	path, isUnix := strings.CutPrefix(addr, "unix:")
 	var ln net.Listener
