@@ -89,8 +89,29 @@ func TestWireKeepsNoBody(t *testing.T) {
 	for range 100 {
 		w.write(body)
 	}
-	if cap(w.kept) > 0 {
+	if cap(w.kept) > 0 || w.buffer != nil {
 		t.Errorf("%d bytes of a body are kept", cap(w.kept))
+	}
+}
+
+// What one connection's wire has given back to the pool is another's from then on.
+func TestWiresShareNoBuffer(t *testing.T) {
+	one, err := http.ReadRequest(bufio.NewReader(strings.NewReader(plainGet)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var wires [8]wire
+	for i := range wires {
+		w := &wires[i]
+		w.write([]byte(plainGet)) // fills a buffer, and is done with it
+		w.pass(one)
+		w.write(fmt.Appendf(nil, "%sGET /%d", plainGet, i))
+		w.pass(one)
+	}
+	for i := range wires {
+		if got, want := string(wires[i].unanswered()), fmt.Sprintf("GET /%d", i); got != want {
+			t.Errorf("wire %d has kept %q, want %q", i, got, want)
+		}
 	}
 }
 
