@@ -107,7 +107,8 @@ func (c *workerConn) adopt() bool { return c.load.Swap(false) }
 // giveBack returns the connection to stickyd together with bytes that were
 // read off it but not answered, and closes it here.
 func (c *workerConn) giveBack(unanswered []byte) error {
-	defer c.close(false) // the connection goes on
+	c.exposed.Store(true) // the connection goes on, whoever closes this end of it
+	defer c.close(false)
 	var flags uint8
 	if !c.load.Swap(false) {
 		flags = FlagSession
