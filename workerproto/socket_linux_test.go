@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -278,6 +279,35 @@ func TestConnGivenBackIsOpen(t *testing.T) {
 	client.SetDeadline(time.Now().Add(50 * time.Millisecond))
 	if _, err := client.Read(make([]byte, 1)); !errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Error("the client reads: ", err)
+	}
+}
+
+// Nor is it by somebody who closes it while it goes back.
+func TestConnOnItsWayBackIsOpen(t *testing.T) {
+	w, p := startWorker(t)
+	client := p.hand(1, 0, "")
+	c := accept(t, w)
+	c.touch()
+	w.write.Lock() // it can't go
+	var both sync.WaitGroup
+	both.Go(func() { c.giveBack(nil) })
+	eventually(t, c.exposed.Load)
+	both.Go(func() { c.Close() })
+	eventually(t, c.closed.Load)
+	w.write.Unlock()
+	both.Wait()
+	client.SetDeadline(time.Now().Add(50 * time.Millisecond))
+	if _, err := client.Read(make([]byte, 1)); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Error("the client reads: ", err)
+	}
+}
+
+func eventually(t *testing.T, f func() bool) {
+	t.Helper()
+	for late := time.Now().Add(deadline); !f(); time.Sleep(time.Millisecond) {
+		if time.Now().After(late) {
+			t.Fatal("it never came to be")
+		}
 	}
 }
 
