@@ -3,8 +3,10 @@ package routing
 import (
 	"crypto/rand"
 	"crypto/sha256"
+	"encoding/binary"
 	"errors"
 	"maps"
+	"runtime"
 	"sync"
 	"sync/atomic"
 
@@ -37,11 +39,13 @@ type Table struct {
 	lives   atomic.Pointer[map[Incarnation]*life] // the live ones; never changed in place
 }
 
-const shardCount = 256 // one for each value of a byte
+// shardCount is a power of two, and so large that a shard of a million sessions
+// has few: whoever holds its lock to go through it holds up nobody for long.
+const shardCount = 4096
 
 type shard struct {
 	mu     sync.Mutex
-	owners map[digest]Incarnation
+	owners map[digest]Incarnation // nil while there are none
 }
 
 type digest [16]byte
@@ -58,9 +62,6 @@ func NewKey() (key [32]byte) {
 // NewTable returns an empty table whose hashes are keyed with key.
 func NewTable(key [32]byte) *Table {
 	t := &Table{key: key}
-	for i := range t.shards {
-		t.shards[i].owners = make(map[digest]Incarnation)
-	}
 	t.lives.Store(&map[Incarnation]*life{})
 	return t
 }
@@ -94,54 +95,73 @@ func (t *Table) Kill(in Incarnation) (sessions int) {
 
 func (t *Table) life(in Incarnation) *life { return (*t.lives.Load())[in] }
 
-// locate returns the shard of an id and its hash. SHA-256 with the key in
-// front, cut to half, is not open to length extension: nobody sees a hash.
-func (t *Table) locate(id []byte) (*shard, digest) {
+// A Key stands for a session id in one Table, for who asks for the same id more
+// than once: to make it takes as long as all the rest. The zero Key is of no id.
+type Key struct {
+	digest digest
+	shard  uint16 // its number and one more
+}
+
+// Key returns the key of an id; one that is no id has the zero Key. SHA-256 with
+// the table's key in front, cut to half, is not open to length extension: nobody
+// sees a hash.
+func (t *Table) Key(id []byte) Key {
+	if len(id) == 0 || len(id) > session.MaxID {
+		return Key{}
+	}
 	var buf [len(t.key) + session.MaxID]byte
 	n := copy(buf[:], t.key[:])
 	n += copy(buf[n:], id)
 	sum := sha256.Sum256(buf[:n])
-	d := digest(sum[:16])
-	return &t.shards[sum[16]], d
+	return Key{digest(sum[:16]), 1 + binary.BigEndian.Uint16(sum[16:])%shardCount}
 }
 
 // Bind makes in the owner of a session; binding again is harmless. It returns
 // ErrHeld if another live incarnation owns it, ErrDead if in does not live,
 // and ErrSessionID for what is no id.
-func (t *Table) Bind(id []byte, in Incarnation) error {
-	if len(id) == 0 || len(id) > session.MaxID {
+func (t *Table) Bind(id []byte, in Incarnation) error { return t.BindKey(t.Key(id), in) }
+
+// BindKey is Bind by key.
+func (t *Table) BindKey(k Key, in Incarnation) error {
+	if k.shard == 0 {
 		return ErrSessionID
 	}
-	s, d := t.locate(id)
+	s := &t.shards[k.shard-1]
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	l := t.life(in)
 	if l == nil {
 		return ErrDead
 	}
-	switch owner := s.owners[d]; {
+	switch owner := s.owners[k.digest]; {
 	case owner == in:
 		return nil
 	case owner != 0 && t.life(owner) != nil:
 		return ErrHeld
 	}
-	s.owners[d] = in
+	if s.owners == nil {
+		s.owners = make(map[digest]Incarnation)
+	}
+	s.owners[k.digest] = in
 	l.sessions.Add(1)
 	return nil
 }
 
 // Unbind ends a session of in. It reports whether in owned it.
-func (t *Table) Unbind(id []byte, in Incarnation) bool {
-	if len(id) > session.MaxID {
+func (t *Table) Unbind(id []byte, in Incarnation) bool { return t.UnbindKey(t.Key(id), in) }
+
+// UnbindKey is Unbind by key.
+func (t *Table) UnbindKey(k Key, in Incarnation) bool {
+	if k.shard == 0 || in == 0 {
 		return false
 	}
-	s, d := t.locate(id)
+	s := &t.shards[k.shard-1]
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.owners[d] != in || in == 0 {
+	if s.owners[k.digest] != in {
 		return false
 	}
-	delete(s.owners, d)
+	delete(s.owners, k.digest)
 	if l := t.life(in); l != nil {
 		l.sessions.Add(-1)
 	}
@@ -149,13 +169,16 @@ func (t *Table) Unbind(id []byte, in Incarnation) bool {
 }
 
 // Lookup returns the live owner of a session.
-func (t *Table) Lookup(id []byte) (Incarnation, bool) {
-	if len(id) > session.MaxID {
+func (t *Table) Lookup(id []byte) (Incarnation, bool) { return t.LookupKey(t.Key(id)) }
+
+// LookupKey is Lookup by key.
+func (t *Table) LookupKey(k Key) (Incarnation, bool) {
+	if k.shard == 0 {
 		return 0, false
 	}
-	s, d := t.locate(id)
+	s := &t.shards[k.shard-1]
 	s.mu.Lock()
-	owner := s.owners[d]
+	owner := s.owners[k.digest]
 	s.mu.Unlock()
 	if owner == 0 || t.life(owner) == nil {
 		return 0, false
@@ -181,10 +204,12 @@ func (t *Table) Len() int {
 }
 
 // Sweep frees what dead incarnations left behind and returns how many entries
-// that were. It locks one of the 256 shards at a time.
+// that were. It locks one shard at a time, so of a million sessions 250, and lets
+// others have the core in between.
 func (t *Table) Sweep() (entries int) {
 	for i := range t.shards {
 		entries += t.sweep(&t.shards[i])
+		runtime.Gosched()
 	}
 	return entries
 }
@@ -200,9 +225,16 @@ func (t *Table) sweep(s *shard) (entries int) {
 		}
 	}
 	if entries > len(s.owners) { // a map never shrinks by itself
-		left := make(map[digest]Incarnation, len(s.owners))
-		maps.Copy(left, s.owners)
-		s.owners = left
+		s.owners = compact(s.owners)
 	}
 	return entries
+}
+
+func compact(owners map[digest]Incarnation) map[digest]Incarnation {
+	if len(owners) == 0 {
+		return nil
+	}
+	left := make(map[digest]Incarnation, len(owners))
+	maps.Copy(left, owners)
+	return left
 }

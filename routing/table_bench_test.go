@@ -6,6 +6,7 @@ import (
 	"runtime"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -126,6 +127,46 @@ func BenchmarkLookupOnAllCores(b *testing.B) {
 			})
 		})
 	}
+}
+
+// BenchmarkBindOnAllCores binds and unbinds with all of them at once.
+func BenchmarkBindOnAllCores(b *testing.B) {
+	table := NewTable(NewKey())
+	in := table.Open()
+	var workers atomic.Int64
+	b.ReportAllocs()
+	b.RunParallel(func(pb *testing.PB) {
+		buf := []byte("01234567890123456789")
+		from := int(workers.Add(1)) * 1_000_000
+		for i := 0; pb.Next(); i++ {
+			k := table.Key(benchID(buf, from+i%1_000_000))
+			table.BindKey(k, in)
+			table.UnbindKey(k, in)
+		}
+	})
+}
+
+// BenchmarkKey does what a handshake does to an id, by id and by key.
+func BenchmarkKey(b *testing.B) {
+	table := NewTable(NewKey())
+	in, id := table.Open(), []byte("aB3_-xYz0123456789AA")
+	b.Run("id", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			table.Lookup(id)
+			table.Bind(id, in)
+			table.Lookup(id)
+		}
+	})
+	b.Run("key", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			k := table.Key(id)
+			table.LookupKey(k)
+			table.BindKey(k, in)
+			table.LookupKey(k)
+		}
+	})
 }
 
 // BenchmarkPurge kills the owner of a million sessions and frees their space.

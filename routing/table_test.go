@@ -75,6 +75,11 @@ func TestKilledOwnersSessionsAreUnknownAtOnceAndFree(t *testing.T) {
 			}
 		}
 	}
+	for i := range 1000 { // also those whose shard was made smaller
+		if owner, _ := table.Lookup(fmt.Append(nil, "b", i)); owner != b {
+			t.Fatal("a live one's session is", owner, "'s")
+		}
+	}
 	if n := table.Len(); n != 1001 || n != table.Sessions(b) {
 		t.Error("Len is", n)
 	}
@@ -115,11 +120,76 @@ func TestTableIsAMap(t *testing.T) {
 				delete(model, id)
 			}
 		}
+		if got, _ := table.LookupKey(table.Key([]byte(id))); got != model[id] {
+			t.Fatalf("LookupKey: %d, want %d", got, model[id])
+		}
 		if got, _ := table.Lookup([]byte(id)); got != model[id] {
 			t.Fatalf("Lookup: %d, want %d", got, model[id])
 		}
 		if table.Len() != len(model) {
 			t.Fatalf("Len: %d, want %d", table.Len(), len(model))
+		}
+	}
+}
+
+// A key does what its id does, in whatever order the two are used.
+func TestKeyIsAsGoodAsItsID(t *testing.T) {
+	table := NewTable(NewKey())
+	a, b := table.Open(), table.Open()
+	id, other := []byte("session"), []byte("another")
+	k := table.Key(id)
+	if _, ok := table.LookupKey(k); ok || k == table.Key(other) {
+		t.Error("found before it was bound, or no key of its own")
+	}
+	if err := table.BindKey(k, a); err != nil {
+		t.Error(err)
+	}
+	if owner, ok := table.Lookup(id); owner != a || !ok {
+		t.Error("Lookup finds", owner)
+	}
+	if err := table.BindKey(k, b); !errors.Is(err, ErrHeld) {
+		t.Error("bound twice:", err)
+	}
+	if table.UnbindKey(k, b) || !table.UnbindKey(k, a) {
+		t.Error("ended by who does not own it, or not by who does")
+	}
+	if _, ok := table.Lookup(id); ok {
+		t.Error("found after its end")
+	}
+}
+
+func TestWhatIsNoIDHasNoKey(t *testing.T) {
+	table := NewTable(NewKey())
+	in := table.Open()
+	for _, id := range []string{"", strings.Repeat("x", 257)} {
+		k := table.Key([]byte(id))
+		_, found := table.LookupKey(k)
+		if err := table.BindKey(k, in); k != (Key{}) || found || !errors.Is(err, ErrSessionID) || table.UnbindKey(k, in) {
+			t.Errorf("%d bytes: %v, found: %t, %v", len(id), k, found, err)
+		}
+	}
+}
+
+// What Sweep locks at a time is little, whatever the ids look like.
+func TestShardsAreSmall(t *testing.T) {
+	const sessions = 100_000
+	table := NewTable(NewKey())
+	in := table.Open()
+	for i := range sessions {
+		table.Bind(fmt.Append(nil, i), in)
+	}
+	for i := range table.shards {
+		if n := len(table.shards[i].owners); n > 4*sessions/shardCount {
+			t.Errorf("shard %d has %d of %d sessions", i, n, sessions)
+		}
+	}
+	table.Kill(in)
+	if n := table.Sweep(); n != sessions {
+		t.Error("Sweep freed", n)
+	}
+	for i := range table.shards {
+		if table.shards[i].owners != nil {
+			t.Fatal("a shard without sessions keeps its space")
 		}
 	}
 }
@@ -173,5 +243,12 @@ func TestLookupAllocatesNothing(t *testing.T) {
 	table.Bind(id, in)
 	if n := testing.AllocsPerRun(100, func() { table.Lookup(id) }); n != 0 {
 		t.Errorf("%v allocations", n)
+	}
+	if n := testing.AllocsPerRun(100, func() {
+		k := table.Key(id)
+		table.LookupKey(k)
+		table.BindKey(k, in)
+	}); n != 0 {
+		t.Errorf("%v allocations by key", n)
 	}
 }

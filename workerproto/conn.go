@@ -2,21 +2,15 @@ package workerproto
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"io"
-	"net"
-	"os"
-	"sync"
 	"sync/atomic"
-	"syscall"
 )
 
 // A workerConn is a connection that stickyd handed over. It is what the
 // worker would have accepted itself, RemoteAddr included, and it remembers the
 // last bytes that were read off it, so that a request can be given back.
 type workerConn struct {
-	net.Conn
+	socket
 	worker *Worker
 	id     uint64
 
@@ -24,10 +18,12 @@ type workerConn struct {
 	// part of a session nor closed.
 	load atomic.Bool
 
+	abort   atomic.Bool // Close is to reset the connection
+	exposed atomic.Bool // somebody has used the descriptor itself
+
 	// fresh counts the server's connections that wait for their first
 	// request; nil once this one's has come.
-	mu    sync.Mutex
-	fresh *atomic.Int64
+	fresh atomic.Pointer[atomic.Int64]
 
 	replay []byte // what stickyd's side had read; only Read uses it
 	heard  wire   // what Read returned
@@ -37,13 +33,10 @@ type workerConn struct {
 
 // newWorkerConn takes ownership of a.fd, also when it fails.
 func newWorkerConn(w *Worker, a arrival) (*workerConn, error) {
-	f := os.NewFile(uintptr(a.fd), "stickyd-conn")
-	defer f.Close() // FileConn makes a descriptor of its own
-	conn, err := net.FileConn(f)
-	if err != nil {
+	c := &workerConn{worker: w, id: a.id, replay: a.replay}
+	if err := c.open(a.fd); err != nil {
 		return nil, err
 	}
-	c := &workerConn{Conn: conn, worker: w, id: a.id, replay: a.replay}
 	c.load.Store(!a.session)
 	c.heard.end() // until Serve wants to know
 	return c, nil
@@ -64,7 +57,7 @@ func (c *workerConn) Read(b []byte) (n int, err error) {
 		n = copy(b, c.replay)
 		c.replay = c.replay[n:]
 	} else {
-		n, err = c.Conn.Read(b)
+		n, err = c.socket.Read(b)
 	}
 	c.heard.write(b[:n])
 	return n, err
@@ -72,28 +65,22 @@ func (c *workerConn) Read(b []byte) (n int, err error) {
 
 func (c *workerConn) Write(b []byte) (int, error) {
 	c.touch()
-	return c.Conn.Write(b)
+	return c.socket.Write(b)
 }
 
 // ReadFrom lets net/http use sendfile and splice as on a plain connection.
 func (c *workerConn) ReadFrom(r io.Reader) (int64, error) {
 	c.touch()
-	return io.Copy(c.Conn, r)
+	return c.socket.ReadFrom(r)
 }
 
-// CloseWrite shuts down the writing side, as net/http does before it closes a
-// connection whose client is still sending.
-func (c *workerConn) CloseWrite() error {
-	c.touch()
-	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
-		return half.CloseWrite()
-	}
-	return nil
-}
-
+// Close shuts the connection down before it closes the descriptor: stickyd
+// has a copy until it has read our TAKEN, and the kernel tells the client of a
+// close only at the last one. (Of SetLinger's reset it tells at the last one
+// even so.)
 func (c *workerConn) Close() error {
 	c.touch()
-	err := c.Conn.Close()
+	err := c.close(!c.abort.Load() && !c.exposed.Load())
 	c.settle()
 	if c.load.Swap(false) {
 		c.worker.noteClosed()
@@ -103,14 +90,14 @@ func (c *workerConn) Close() error {
 
 // settle notes that a request has come and reports whether it is the first.
 func (c *workerConn) settle() (first bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.fresh == nil {
+	if c.fresh.Load() == nil { // of all requests but one
 		return false
 	}
-	c.fresh.Add(-1)
-	c.fresh = nil
-	return true
+	fresh := c.fresh.Swap(nil)
+	if fresh != nil {
+		fresh.Add(-1)
+	}
+	return fresh != nil
 }
 
 // adopt makes the connection part of a session; it reports whether it counted
@@ -120,24 +107,16 @@ func (c *workerConn) adopt() bool { return c.load.Swap(false) }
 // giveBack returns the connection to stickyd together with bytes that were
 // read off it but not answered, and closes it here.
 func (c *workerConn) giveBack(unanswered []byte) error {
-	defer c.Conn.Close()
-	sc, ok := c.Conn.(syscall.Conn)
-	if !ok {
-		return fmt.Errorf("cannot return a %T", c.Conn)
-	}
-	raw, err := sc.SyscallConn()
-	if err != nil {
-		return err
-	}
+	c.exposed.Store(true) // the connection goes on, whoever closes this end of it
+	defer c.close(false)
 	var flags uint8
 	if !c.load.Swap(false) {
 		flags = FlagSession
 	}
 	unanswered = append(unanswered, c.replay...)
-	ctlErr := raw.Control(func(fd uintptr) {
-		err = c.worker.send(appendConn(nil, Return, flags, c.id, unanswered), int(fd))
+	return c.control(func(fd int) error {
+		return c.worker.send(appendConn(nil, Return, flags, c.id, unanswered), fd)
 	})
-	return errors.Join(ctlErr, err)
 }
 
 // connKey is the context key under which Serve keeps a request's connection.

@@ -13,38 +13,6 @@ import (
 	"github.com/stickyd/stickyd/fdpass"
 )
 
-// net/http's sendfile and splice need the connection's own ReadFrom.
-func TestConnReadFromIsTheSockets(t *testing.T) {
-	w, p := startWorker(t)
-	p.hand(1, 0, "")
-	c := accept(t, w)
-	inner := &counting{Conn: c.Conn}
-	c.Conn = inner
-	if n, err := c.ReadFrom(&io.LimitedReader{R: neverEnding{}, N: 1000}); n != 1000 || err != nil || inner.calls != 1 {
-		t.Errorf("%d bytes, %v, %d calls", n, err, inner.calls)
-	}
-	if _, ok := net.Conn(c).(io.ReaderFrom); !ok {
-		t.Error("net/http does not find it")
-	}
-	if err := c.giveBack(nil); err == nil {
-		t.Error("what is no socket was returned")
-	}
-}
-
-type counting struct {
-	net.Conn
-	calls int
-}
-
-func (c *counting) ReadFrom(r io.Reader) (int64, error) {
-	c.calls++
-	return io.Copy(io.Discard, r)
-}
-
-type neverEnding struct{}
-
-func (neverEnding) Read(b []byte) (int, error) { return len(b), nil }
-
 // The server may read on until it is stopped. If that makes more than can be
 // passed on, the connection ends; it must not go back without what was read,
 // for its owner would take what follows for a request.

@@ -46,7 +46,7 @@ func (w *Worker) Serve(srv *http.Server) error {
 	srv.ConnContext = func(ctx context.Context, c net.Conn) context.Context {
 		if wc, ok := c.(*workerConn); ok {
 			fresh.Add(1)
-			wc.fresh = &fresh
+			wc.fresh.Store(&fresh)
 			wc.heard.begin()
 		}
 		if connContext != nil {

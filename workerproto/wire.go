@@ -19,12 +19,20 @@ import (
 //
 // It is safe for concurrent use: net/http reads ahead while a handler runs.
 type wire struct {
-	mu   sync.Mutex
-	kept []byte        // from the beginning of the next request on
-	skip int64         // bytes of a body that are still to come
-	body *chunkScanner // of a chunked body that is still to come; nil if none
-	lost bool          // the next request begins somewhere unknown
+	mu     sync.Mutex
+	kept   []byte        // from the beginning of the next request on
+	buffer *wireBuffer   // where kept has its beginning; nil where nothing is kept
+	skip   int64         // bytes of a body that are still to come
+	body   *chunkScanner // of a chunked body that is still to come; nil if none
+	lost   bool          // the next request begins somewhere unknown
 }
+
+// A wireBuffer holds the heads that are usual. It goes back to the pool when
+// its request has passed, so that idle connections, WebSockets and requests
+// that are waited for hold none.
+type wireBuffer [2 << 10]byte
+
+var wireBuffers = sync.Pool{New: func() any { return new(wireBuffer) }}
 
 // write notes what was read.
 func (w *wire) write(b []byte) {
@@ -34,29 +42,42 @@ func (w *wire) write(b []byte) {
 }
 
 func (w *wire) writeLocked(b []byte) {
-	if w.lost {
+	if b = w.skipBody(b); len(b) == 0 {
 		return
-	}
-	if n := min(w.skip, int64(len(b))); n > 0 {
-		w.skip -= n
-		b = b[n:]
-	}
-	if w.body != nil {
-		var err error
-		if b, err = w.body.scan(b); err != nil {
-			w.lose() // net/http does not like it either, and ends the connection
-			return
-		}
-		if !w.body.done() {
-			return
-		}
-		w.body = nil
 	}
 	if len(w.kept)+len(b) > MaxReplay {
 		w.lose()
 		return
 	}
+	if w.buffer == nil {
+		w.buffer = wireBuffers.Get().(*wireBuffer)
+		w.kept = w.buffer[:0]
+	}
 	w.kept = append(w.kept, b...)
+}
+
+// skipBody returns what stands in b behind the body that is still to come:
+// nothing also once the wire is lost.
+func (w *wire) skipBody(b []byte) []byte {
+	if w.lost {
+		return nil
+	}
+	if n := min(w.skip, int64(len(b))); n > 0 {
+		w.skip -= n
+		b = b[n:]
+	}
+	if w.body == nil {
+		return b
+	}
+	b, err := w.body.scan(b)
+	switch {
+	case err != nil:
+		w.lose() // net/http does not like it either, and ends the connection
+		return nil
+	case w.body.done():
+		w.body = nil
+	}
+	return b
 }
 
 // end forgets what is kept and keeps nothing from now on.
@@ -73,7 +94,17 @@ func (w *wire) begin() {
 	w.lost = false
 }
 
-func (w *wire) lose() { w.lost, w.kept = true, nil }
+func (w *wire) lose() {
+	w.lost = true
+	w.release()
+}
+
+func (w *wire) release() {
+	if w.buffer != nil {
+		wireBuffers.Put(w.buffer)
+	}
+	w.kept, w.buffer = nil, nil
+}
 
 // at reports whether the wire knows where r, whose head net/http has read,
 // begins.
@@ -110,14 +141,15 @@ func (w *wire) pass(r *http.Request) bool {
 		w.lose()
 		return false
 	}
-	rest := w.kept[head.Len:]
-	w.kept = nil
 	switch {
 	case slices.Contains(r.TransferEncoding, "chunked"):
 		w.body = &chunkScanner{}
 	case r.ContentLength > 0:
 		w.skip = r.ContentLength
 	}
-	w.writeLocked(rest)
+	next := w.skipBody(w.kept[head.Len:])
+	if w.kept = w.kept[:copy(w.kept, next)]; len(w.kept) == 0 {
+		w.release()
+	}
 	return !w.lost
 }

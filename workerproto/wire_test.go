@@ -89,8 +89,29 @@ func TestWireKeepsNoBody(t *testing.T) {
 	for range 100 {
 		w.write(body)
 	}
-	if cap(w.kept) > 0 {
+	if cap(w.kept) > 0 || w.buffer != nil {
 		t.Errorf("%d bytes of a body are kept", cap(w.kept))
+	}
+}
+
+// What one connection's wire has given back to the pool is another's from then on.
+func TestWiresShareNoBuffer(t *testing.T) {
+	one, err := http.ReadRequest(bufio.NewReader(strings.NewReader(plainGet)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var wires [8]wire
+	for i := range wires {
+		w := &wires[i]
+		w.write([]byte(plainGet)) // fills a buffer, and is done with it
+		w.pass(one)
+		w.write(fmt.Appendf(nil, "%sGET /%d", plainGet, i))
+		w.pass(one)
+	}
+	for i := range wires {
+		if got, want := string(wires[i].unanswered()), fmt.Sprintf("GET /%d", i); got != want {
+			t.Errorf("wire %d has kept %q, want %q", i, got, want)
+		}
 	}
 }
 
@@ -105,3 +126,36 @@ func FuzzWire(f *testing.F) {
 		}
 	})
 }
+
+// BenchmarkWire follows requests as a browser sends them.
+func BenchmarkWire(b *testing.B) {
+	for _, bb := range []struct{ name, request string }{
+		{"GET", "GET " + browserTarget + " HTTP/1.1\r\n" + browserFields},
+		{"POST", "POST " + browserTarget + " HTTP/1.1\r\nContent-Length: 512\r\n" + browserFields + strings.Repeat("x", 512)},
+	} {
+		b.Run(bb.name, func(b *testing.B) {
+			raw := []byte(bb.request)
+			r, err := http.ReadRequest(bufio.NewReader(bytes.NewReader(raw)))
+			if err != nil {
+				b.Fatal(err)
+			}
+			var w wire
+			b.ReportAllocs()
+			for b.Loop() {
+				w.write(raw)
+				if !w.pass(r) {
+					b.Fatal("lost")
+				}
+			}
+		})
+	}
+}
+
+const browserTarget = "/poll?EIO=4&transport=polling&t=abc&sid=aB3_-xYz0123456789AA"
+
+// What a browser sends along with a request.
+const browserFields = "Host: app.example.com\r\nUser-Agent: Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0\r\n" +
+	"Accept: text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8\r\nAccept-Language: en-US,en;q=0.5\r\n" +
+	"Accept-Encoding: gzip, deflate, br, zstd\r\nReferer: https://app.example.com/\r\nConnection: keep-alive\r\n" +
+	"Sec-Fetch-Dest: empty\r\nSec-Fetch-Mode: cors\r\nSec-Fetch-Site: same-origin\r\nCookie: theme=dark; lang=en; consent=1\r\n" +
+	"Cache-Control: no-cache\r\n\r\n"

@@ -78,7 +78,7 @@ func checkPartialLine(b []byte) Status {
 		return BadLine
 	case bytes.HasSuffix(method, []byte("\r")):
 		return BadLine
-	case bytes.ContainsFunc(bytes.TrimSuffix(rest, []byte("\r")), isControl):
+	case hasControl(bytes.TrimSuffix(rest, []byte("\r"))):
 		return BadLine
 	}
 	return Incomplete
@@ -92,7 +92,7 @@ func parseLine(line []byte) (Head, Status) {
 	target, proto, found := bytes.Cut(rest, []byte(" "))
 	switch {
 	case !found, len(target) == 0, len(method) == 0, len(method) > maxMethod, !isToken(method),
-		bytes.ContainsFunc(target, isControl):
+		hasControl(target):
 		return Head{}, BadLine
 	case string(method) == "PRI" && string(proto) == "HTTP/2.0":
 		return Head{}, HTTP2Preface
@@ -117,7 +117,16 @@ func cutFields(b []byte) (fields, rest []byte, ok bool) {
 	}
 }
 
-func isControl(r rune) bool { return r < ' ' || r == 0x7f }
+// hasControl looks at bytes: what is no ASCII has none that looks like a
+// control character.
+func hasControl(b []byte) bool {
+	for _, c := range b {
+		if c < ' ' || c == 0x7f {
+			return true
+		}
+	}
+	return false
+}
 
 // isToken reports whether b has only characters of a token (RFC 9110, section
 // 5.6.2).
