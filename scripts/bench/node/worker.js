@@ -11,6 +11,7 @@ const httpServer = http.createServer((req, res) => {
   asked = performance.now();
   const sid = new URL(req.url, 'http://x').searchParams.get('sid');
   res.statusCode = io.engine.clients[sid] ? 200 : 400;
+  res.setHeader('X-Worker', process.pid);
   res.end('known');
 });
 const hour = 3_600_000;

@@ -1,0 +1,23 @@
+package main
+
+import "time"
+
+// A pace says when requests are due: rate per second, evenly, until the end. A
+// request that can't start when it is due is not left out. Its latency counts
+// from then on, or a front that stalls would hide how many had to wait for it.
+type pace struct {
+	rate  int
+	end   time.Duration
+	given int
+}
+
+// next returns when the next request is due, and counts it if that is now. ok
+// is false if it is not, or if it would be due after the end.
+func (p *pace) next(now time.Duration) (due time.Duration, ok bool) {
+	due = time.Duration(float64(p.given) / float64(p.rate) * float64(time.Second))
+	if due > now || due >= p.end {
+		return due, false
+	}
+	p.given++
+	return due, true
+}

@@ -1,0 +1,85 @@
+//go:build linux
+
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"slices"
+)
+
+// publish prints the results and writes the files that were asked for.
+func (p *plan) publish(r *results) error {
+	for _, line := range r.Versions {
+		fmt.Println(line + "  ")
+	}
+	fmt.Printf("%d workers, %d rounds of %g s, medians (lowest–highest)\n", r.Workers, r.Rounds, r.Seconds)
+	for _, g := range p.groups {
+		if g.title != "" {
+			fmt.Printf("\n%s:\n", g.title)
+		}
+		fmt.Println()
+		r.table(os.Stdout, loadLabels(g), frontLabels(g))
+		if p.options.node {
+			fmt.Println()
+			r.expectations(os.Stdout, loadLabels(g), frontLabels(g))
+		}
+	}
+	r.idleTable(os.Stdout, p.labels())
+	if len(r.Findings) > 0 {
+		fmt.Println()
+	}
+	for _, sentence := range r.Findings {
+		fmt.Println("* " + sentence)
+	}
+	return p.write(r)
+}
+
+func loadLabels(g group) (labels []label) {
+	for _, l := range g.loads {
+		labels = append(labels, label{key: l.key, name: l.name})
+	}
+	return labels
+}
+
+func frontLabels(g group) (labels []label) {
+	for _, f := range g.fronts {
+		labels = append(labels, label{key: f.key, name: f.name, peer: f.peer})
+	}
+	return labels
+}
+
+// labels are those of all fronts.
+func (p *plan) labels() (labels []label) {
+	for _, g := range p.groups {
+		labels = append(labels, frontLabels(g)...)
+	}
+	for _, f := range p.goFronts() {
+		labels = append(labels, label{key: f.key, name: f.name})
+	}
+	return labels
+}
+
+// write writes the files of --json and --svg.
+func (p *plan) write(r *results) error {
+	if file := p.options.json; file != "" {
+		text, err := json.MarshalIndent(r, "", "\t")
+		if err != nil {
+			return err
+		}
+		if err := os.WriteFile(file, append(text, '\n'), 0o644); err != nil {
+			return err
+		}
+	}
+	if file := p.options.svg; file != "" {
+		var bars []bar
+		for _, l := range p.labels() {
+			if s := r.spread(l.key, "new", frontCPU); s.Median > 0 && !slices.ContainsFunc(bars, func(b bar) bool { return b.name == l.name }) {
+				bars = append(bars, bar{l.name, s.Median})
+			}
+		}
+		return os.WriteFile(file, []byte(chart(bars)), 0o644)
+	}
+	return nil
+}
