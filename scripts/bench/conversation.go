@@ -155,6 +155,7 @@ func (g *generator) answered(i int, s *slot, a answer) {
 	}
 	g.count(s, right)
 	if first {
+		g.tally.Checked--
 		g.follow(i, s, a)
 		return
 	}
@@ -173,6 +174,7 @@ func (g *generator) prepared(i int, s *slot, right bool) {
 
 func (g *generator) count(s *slot, right bool) {
 	g.tally.Requests++
+	g.tally.Checked++
 	if !right {
 		g.tally.Wrong++
 	}

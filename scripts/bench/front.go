@@ -46,6 +46,7 @@ func (f *front) start(ctx context.Context) (err error) {
 		f.stop()
 		return fmt.Errorf("%s: %w", f.name, err)
 	}
+	f.sessions = takeTurns(f.sessions)
 	f.identify()
 	return nil
 }

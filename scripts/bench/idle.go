@@ -5,6 +5,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -21,25 +22,24 @@ var idleKinds = []struct {
 const (
 	idleCount      = 5000
 	idleCountQuick = 1000
-	settling       = time.Second // until all have arrived where they stay
+
+	settling      = time.Second // until all have arrived where they stay
+	settlingQuick = 300 * time.Millisecond
 )
 
 // idle measures what fresh fronts have with many connections on which nothing
 // happens.
 func (p *plan) idle(ctx context.Context, r *results) error {
-	n := idleCount
+	n, settled := idleCount, settling
 	if p.options.quick {
-		n = idleCountQuick
+		n, settled = idleCountQuick, settlingQuick
 	}
-	fronts := append(p.goFronts(), primaryFronts(p.options.workers, false)[1])
+	fronts := p.idleFronts()
 	for _, kind := range idleKinds {
 		for _, f := range fronts {
-			if !p.options.wants(f.key, frontWords()) || f.peer != "" && kind.mode != modeHoldQuiet {
-				continue // Node workers have no such requests
-			}
-			result, err := f.hold(ctx, kind.mode, n)
+			result, err := f.hold(ctx, kind.mode, n, settled)
 			if err != nil {
-				return fmt.Errorf("%s, idle connections: %w", f.name, err)
+				return fmt.Errorf("%s: %w", f.name, err)
 			}
 			result.Kind = kind.name
 			r.Idle = append(r.Idle, result)
@@ -49,8 +49,15 @@ func (p *plan) idle(ctx context.Context, r *results) error {
 	return nil
 }
 
-// hold starts the front and opens connections.
-func (f *front) hold(ctx context.Context, m mode, n int) (idleResult, error) {
+// idleFronts are those that are measured with idle connections.
+func (p *plan) idleFronts() []*front {
+	fronts := append(p.goFronts(), primaryFronts(p.options.workers, false)...)
+	words := frontWords()
+	return slices.DeleteFunc(fronts, func(f *front) bool { return !p.options.wants(f.key, words) })
+}
+
+// hold starts the front, opens connections and looks at it some time later.
+func (f *front) hold(ctx context.Context, m mode, n int, settled time.Duration) (idleResult, error) {
 	if err := f.start(ctx); err != nil {
 		return idleResult{}, err
 	}
@@ -60,7 +67,7 @@ func (f *front) hold(ctx context.Context, m mode, n int) (idleResult, error) {
 	if err != nil {
 		return idleResult{}, err
 	}
-	if err := sleep(ctx, settling); err != nil {
+	if err := sleep(ctx, settled); err != nil {
 		return idleResult{}, err
 	}
 	before.Connections = g.prepare.Open

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 )
 
@@ -41,14 +42,7 @@ func (p *plan) install(ctx context.Context) error {
 
 // has says whether a front is measured: its key, or node for any with Node.
 func (p *plan) has(key string) bool {
-	for _, g := range p.groups {
-		for _, f := range g.fronts {
-			if f.key == key || key == "node" && f.peer != "" {
-				return true
-			}
-		}
-	}
-	return false
+	return slices.ContainsFunc(p.fronts(), func(f *front) bool { return f.key == key || key == "node" && f.peer != "" })
 }
 
 // installed installs a package of Debian's that has the program.

@@ -12,6 +12,8 @@ type load struct {
 	mode mode
 	rate int // requests per second, 0 for as many as go
 	size int // of WebSocket messages in bytes
+
+	outstanding int // requests at one time, if not the usual number
 }
 
 const (
@@ -46,7 +48,10 @@ func busyLoad(rate int) load {
 
 // slots is how many connections the generator has at one time.
 func (l load) slots() int {
-	if l.rate > 0 {
+	switch {
+	case l.outstanding > 0:
+		return l.outstanding
+	case l.rate > 0:
 		return pacedSlots
 	}
 	return closedSlots
@@ -66,6 +71,7 @@ type measurement struct {
 	P90        float64 `json:"p90_ms"`
 	P99        float64 `json:"p99_ms"`
 	Requests   int64   `json:"requests"`
+	Checked    int64   `json:"checked"`
 	Wrong      int64   `json:"wrong_worker"`
 	Failed     int64   `json:"failed"`
 	TimedOut   int64   `json:"timed_out"`
@@ -83,7 +89,7 @@ func newMeasurement(t tally, front, workers time.Duration) measurement {
 		PerSecond: n / t.Elapsed.Seconds(),
 		FrontCPU:  each(front), WorkerCPU: each(workers), GenCPU: each(t.CPU),
 		P50: ms(t.P50), P90: ms(t.P90), P99: ms(t.P99),
-		Requests: t.Requests, Wrong: t.Wrong, Failed: t.Failed, TimedOut: t.TimedOut,
+		Requests: t.Requests, Checked: t.Checked, Wrong: t.Wrong, Failed: t.Failed, TimedOut: t.TimedOut,
 		Reconnects: t.Reconnects, Error: t.FirstError,
 	}
 }

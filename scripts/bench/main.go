@@ -82,6 +82,9 @@ func bench(o options) error {
 	defer os.RemoveAll(dir)
 	scratch = dir
 	p := newPlan(o, dir)
+	if len(p.fronts()) == 0 && !p.wantsSingle("million") && !p.wantsSingle("stopped") {
+		return errors.New("nothing is left to measure; see --only, and that the fronts with Node workers come with --node")
+	}
 	if err := p.install(ctx); err != nil {
 		return err
 	}

@@ -20,6 +20,8 @@ const nodeDir = "scripts/bench/node"
 var engineIO = app{
 	Handshake: "/socket.io/?EIO=4&transport=polling",
 	Poll:      "/known?EIO=4&transport=polling&sid=",
+	Wait:      "/wait?EIO=4&transport=polling&sid=",
+	WebSocket: "/websocket?EIO=4&transport=websocket&sid=",
 }
 
 func nodeEnv(module string, workers int, busy bool) []string {

@@ -47,7 +47,7 @@ func parseOptions(args, known []string) (o options, err error) {
 		o.rounds = 2
 	}
 	if o.quick && !given["time"] {
-		o.length = 400 * time.Millisecond
+		o.length = 300 * time.Millisecond
 	}
 	if o.busy = defaultBusyRate; given["rate"] {
 		o.busy = o.rate

@@ -1,6 +1,9 @@
 package main
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // An order tells the generator, which is a process of its own, what to do.
 type order struct {
@@ -53,7 +56,8 @@ type app struct {
 // A tally is what the generator did.
 type tally struct {
 	Requests   int64         `json:"requests"` // answered, be it by the wrong worker
-	Wrong      int64         `json:"wrong"`    // answered by who does not have the session
+	Checked    int64         `json:"checked"`  // those of them that ask for a session
+	Wrong      int64         `json:"wrong"`    // answered by who does not have it
 	Failed     int64         `json:"failed"`   // not answered, or with another status than 200 and 400
 	TimedOut   int64         `json:"timed_out"`
 	Reconnects int64         `json:"reconnects"` // of connections that should have been kept
@@ -64,4 +68,24 @@ type tally struct {
 	P90        time.Duration `json:"p90"`
 	P99        time.Duration `json:"p99"`
 	Open       int           `json:"open"` // connections that are held
+}
+
+// takeTurns orders sessions so that the workers take turns, as far as each has
+// some left: the first few connections then burden all alike.
+func takeTurns(sessions []session) (turns []session) {
+	rest := slices.Clone(sessions)
+	for len(rest) > 0 {
+		var later []session
+		had := map[string]bool{}
+		for _, s := range rest {
+			if had[s.Worker] {
+				later = append(later, s)
+				continue
+			}
+			had[s.Worker] = true
+			turns = append(turns, s)
+		}
+		rest = later
+	}
+	return turns
 }

@@ -63,6 +63,23 @@ func (p *plan) candidates() []group {
 	}
 }
 
+// fronts are all that are started.
+func (p *plan) fronts() (fronts []*front) {
+	for _, g := range p.groups {
+		fronts = append(fronts, g.fronts...)
+	}
+	if p.wantsSingle("idle") {
+		fronts = append(fronts, p.idleFronts()...)
+	}
+	return fronts
+}
+
+// wantsSingle says whether something is measured that needs no rounds.
+func (p *plan) wantsSingle(word string) bool {
+	return !p.options.node && p.options.wants(word, loadWords()) &&
+		(word == "idle" || p.options.wants("stickyd", frontWords()))
+}
+
 // goFronts are the fronts before Go workers.
 func (p *plan) goFronts() []*front {
 	n := p.options.workers
@@ -95,14 +112,14 @@ func (p *plan) run(ctx context.Context, r *results) error {
 			return err
 		}
 	}
-	if p.options.node {
-		return nil
-	}
 	return p.runSingle(ctx, r)
 }
 
-// warmUp is the length of the round that is not counted.
-const warmUp = 300 * time.Millisecond
+// The length of the round that is not counted.
+const (
+	warmUp      = 300 * time.Millisecond
+	warmUpQuick = 100 * time.Millisecond
+)
 
 // compare measures the fronts of a group in turn.
 func (p *plan) compare(ctx context.Context, g group, r *results) error {
@@ -119,21 +136,32 @@ func (p *plan) compare(ctx context.Context, g group, r *results) error {
 				if !f.measures(l) {
 					continue
 				}
-				length := p.options.length
-				if round == 0 {
-					length = min(length, warmUp)
-				}
-				m, err := f.measure(ctx, l, length)
-				if err != nil {
+				if err := p.turn(ctx, f, l, round, r); err != nil {
 					return fmt.Errorf("%s, %s: %w", f.name, l.name, err)
 				}
-				if m.Round = round; round > 0 {
-					r.Measurements = append(r.Measurements, m)
-				}
-				m.progress(f.name, l.name)
 			}
 		}
 	}
+	return nil
+}
+
+// turn measures one round of a load on a front. Round 0 does not count.
+func (p *plan) turn(ctx context.Context, f *front, l load, round int, r *results) error {
+	length := p.options.length
+	if round == 0 {
+		length = warmUp
+		if p.options.quick {
+			length = warmUpQuick
+		}
+	}
+	m, err := f.measure(ctx, l, length)
+	if err != nil {
+		return err
+	}
+	if m.Round = round; round > 0 {
+		r.Measurements = append(r.Measurements, m)
+	}
+	m.progress(f.name, l.name)
 	return nil
 }
 

@@ -55,7 +55,7 @@ func (p *plan) labels() (labels []label) {
 	for _, g := range p.groups {
 		labels = append(labels, frontLabels(g)...)
 	}
-	for _, f := range p.goFronts() {
+	for _, f := range p.fronts() {
 		labels = append(labels, label{key: f.key, name: f.name})
 	}
 	return labels

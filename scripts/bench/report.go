@@ -52,7 +52,7 @@ func (r *results) cells(f label, load string) string {
 		fmt.Sprintf("%.2f, %.2f, %.2f", median(func(m measurement) float64 { return m.P50 }),
 			median(func(m measurement) float64 { return m.P90 }), median(func(m measurement) float64 { return m.P99 })),
 		share(r.sum(f.key, load, func(m measurement) int64 { return m.Wrong }),
-			r.sum(f.key, load, func(m measurement) int64 { return m.Requests })),
+			r.sum(f.key, load, func(m measurement) int64 { return m.Checked })),
 		fmt.Sprint(r.sum(f.key, load, func(m measurement) int64 { return m.Failed })),
 	}
 	return " " + strings.Join(cells, " | ") + " |"

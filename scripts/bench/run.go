@@ -72,12 +72,7 @@ func (g *generatorProcess) failed(ctx context.Context) error {
 	return fmt.Errorf("the load generator failed: %s", g.errors)
 }
 
-// measure lets it do the measured part.
-func (g *generatorProcess) measure(ctx context.Context) (tally, error) {
-	g.begin()
-	return g.read(ctx)
-}
-
+// begin lets it do the measured part, after which it has a tally.
 func (g *generatorProcess) begin() { io.WriteString(g.in, "\n") }
 
 // end closes its connections.
@@ -98,12 +93,20 @@ func (w *lastWords) String() string { return string(w.text) }
 
 // measure runs one round of a load.
 func (f *front) measure(ctx context.Context, l load, length time.Duration) (measurement, error) {
+	return f.measureWhile(ctx, l, length, func() {})
+}
+
+// measureWhile calls meanwhile, which must not wait, when the measured part
+// begins.
+func (f *front) measureWhile(ctx context.Context, l load, length time.Duration, meanwhile func()) (measurement, error) {
 	g, err := startGenerator(ctx, f.order(l, length))
 	if err != nil {
 		return measurement{}, err
 	}
 	before, workersBefore := cpuTimes(f.own), cpuTimes(f.others)
-	t, err := g.measure(ctx)
+	g.begin()
+	meanwhile()
+	t, err := g.read(ctx)
 	if err != nil {
 		return measurement{}, err
 	}

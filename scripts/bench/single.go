@@ -11,23 +11,15 @@ import (
 // runSingle measures what needs no rounds.
 func (p *plan) runSingle(ctx context.Context, r *results) error {
 	p.handBacks(r)
-	loads, fronts := loadWords(), frontWords()
-	if p.options.wants("idle", loads) {
-		if err := p.idle(ctx, r); err != nil {
-			return err
+	for _, one := range []struct {
+		word string
+		run  func(context.Context, *results) error
+	}{{"idle", p.idle}, {"million", p.million}, {"stopped", p.stopped}} {
+		if !p.wantsSingle(one.word) {
+			continue
 		}
-	}
-	if !p.options.wants("stickyd", fronts) {
-		return nil
-	}
-	if p.options.wants("million", loads) {
-		if err := p.million(ctx, r); err != nil {
-			return fmt.Errorf("many sessions: %w", err)
-		}
-	}
-	if p.options.wants("stopped", loads) {
-		if err := p.stopped(ctx, r); err != nil {
-			return fmt.Errorf("a stopped worker: %w", err)
+		if err := one.run(ctx, r); err != nil {
+			return fmt.Errorf("%s: %w", one.word, err) // the word that --only knows
 		}
 	}
 	return nil
@@ -73,22 +65,21 @@ func (p *plan) million(ctx context.Context, r *results) error {
 		return err
 	}
 	registered := make(chan error, 1)
-	began := time.Now()
-	go func() { registered <- f.register(n) }()
-	busy, err := f.measure(ctx, steady, p.options.length)
+	busy, err := f.measureWhile(ctx, steady, p.options.length, func() {
+		go func() { registered <- f.register(n) }()
+	})
 	if err != nil {
 		return err
 	}
 	if err := <-registered; err != nil {
 		return err
 	}
-	took := time.Since(began)
 	after, err := f.measure(ctx, steady, p.options.length)
 	if err != nil {
 		return err
 	}
-	r.find("%d sessions: stickyd's memory grew from %d to %d KiB. New connections at %d/s were answered with a p99 of %.2f ms before, %.2f ms while the sessions were registered (in at most %.1f s), %.2f ms with them.",
-		n, before, residentKiB(f.own), p.options.rate, calm.P99, busy.P99, took.Seconds(), after.P99)
+	r.find("%d sessions: stickyd's memory grew from %d to %d KiB. New connections at %d/s were answered with a p99 of %.2f ms before, %.2f ms while the sessions were registered, %.2f ms with them.",
+		n, before, residentKiB(f.own), p.options.rate, calm.P99, busy.P99, after.P99)
 	return nil
 }
 

@@ -26,21 +26,19 @@ func (p *plan) stopped(ctx context.Context, r *results) error {
 	if len(others.sessions) == 0 {
 		return errors.New("all sessions are in one worker")
 	}
-	calm, err := p.beside(ctx, stuck, others)
+	calm, before, err := p.beside(ctx, stuck, others)
 	if err != nil {
 		return err
 	}
-	before := residentKiB(f.own)
 	if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
 		return err
 	}
-	during, err := p.beside(ctx, stuck, others)
-	memory := residentKiB(f.own)
+	during, with, err := p.beside(ctx, stuck, others)
 	if err := errors.Join(err, syscall.Kill(pid, syscall.SIGCONT)); err != nil {
 		return err
 	}
-	r.find("One of %d workers stopped while new connections came for it at %d/s: the others' clients got %.0f requests/s, saturated, instead of %.0f (wrong %d, failed %d); stickyd's memory was %d KiB before and %d KiB at the end.",
-		p.options.workers, p.options.rate, during.PerSecond, calm.PerSecond, during.Wrong, during.Failed, before, memory)
+	r.find("One of %d workers stopped while new connections came for it at %d/s: the others' clients got %.0f requests/s, saturated, instead of %.0f (wrong %d, failed %d); stickyd's memory was %d KiB instead of %d.",
+		p.options.workers, p.options.rate, during.PerSecond, calm.PerSecond, during.Wrong, during.Failed, with, before)
 	return nil
 }
 
@@ -60,24 +58,25 @@ func (f *front) only(worker string) (of, others *front) {
 }
 
 // beside measures the clients of the other workers, who ask as fast as they
-// can, while those of one worker come at the steady rate.
-func (p *plan) beside(ctx context.Context, one, others *front) (measurement, error) {
-	steady := load{key: "rate", mode: modeNew, rate: p.options.rate}
+// can, while those of one worker come at the steady rate, be they answered or
+// not. It returns the front's memory as well.
+func (p *plan) beside(ctx context.Context, one, others *front) (m measurement, kib int, err error) {
+	steady := load{key: "rate", mode: modeNew, rate: p.options.rate, outstanding: manyOutstanding}
 	g, err := startGenerator(ctx, one.order(steady, p.options.length))
 	if err != nil {
-		return measurement{}, err
+		return measurement{}, 0, err
 	}
+	defer g.abandon()
 	g.begin()
-	m, err := others.measure(ctx, load{key: "new", mode: modeNew}, p.options.length)
-	if err != nil {
-		return measurement{}, errors.Join(err, g.end())
-	}
-	return m, g.abandon()
+	m, err = others.measure(ctx, load{key: "new", mode: modeNew}, p.options.length)
+	return m, residentKiB(one.own), err
 }
 
+// manyOutstanding is more than stickyd lets wait.
+const manyOutstanding = 8192
+
 // abandon ends a generator whose tally does not matter.
-func (g *generatorProcess) abandon() error {
+func (g *generatorProcess) abandon() {
 	g.cmd.Process.Kill()
 	g.cmd.Wait()
-	return nil
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -43,12 +42,13 @@ func cpuTimes(pids []int) (total time.Duration) {
 	return total
 }
 
-// residentKiB is the memory of several processes that is in RAM. What they
-// share counts for each.
+// residentKiB is the memory of several processes that is in RAM. Pages that
+// processes share, such as those of their program, are divided among them (Pss):
+// the sum of what ps shows would count them for each.
 func residentKiB(pids []int) (total int) {
 	for _, pid := range pids {
-		text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
-		_, after, _ := strings.Cut(string(text), "VmRSS:")
+		text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/smaps_rollup", pid))
+		_, after, _ := strings.Cut(string(text), "\nPss:")
 		if fields := strings.Fields(after); len(fields) > 0 {
 			kib, _ := strconv.Atoi(fields[0])
 			total += kib
@@ -85,9 +85,4 @@ func descendants(pid int) (pids []int) {
 func commandName(pid int) string {
 	text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid))
 	return strings.TrimSpace(string(text))
-}
-
-// without returns the numbers that are not among others.
-func without(pids, others []int) []int {
-	return slices.DeleteFunc(slices.Clone(pids), func(pid int) bool { return slices.Contains(others, pid) })
 }
