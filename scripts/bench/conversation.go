@@ -104,12 +104,15 @@ func (g *generator) understand(i int, s *slot) bool {
 	}
 	a, whole, err := parseAnswer(s.in)
 	switch {
+	case !s.awaiting: // unasked, before the server closes the connection
+		g.drop(s)
+		return true
 	case err != nil:
 		g.fail(i, s, err)
 		return true
 	case !whole:
 		return false
-	case !s.awaiting || a.status != 200 && a.status != 400 && a.status != 101:
+	case a.status != 200 && a.status != 400 && a.status != 101:
 		g.fail(i, s, fmt.Errorf("unexpected status %d", a.status))
 		return true
 	}

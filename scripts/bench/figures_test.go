@@ -90,8 +90,8 @@ func TestTable(t *testing.T) {
 	var s strings.Builder
 	someResults().table(&s, []label{{key: "new", name: "new connections"}, {key: "kept"}}, []label{{key: "stickyd", name: "stickyd"}, {key: loopKey, name: "C loop"}})
 	for _, want := range []string{
-		"| new connections | stickyd | 400 (200–600) | 20.0 (10.0–30.0) | 2.00 | 0.25 | 0.50 |",
-		"| new connections | C loop | 800 (400–1200) | 10.0 (5.0–15.0) | 1.00 | 0.12 | 0.25 |",
+		"| new connections | stickyd | 400 (200–600) | – | 20.0 (10.0–30.0) | 2.00 | 0.25 | 0.50 |",
+		"| new connections | C loop | 800 (400–1200) | – | 10.0 (5.0–15.0) | 1.00 | 0.12 | 0.25 |",
 		"| 3 (20 %) | 6 |",
 	} {
 		if !strings.Contains(s.String(), want) {
@@ -117,6 +117,21 @@ func TestExpectationsSayWhatIsMissed(t *testing.T) {
 	}
 	if n := strings.Count(s.String(), "\n"); n != 4 {
 		t.Errorf("%d sentences\n%s", n, &s)
+	}
+}
+
+func TestTroublesSayHowManyAndWhy(t *testing.T) {
+	r := &results{Measurements: []measurement{
+		{Front: "stickyd", Load: "kept", Round: 1, Requests: 98, Failed: 2, Error: "connection refused"},
+		{Front: primaryKey, Load: "kept", Round: 1, Requests: 100, Reconnects: 100},
+		{Front: loopKey, Load: "kept", Round: 1, Requests: 100},
+	}}
+	var s strings.Builder
+	r.troubles(&s, []label{{key: "kept", name: "kept alive"}}, []label{{key: "stickyd", name: "stickyd"}, {key: primaryKey, name: "Node"}, {key: loopKey, name: "C"}})
+	want := "* kept alive, stickyd: 2 (2 %) of the requests failed; the first: connection refused.\n" +
+		"* kept alive, Node: the connection was closed after 100 (100 %) of the answers.\n"
+	if s.String() != want {
+		t.Errorf("%s, want\n%s", &s, want)
 	}
 }
 

@@ -19,7 +19,7 @@ func stickydFront(bin binaries, workers int) *front {
 
 // loopFront is yardstick/loop.c.
 func loopFront(bin binaries, workers int) *front {
-	return &front{key: "c-loop", name: "C loop", app: goApp, launch: alone(nil,
+	return &front{key: loopKey, name: "C loop", app: goApp, launch: alone(nil,
 		bin.loop, strconv.Itoa(workers), os.Args[0], "play-link-worker")}
 }
 
@@ -31,7 +31,7 @@ func acceptorFront(workers int) *front {
 
 // noFront is the workers themselves: each client knows where its session is.
 func noFront(workers int) *front {
-	return &front{key: "none", name: "no front", app: goApp, loads: "kept ws64 ws16k",
+	return &front{key: noFrontKey, name: "no front", app: goApp, loads: "kept ws64 ws16k",
 		launch: func(ctx context.Context, f *front) ([]string, error) { return f.startListeners(ctx, workers) }}
 }
 

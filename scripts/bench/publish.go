@@ -21,8 +21,9 @@ func (p *plan) publish(r *results) error {
 		}
 		fmt.Println()
 		r.table(os.Stdout, loadLabels(g), frontLabels(g))
+		fmt.Println()
+		r.troubles(os.Stdout, loadLabels(g), frontLabels(g))
 		if p.options.node {
-			fmt.Println()
 			r.expectations(os.Stdout, loadLabels(g), frontLabels(g))
 		}
 	}

@@ -16,6 +16,8 @@ const (
 	// primaryKey is the Node primary that fronts with Go workers are compared
 	// to: the cheaper of the two.
 	primaryKey = "node-2.0.1"
+
+	noFrontKey = "none"
 )
 
 // table prints a row for each front under each load.
@@ -30,9 +32,9 @@ func (r *results) table(w io.Writer, loads, fronts []label) {
 	}
 }
 
-const tableHead = "| load | front | requests/s | front's CPU, µs per request | ÷ C loop | ÷ Node primary | ÷ generator's CPU | " +
+const tableHead = "| load | front | requests/s | ÷ no front | front's CPU, µs per request | ÷ C loop | ÷ Node primary | ÷ generator's CPU | " +
 	"workers' CPU, µs | generator's, µs | p50, p90, p99 ms | wrong worker | failed |\n" +
-	"|---|---|---|---|---|---|---|---|---|---|---|---|\n"
+	"|---|---|---|---|---|---|---|---|---|---|---|---|---|\n"
 
 // cells are all but the first two of a row.
 func (r *results) cells(f label, load string) string {
@@ -43,6 +45,7 @@ func (r *results) cells(f label, load string) string {
 	}
 	cells := []string{
 		withRange(r.spread(f.key, load, perSecond), "%.0f"),
+		cell(r.ratio(f.key, noFrontKey, load, perSecond).Median, "%.2f"),
 		withRange(r.spread(f.key, load, frontCPU), "%.1f"),
 		cell(r.ratio(f.key, loopKey, load, frontCPU).Median, "%.2f"),
 		cell(r.ratio(f.key, peer, load, frontCPU).Median, "%.2f"),
@@ -78,7 +81,11 @@ func share(n, of int64) string {
 	if n == 0 || of == 0 {
 		return fmt.Sprint(n)
 	}
-	return fmt.Sprintf("%d (%.2g %%)", n, 100*float64(n)/float64(of))
+	percent := 100 * float64(n) / float64(of)
+	if percent >= 10 {
+		return fmt.Sprintf("%d (%.0f %%)", n, percent)
+	}
+	return fmt.Sprintf("%d (%.2g %%)", n, percent)
 }
 
 // expectation is what the project expects of stickyd beside a Node primary.
@@ -145,4 +152,31 @@ func nameOf(labels []label, key string) string {
 		}
 	}
 	return key
+}
+
+// troubles says in sentences what went wrong, and which connections were not
+// kept that should have been.
+func (r *results) troubles(w io.Writer, loads, fronts []label) {
+	for _, l := range loads {
+		for _, f := range fronts {
+			failed := r.sum(f.key, l.key, func(m measurement) int64 { return m.Failed })
+			closed := r.sum(f.key, l.key, func(m measurement) int64 { return m.Reconnects })
+			all := r.sum(f.key, l.key, func(m measurement) int64 { return m.Requests })
+			if failed > 0 {
+				fmt.Fprintf(w, "* %s, %s: %s of the requests failed; the first: %s.\n", l.name, f.name, share(failed, all+failed), r.firstError(f.key, l.key))
+			}
+			if closed > 0 {
+				fmt.Fprintf(w, "* %s, %s: the connection was closed after %s of the answers.\n", l.name, f.name, share(closed, all))
+			}
+		}
+	}
+}
+
+func (r *results) firstError(front, load string) string {
+	for _, m := range r.of(front, load) {
+		if m.Error != "" {
+			return m.Error
+		}
+	}
+	return "unknown"
 }

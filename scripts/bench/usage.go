@@ -42,19 +42,28 @@ func cpuTimes(pids []int) (total time.Duration) {
 	return total
 }
 
-// residentKiB is the memory of several processes that is in RAM. Pages that
-// processes share, such as those of their program, are divided among them (Pss):
-// the sum of what ps shows would count them for each.
-func residentKiB(pids []int) (total int) {
+// residentKiB is the memory of several processes of one program that is in RAM.
+// Pages of files, such as the program, and of shared memory count once, since
+// they have the same ones.
+func residentKiB(pids []int) int {
+	anonymous, shared := 0, 0
 	for _, pid := range pids {
-		text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/smaps_rollup", pid))
-		_, after, _ := strings.Cut(string(text), "\nPss:")
-		if fields := strings.Fields(after); len(fields) > 0 {
-			kib, _ := strconv.Atoi(fields[0])
-			total += kib
-		}
+		text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+		anonymous += statusKiB(text, "RssAnon")
+		shared = max(shared, statusKiB(text, "RssFile")+statusKiB(text, "RssShmem"))
 	}
-	return total
+	return anonymous + shared
+}
+
+// statusKiB finds a number in the text of /proc/PID/status.
+func statusKiB(text []byte, name string) int {
+	_, after, _ := strings.Cut(string(text), "\n"+name+":")
+	fields := strings.Fields(after)
+	if len(fields) == 0 {
+		return 0
+	}
+	kib, _ := strconv.Atoi(fields[0])
+	return kib
 }
 
 // descriptors is how many several processes have open.
