@@ -9,19 +9,43 @@
 //	go run ./scripts/bench --node
 //
 // It installs what it needs (HAProxy and nginx with apt, as root; packages from
-// npm), needs a C compiler, and takes less than 15 minutes, with --quick 2.
+// npm), needs a C compiler, and takes about ten minutes, with --quick one.
 //
 // Generator, front and workers share the machine, so rates mean little. What
 // counts is the CPU time that the front alone uses for each request, read from
 // /proc, and its ratio to another front's in the same run: rounds of all
 // alternate, and the medians are printed. yardstick/loop.c is what a front
 // costs that does nothing but what must be done.
+//
+// The fronts, by the words that --only knows:
+//
+//	stickyd      with Go workers, as all up to none
+//	c-loop       yardstick/loop.c: the least that a front can do
+//	go-acceptor  the obvious way to write one in Go (plain.go)
+//	nginx        a proxy that finds the worker by a hash of the id
+//	haproxy      a proxy that learns from responses where a session is
+//	none         workers that listen themselves
+//	node-VERSION     Node's primary with a version of @socket.io/sticky
+//	stickyd-VERSION  stickyd with the same workers, with --node
+//
+// The loads:
+//
+//	new        a connection for each request of a known session, as many as go
+//	rate       the same at a rate; latencies count from when a request was due
+//	kept       kept-alive connections, each for one session
+//	mixed      kept-alive connections, each for sessions of different workers
+//	ws64       WebSocket messages of 64 bytes that come back
+//	ws16k      of 16 KiB
+//	handshake  a handshake, and at once a request with the id that it gave
+//	busy       with --node: a rate, and event loops that are blocked for 2 ms
+//	idle       5,000 connections on which nothing happens: memory, descriptors
+//	million    1,000,000 sessions: stickyd's memory, and what clients notice
+//	stopped    a worker of stickyd that is stopped: the others' clients
 package main
 
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"os"
 	"os/signal"
@@ -47,7 +71,8 @@ func main() {
 	}
 	runtime.LockOSThread() // our children get SIGTERM when the thread ends that started them
 	o, err := parseOptions(os.Args[1:], knownWords())
-	if errors.Is(err, flag.ErrHelp) {
+	if help, ok := err.(helpWanted); ok {
+		fmt.Print(help)
 		return
 	}
 	if err != nil {
@@ -72,7 +97,7 @@ func bench(o options) error {
 		<-signals
 		cancel(errInterrupted)
 	}()
-	if err := raiseLimit(); err != nil {
+	if err := errors.Join(raiseLimit(), o.writable()); err != nil {
 		return err
 	}
 	dir, err := os.MkdirTemp("", "stickyd-bench-")

@@ -38,8 +38,13 @@ func parseOptions(args, known []string) (o options, err error) {
 	set.BoolVar(&o.quick, "quick", false, "two short rounds and fewer idle connections and sessions: to see that it works")
 	set.StringVar(&o.json, "json", "", "write all that was measured to `FILE`")
 	set.StringVar(&o.svg, "svg", "", "draw the front's CPU for a new connection to `FILE`")
-	if err := set.Parse(args); err != nil {
-		return o, err
+	var usage strings.Builder
+	set.SetOutput(&usage)
+	switch err := set.Parse(args); {
+	case errors.Is(err, flag.ErrHelp):
+		return o, helpWanted(usage.String())
+	case err != nil:
+		return o, fmt.Errorf("%w (--help lists all flags)", err)
 	}
 	given := map[string]bool{}
 	set.Visit(func(f *flag.Flag) { given[f.Name] = true })
@@ -85,3 +90,8 @@ func (o options) wants(word string, others []string) bool {
 	given := slices.ContainsFunc(o.only, func(w string) bool { return slices.Contains(others, w) })
 	return !given || slices.Contains(o.only, word)
 }
+
+// helpWanted is the error that is none: the text that was asked for.
+type helpWanted string
+
+func (h helpWanted) Error() string { return string(h) }

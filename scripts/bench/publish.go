@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
-	"slices"
 )
 
 // publish prints the results and writes the files that were asked for.
@@ -14,7 +13,7 @@ func (p *plan) publish(r *results) error {
 	for _, line := range r.Versions {
 		fmt.Println(line + "  ")
 	}
-	fmt.Printf("%d workers, %d rounds of %g s, medians (lowest–highest)\n", r.Workers, r.Rounds, r.Seconds)
+	fmt.Printf("%d workers, %d rounds of %g s, medians (lowest–highest)\n\n%s", r.Workers, r.Rounds, r.Seconds, legend)
 	for _, g := range p.groups {
 		if g.title != "" {
 			fmt.Printf("\n%s:\n", g.title)
@@ -36,6 +35,11 @@ func (p *plan) publish(r *results) error {
 	}
 	return p.write(r)
 }
+
+// legend says what the table shows.
+const legend = "÷ is the ratio to another front in the same rounds: of requests/s to workers without a front, and of the " +
+	"front's CPU to the C loop's, to the Node primary's, and to what the load generator used itself. " +
+	"A wrong worker is one that does not have the session. nginx learns nothing: its sessions are picked so that it finds them.\n"
 
 func loadLabels(g group) (labels []label) {
 	for _, l := range g.loads {
@@ -62,6 +66,22 @@ func (p *plan) labels() (labels []label) {
 	return labels
 }
 
+// writable tries to open the files that will be written, before the work is
+// done that would be lost.
+func (o options) writable() error {
+	for _, name := range []string{o.json, o.svg} {
+		if name == "" {
+			continue
+		}
+		f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE, 0o644)
+		if err != nil {
+			return err
+		}
+		f.Close()
+	}
+	return nil
+}
+
 // write writes the files of --json and --svg.
 func (p *plan) write(r *results) error {
 	if file := p.options.json; file != "" {
@@ -74,13 +94,19 @@ func (p *plan) write(r *results) error {
 		}
 	}
 	if file := p.options.svg; file != "" {
-		var bars []bar
-		for _, l := range p.labels() {
-			if s := r.spread(l.key, "new", frontCPU); s.Median > 0 && !slices.ContainsFunc(bars, func(b bar) bool { return b.name == l.name }) {
-				bars = append(bars, bar{l.name, s.Median})
-			}
-		}
-		return os.WriteFile(file, []byte(chart(bars)), 0o644)
+		return os.WriteFile(file, []byte(chart(p.bars(r))), 0o644)
 	}
 	return nil
+}
+
+// bars are what each front uses for a new connection.
+func (p *plan) bars(r *results) (bars []bar) {
+	drawn := map[string]bool{}
+	for _, l := range p.labels() {
+		if s := r.spread(l.key, "new", frontCPU); s.Median > 0 && !drawn[l.key] {
+			drawn[l.key] = true
+			bars = append(bars, bar{l.name, s.Median})
+		}
+	}
+	return bars
 }
