@@ -14,7 +14,7 @@ import (
 // Engine.IO would need it, it can "http-response wait-for-body", which costs
 // more.)
 const haproxyConfig = `global
-	maxconn 9000
+	fd-hard-limit 20000
 	stats timeout 1h
 defaults
 	mode http

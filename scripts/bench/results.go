@@ -35,6 +35,9 @@ func (r *results) spread(front, load string, f figure) spread {
 	return spreadOf(values)
 }
 
+// negligible is what is printed as 0.0: to be so many times that says nothing.
+const negligible = 0.05
+
 // ratio is of a front's figure to another front's in the same round: the median
 // over the rounds. NaN if either was not measured or has nothing to divide by.
 func (r *results) ratio(front, peer, load string, f figure) spread {
@@ -44,7 +47,7 @@ func (r *results) ratio(front, peer, load string, f figure) spread {
 	}
 	var values []float64
 	for _, m := range r.of(front, load) {
-		if base := peers[m.Round]; base > 0 {
+		if base := peers[m.Round]; base > negligible {
 			values = append(values, f(m)/base)
 		}
 	}
