@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"strings"
 )
 
 // publish prints the results and writes the files that were asked for.
@@ -20,10 +21,13 @@ func (p *plan) publish(r *results) error {
 		}
 		fmt.Println()
 		r.table(os.Stdout, loadLabels(g), frontLabels(g))
-		fmt.Println()
-		r.troubles(os.Stdout, loadLabels(g), frontLabels(g))
+		var sentences strings.Builder
+		r.troubles(&sentences, loadLabels(g), frontLabels(g))
 		if p.options.node {
-			r.expectations(os.Stdout, loadLabels(g), frontLabels(g))
+			r.expectations(&sentences, loadLabels(g), frontLabels(g))
+		}
+		if sentences.Len() > 0 {
+			fmt.Print("\n" + sentences.String())
 		}
 	}
 	r.idleTable(os.Stdout, p.labels())
