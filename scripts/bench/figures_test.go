@@ -175,8 +175,27 @@ func TestPaceMakesUpForAStall(t *testing.T) {
 		}
 		n++
 	}
-	if n != 100 {
-		t.Errorf("%d requests in a second", n)
+	if n != 100 || p.left() != 0 {
+		t.Errorf("%d requests in a second, %d are left", n, p.left())
+	}
+}
+
+func TestPaceKnowsWhatIsLeft(t *testing.T) {
+	if n := (&pace{}).left(); n != 0 {
+		t.Errorf("without a rate %d are left", n)
+	}
+	for _, rate := range []int{3, 7, 700, 99_999} {
+		p := pace{rate: rate, end: 300 * time.Millisecond}
+		for p.left() > 0 {
+			if due, ok := p.next(time.Minute); !ok || due >= p.end {
+				t.Fatalf("at %d/s: %d are left, but the next is due at %v", rate, p.left(), due)
+			}
+		}
+	}
+	p := pace{rate: 30, end: 50 * time.Millisecond}
+	p.next(0)
+	if n := p.giveUp(); n != 1 || p.left() != 0 {
+		t.Errorf("gave up %d, %d are left", n, p.left())
 	}
 }
 

@@ -130,9 +130,14 @@ func (g *generator) measure() {
 			g.start(i, g.clock())
 		}
 	}
-	for g.clock() < g.end || g.outstanding > 0 {
+	for g.clock() < g.end || g.outstanding > 0 || g.pace.left() > 0 {
 		if g.hopeless() {
 			break
+		}
+		if g.now > g.end+patience { // they would have waited for too long
+			n := int64(g.pace.giveUp())
+			g.tally.Failed += n
+			g.tally.TimedOut += n
 		}
 		g.wait()
 	}
