@@ -99,14 +99,15 @@ func (g *generator) request(s *slot) []byte {
 // understand looks at what was received, and says whether that ended the
 // slot's wait for more.
 func (g *generator) understand(i int, s *slot) bool {
-	if s.upgraded {
-		return g.echo(i, s)
-	}
-	a, whole, err := parseAnswer(s.in)
 	switch {
 	case !s.awaiting: // unasked, before the server closes the connection
 		g.drop(s)
 		return true
+	case s.upgraded:
+		return g.echo(i, s)
+	}
+	a, whole, err := parseAnswer(s.in)
+	switch {
 	case err != nil:
 		g.fail(i, s, err)
 		return true
@@ -145,7 +146,7 @@ func (g *generator) answered(i int, s *slot, a answer) {
 	right := a.status != 400 && (first || owner.Worker == "" || owner.Worker == string(a.worker))
 	s.upgraded = a.status == 101
 	if !s.upgraded && (a.closes || g.order.Mode == modeNew || g.order.Mode == modeHandshake) {
-		if s.reused = false; g.order.Mode == modeKept || g.order.Mode == modeMixed {
+		if g.order.Mode == modeKept || g.order.Mode == modeMixed {
 			g.tally.Reconnects++
 		}
 		g.drop(s)

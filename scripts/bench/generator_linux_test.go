@@ -152,6 +152,31 @@ func TestWorkerUnderEveryLoad(t *testing.T) {
 	}
 }
 
+// Each WebSocket ends after three messages, and the client opens another one.
+func TestWebSocketsThatEndAreOpenedAgain(t *testing.T) {
+	srv := serve(t, http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		conn, buffered, err := http.NewResponseController(rw).Hijack()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer conn.Close()
+		io.WriteString(conn, "HTTP/1.1 101 Switching Protocols\r\nX-Worker: 7\r\n\r\n")
+		for range 3 {
+			message, err := readMessage(buffered.Reader, nil)
+			if err != nil {
+				return
+			}
+			conn.Write(message)
+		}
+	}))
+	o := orderFor(srv, modeWebSocket, "7", "A")
+	o.Size = 64
+	if got := generate(t, o); got.Requests < 12 || got.Failed < 4 || got.Wrong > 0 {
+		t.Errorf("%+v", got)
+	}
+}
+
 func TestHandshakeThatIsRefused(t *testing.T) {
 	srv := serve(t, http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) { http.Error(rw, "too many", 400) }))
 	if _, err := goApp.handshake(strings.TrimPrefix(srv.URL, "http://")); err == nil || errors.Is(err, errTimeout) {

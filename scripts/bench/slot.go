@@ -57,7 +57,7 @@ func (g *generator) connect(i int, s *slot) bool {
 		g.fail(i, s, err)
 		return false
 	}
-	s.fd, s.reused, s.upgraded = fd, false, false
+	s.fd = fd
 	unix.SetsockoptLinger(fd, unix.SOL_SOCKET, unix.SO_LINGER, &reset)
 	if err := unix.Connect(fd, to); err != nil && err != unix.EINPROGRESS {
 		g.fail(i, s, err)
@@ -138,10 +138,11 @@ func (g *generator) receive(i int, s *slot) {
 // broken is called when the connection ended. If it had been kept, that may
 // have crossed with the request, which goes over another one then.
 func (g *generator) broken(i int, s *slot, err error) {
+	crossed := s.reused && !s.upgraded && len(s.in) == 0
 	g.drop(s)
 	switch {
 	case !s.awaiting:
-	case s.reused && !s.upgraded && len(s.in) == 0:
+	case crossed:
 		g.tally.Reconnects++
 		s.out = g.request(s)
 		if g.connect(i, s) {
@@ -180,8 +181,8 @@ func (g *generator) over(s *slot) {
 func (g *generator) drop(s *slot) {
 	if s.fd >= 0 {
 		unix.Close(s.fd)
-		s.fd = -1
 	}
+	s.fd, s.reused, s.upgraded = -1, false, false
 }
 
 // park leaves a connection that is prepared.

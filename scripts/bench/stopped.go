@@ -7,6 +7,7 @@ import (
 	"errors"
 	"strconv"
 	"syscall"
+	"time"
 )
 
 // stopped measures what is left for the clients of one worker when another,
@@ -61,19 +62,22 @@ func (f *front) only(worker string) (of, others *front) {
 // can, while those of one worker come at the steady rate, be they answered or
 // not. It returns the front's memory as well.
 func (p *plan) beside(ctx context.Context, one, others *front) (m measurement, kib int, err error) {
+	length := min(p.options.length, longestStop)
 	steady := load{key: "rate", mode: modeNew, rate: p.options.rate, outstanding: manyOutstanding}
-	g, err := startGenerator(ctx, one.order(steady, p.options.length))
+	g, err := startGenerator(ctx, one.order(steady, length))
 	if err != nil {
 		return measurement{}, 0, err
 	}
 	defer g.abandon()
 	g.begin()
-	m, err = others.measure(ctx, load{key: "new", mode: modeNew}, p.options.length)
+	m, err = others.measure(ctx, load{key: "new", mode: modeNew}, length)
 	return m, residentKiB(one.own), err
 }
 
-// manyOutstanding is more than stickyd lets wait.
-const manyOutstanding = 8192
+const (
+	manyOutstanding = 8192             // more than stickyd lets wait
+	longestStop     = 10 * time.Second // before stickyd takes the worker for hung
+)
 
 // abandon ends a generator whose tally does not matter.
 func (g *generatorProcess) abandon() {
