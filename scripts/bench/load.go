@@ -1,156 +1,95 @@
 package main
 
 import (
-	"bufio"
-	"context"
 	"fmt"
-	"io"
-	"net"
-	"net/http"
-	"sync"
 	"time"
 )
 
-// A load is requests of known sessions, each on a new connection unless it
-// keeps them.
+// A load is what the generator does to a front, several rounds of it.
 type load struct {
+	key  string // what --only calls it
 	name string
-	rate int  // requests per second, 0 for as many as go
-	keep bool // each client keeps its connection, and uses it for one session
+	mode mode
+	rate int // requests per second, 0 for as many as go
+	size int // of WebSocket messages in bytes
+
+	outstanding int // requests at one time, if not the usual number
 }
 
-const concurrency = 32
+const (
+	closedSlots = 32   // connections at one time when as many requests go as can
+	pacedSlots  = 1024 // and when they go at a rate: only a front that stalls needs so many
+)
 
-// A deed is what a load did.
-type deed struct {
-	latencies []time.Duration // of all requests
-	wrong     int64           // answered by who does not have the session
-}
-
-// run makes requests for so long.
-func (l load) run(f *front, length time.Duration) (total deed, err error) {
-	ctx, cancel := context.WithTimeoutCause(context.Background(), length, nil)
-	defer cancel()
-	var tickets chan struct{}
-	if l.rate > 0 {
-		tickets = make(chan struct{}, concurrency)
-		go pace(ctx, tickets, l.rate)
-	}
-	var mu sync.Mutex
-	var clients sync.WaitGroup
-	for i := range concurrency {
-		clients.Go(func() {
-			did, failed := l.client(ctx, f, i, tickets)
-			mu.Lock()
-			defer mu.Unlock()
-			total.latencies = append(total.latencies, did.latencies...)
-			total.wrong += did.wrong
-			if failed != nil {
-				err = failed
-				cancel()
-			}
-		})
-	}
-	clients.Wait()
-	if err == nil && len(total.latencies) == 0 {
-		err = fmt.Errorf("%s answered nothing in %v", f.name, length)
-	}
-	return total, err
-}
-
-// client is one client, of which the number is n.
-func (l load) client(ctx context.Context, f *front, n int, tickets <-chan struct{}) (did deed, err error) {
-	kept := &http.Client{Transport: &http.Transport{}, Timeout: patience}
-	defer kept.CloseIdleConnections()
-	for turn := n; ctx.Err() == nil; turn += concurrency {
-		if tickets != nil {
-			if _, ok := <-tickets; !ok {
-				return did, nil
-			}
-		}
-		began := time.Now()
-		if l.keep {
-			err = askKept(kept, f.addr, f.app.path+f.sids[n%len(f.sids)])
-		} else {
-			_, err = ask(f.addr, f.app.path+f.sids[turn%len(f.sids)])
-		}
-		if status, answered := err.(statusError); answered && status == http.StatusBadRequest {
-			did.wrong++
-			err = nil
-		}
-		if err != nil {
-			return did, err
-		}
-		did.latencies = append(did.latencies, time.Since(began))
-	}
-	return did, nil
-}
-
-// pace hands out so many tickets per second, a few at a time.
-func pace(ctx context.Context, tickets chan<- struct{}, rate int) {
-	defer close(tickets)
-	began, given := time.Now(), 0
-	for now := began; ctx.Err() == nil; now = time.Now() {
-		for due := int(now.Sub(began).Seconds() * float64(rate)); given < due; given++ {
-			select {
-			case tickets <- struct{}{}:
-			case <-ctx.Done():
-				return
-			}
-		}
-		time.Sleep(500 * time.Microsecond)
+// goLoads are those of the default run, the one that leaves new sessions behind
+// last.
+func goLoads(rate int) []load {
+	return []load{
+		{key: "new", name: "new connections", mode: modeNew},
+		{key: "rate", name: fmt.Sprintf("new connections, %d/s", rate), mode: modeNew, rate: rate},
+		{key: "kept", name: "kept alive", mode: modeKept},
+		{key: "mixed", name: "several sessions on each", mode: modeMixed},
+		{key: "ws64", name: "WebSocket, 64 B", mode: modeWebSocket, size: 64},
+		{key: "ws16k", name: "WebSocket, 16 KiB", mode: modeWebSocket, size: 16 << 10},
+		{key: "handshake", name: "handshake and request", mode: modeHandshake},
 	}
 }
 
-// patience is how long an answer may take.
-const patience = 10 * time.Second
-
-// A statusError is an answer that is not 200.
-type statusError int
-
-func (s statusError) Error() string { return fmt.Sprintf("%d %s", int(s), http.StatusText(int(s))) }
-
-// head is what a browser sends, about 520 bytes.
-const head = "GET %s HTTP/1.1\r\nHost: stickyd.example:3000\r\nConnection: close\r\n" +
-	"User-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0.0.0 Safari/537.36\r\n" +
-	"Accept: */*\r\nOrigin: https://stickyd.example\r\nSec-Fetch-Site: same-origin\r\nSec-Fetch-Mode: cors\r\nSec-Fetch-Dest: empty\r\n" +
-	"Referer: https://stickyd.example/chat/room/42\r\nAccept-Encoding: gzip, deflate, br, zstd\r\nAccept-Language: en-GB,en;q=0.9\r\n" +
-	"Cookie: theme=dark; consent=1\r\n\r\n"
-
-// ask sends one request on a new connection and returns the body.
-func ask(addr, path string) (string, error) {
-	conn, err := net.Dial("tcp", addr)
-	if err != nil {
-		return "", err
-	}
-	defer conn.Close()
-	conn.(*net.TCPConn).SetLinger(0) // or the ports run out
-	conn.SetDeadline(time.Now().Add(patience))
-	if _, err := fmt.Fprintf(conn, head, path); err != nil {
-		return "", err
-	}
-	resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
-	if err != nil {
-		return "", err
-	}
-	return read(resp)
+// nodeLoads are those of the comparison with Node workers.
+func nodeLoads(rate int) []load {
+	loads := goLoads(rate)
+	return []load{loads[0], loads[1], loads[2], loads[6]}
 }
 
-// askKept sends one request on the client's connection.
-func askKept(c *http.Client, addr, path string) error {
-	resp, err := c.Get("http://" + addr + path)
-	if err != nil {
-		return err
-	}
-	_, err = read(resp)
-	return err
+// busyLoad is for workers whose event loops are blocked most of the time.
+func busyLoad(rate int) load {
+	return load{key: "busy", name: fmt.Sprintf("busy workers, %d/s", rate), mode: modeNew, rate: rate}
 }
 
-func read(resp *http.Response) (string, error) {
-	defer resp.Body.Close()
-	body, err := io.ReadAll(resp.Body)
-	if err == nil && resp.StatusCode != http.StatusOK {
-		err = statusError(resp.StatusCode)
+// slots is how many connections the generator has at one time.
+func (l load) slots() int {
+	switch {
+	case l.outstanding > 0:
+		return l.outstanding
+	case l.rate > 0:
+		return pacedSlots
 	}
-	return string(body), err
+	return closedSlots
+}
+
+// A measurement is one round of one load on one front. Times are µs of CPU for
+// each request, latencies ms.
+type measurement struct {
+	Front      string  `json:"front"`
+	Load       string  `json:"load"`
+	Round      int     `json:"round"`
+	PerSecond  float64 `json:"per_second"`
+	FrontCPU   float64 `json:"front_cpu_us"`
+	WorkerCPU  float64 `json:"worker_cpu_us"`
+	GenCPU     float64 `json:"generator_cpu_us"`
+	P50        float64 `json:"p50_ms"`
+	P90        float64 `json:"p90_ms"`
+	P99        float64 `json:"p99_ms"`
+	Requests   int64   `json:"requests"`
+	Checked    int64   `json:"checked"`
+	Wrong      int64   `json:"wrong_worker"`
+	Failed     int64   `json:"failed"`
+	TimedOut   int64   `json:"timed_out"`
+	Reconnects int64   `json:"reconnects"`
+	Error      string  `json:"first_error,omitempty"`
+}
+
+// newMeasurement makes figures of what the generator did and of what the front
+// and the workers used meanwhile.
+func newMeasurement(t tally, front, workers time.Duration) measurement {
+	n := float64(t.Requests)
+	each := func(d time.Duration) float64 { return float64(d.Nanoseconds()) / 1e3 / n }
+	ms := func(d time.Duration) float64 { return d.Seconds() * 1e3 }
+	return measurement{
+		PerSecond: n / t.Elapsed.Seconds(),
+		FrontCPU:  each(front), WorkerCPU: each(workers), GenCPU: each(t.CPU),
+		P50: ms(t.P50), P90: ms(t.P90), P99: ms(t.P99),
+		Requests: t.Requests, Checked: t.Checked, Wrong: t.Wrong, Failed: t.Failed, TimedOut: t.TimedOut,
+		Reconnects: t.Reconnects, Error: t.FirstError,
+	}
 }

@@ -1,109 +1,121 @@
-// Command bench measures what stickyd costs for a new connection, beside a
-// plain Go acceptor that hands off with a goroutine per connection:
+//go:build linux
+
+// Command bench measures what stickyd costs, beside its peers:
 //
 //	go run ./scripts/bench
 //
 // or, with Node workers, beside Node's own primary with @socket.io/sticky:
 //
-//	go run ./scripts/bench -node
+//	go run ./scripts/bench --node
+//
+// It installs what it needs (HAProxy and nginx with apt, as root; packages from
+// npm), needs a C compiler, and takes about ten minutes, with --quick one.
 //
 // Generator, front and workers share the machine, so rates mean little. What
-// counts is the CPU time that the front alone uses per connection, read from
+// counts is the CPU time that the front alone uses for each request, read from
 // /proc, and its ratio to another front's in the same run: rounds of all
-// alternate, and the median of each is printed.
+// alternate, and the medians are printed. yardstick/loop.c is what a front
+// costs that does nothing but what must be done.
+//
+// The fronts, by the words that --only knows:
+//
+//	stickyd      with Go workers, as all up to none
+//	c-loop       yardstick/loop.c: the least that a front can do
+//	go-acceptor  the obvious way to write one in Go (plain.go)
+//	nginx        a proxy that finds the worker by a hash of the id
+//	haproxy      a proxy that learns from responses where a session is
+//	none         workers that listen themselves
+//	node-VERSION     Node's primary with a version of @socket.io/sticky
+//	stickyd-VERSION  stickyd with the same workers, with --node
+//
+// The loads:
+//
+//	new        a connection for each request of a known session, as many as go
+//	rate       the same at a rate; latencies count from when a request was due
+//	kept       kept-alive connections, each for one session
+//	mixed      kept-alive connections, each for sessions of different workers
+//	ws64       WebSocket messages of 64 bytes that come back
+//	ws16k      of 16 KiB
+//	handshake  a handshake, and at once a request with the id that it gave
+//	busy       with --node: a rate, and event loops that are blocked for 2 ms
+//	idle       5,000 connections on which nothing happens: memory, descriptors
+//	million    1,000,000 sessions: stickyd's memory, and what clients notice
+//	stopped    a worker of stickyd that is stopped: the others' clients
 package main
 
 import (
-	"flag"
+	"context"
+	"errors"
 	"fmt"
-	"log"
 	"os"
-	"os/exec"
-	"path/filepath"
-	"time"
+	"os/signal"
+	"runtime"
+	"syscall"
 )
+
+// plays are the processes that this program is as well.
+var plays = map[string]func(args []string){
+	"play-stickyd-worker":   func([]string) { stickydWorker() },
+	"play-link-worker":      func([]string) { linkWorker() },
+	"play-listening-worker": func([]string) { listeningWorker() },
+	"play-plain-front":      plainFront,
+	"play-generator":        func([]string) { playGenerator() },
+}
 
 func main() {
 	if len(os.Args) > 1 {
-		switch os.Args[1] {
-		case "play-stickyd-worker":
-			stickydWorker()
-			return
-		case "play-plain-worker":
-			plainWorker()
-			return
-		case "play-plain-front":
-			plainFront(os.Args[2:])
+		if play := plays[os.Args[1]]; play != nil {
+			play(os.Args[2:])
 			return
 		}
 	}
-	rounds := flag.Int("rounds", 5, "alternating rounds")
-	length := flag.Duration("time", 3*time.Second, "length of a round")
-	rate := flag.Int("rate", 2000, "connections per second of the steady load")
-	workers := flag.Int("workers", 2, "worker processes")
-	node := flag.Bool("node", false, "Node workers, beside a Node primary")
-	flag.Parse()
-	if err := run(*rounds, *length, *rate, *workers, *node); err != nil {
-		log.Fatal("bench: ", err)
+	runtime.LockOSThread() // our children get SIGTERM when the thread ends that started them
+	o, err := parseOptions(os.Args[1:], knownWords())
+	if help, ok := err.(helpWanted); ok {
+		fmt.Print(help)
+		return
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(2)
+	}
+	if err := bench(o); err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
 	}
 }
 
-func run(rounds int, length time.Duration, rate, workers int, node bool) error {
+var errInterrupted = errors.New("interrupted")
+
+// bench runs it all. Whatever it started has ended when it returns.
+func bench(o options) error {
+	ctx, cancel := context.WithCancelCause(context.Background())
+	defer cancel(nil)
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	go func() {
+		<-signals
+		cancel(errInterrupted)
+	}()
+	if err := errors.Join(raiseLimit(), o.writable()); err != nil {
+		return err
+	}
 	dir, err := os.MkdirTemp("", "stickyd-bench-")
 	if err != nil {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	binary := filepath.Join(dir, "stickyd")
-	if out, err := exec.Command("go", "build", "-o", binary, ".").CombinedOutput(); err != nil {
-		return fmt.Errorf("cannot build stickyd (run this in its checkout): %w\n%s", err, out)
+	scratch = dir
+	p := newPlan(o, dir)
+	if len(p.fronts()) == 0 && !p.wantsSingle("million") && !p.wantsSingle("stopped") {
+		return errors.New("nothing is left to measure; see --only, and that the fronts with Node workers come with --node")
 	}
-	if node {
-		return runNode(binary, rounds, length, workers)
+	if err := p.install(ctx); err != nil {
+		return err
 	}
-	return compare([]*front{
-		{name: "stickyd", command: stickydCommand(binary, workers), app: goApp},
-		{name: "plain Go acceptor", command: plainCommand(workers), app: goApp},
-	}, []load{{name: "saturated"}, {name: fmt.Sprintf("%d/s", rate), rate: rate}}, rounds, length)
-}
-
-// compare measures fronts in turn and prints a table.
-func compare(fronts []*front, loads []load, rounds int, length time.Duration) error {
-	for _, f := range fronts {
-		if err := f.start(); err != nil {
-			return err
-		}
-		defer f.stop()
+	r := &results{Rounds: o.rounds, Seconds: o.length.Seconds(), Workers: o.workers, Versions: versions(ctx)}
+	if err := p.run(ctx, r); err != nil {
+		return err
 	}
-	for round := range rounds {
-		for _, l := range loads {
-			for _, f := range fronts {
-				m, err := f.measure(l, length)
-				if err != nil {
-					return fmt.Errorf("%s, %s, round %d: %w", f.name, l.name, round+1, err)
-				}
-				f.results = append(f.results, m)
-				fmt.Fprintf(os.Stderr, "round %d: %-32s %-20s %6.0f/s, %5.1f µs of the front's CPU per request\n",
-					round+1, f.name, l.name, m.perSecond, m.cpu)
-			}
-		}
-	}
-	report(fronts, loads)
-	return nil
-}
-
-// report prints medians.
-func report(fronts []*front, loads []load) {
-	fmt.Printf("\n| load | front | requests/s | front's CPU, µs per request (spread) | with the workers' | p50, p90, p99 ms | wrong worker |\n|---|---|---|---|---|---|---|\n")
-	for _, l := range loads {
-		for _, f := range fronts {
-			cpu, low, high := f.median(l, func(m measurement) float64 { return m.cpu })
-			rate, _, _ := f.median(l, func(m measurement) float64 { return m.perSecond })
-			all, _, _ := f.median(l, func(m measurement) float64 { return m.all })
-			p50, _, _ := f.median(l, func(m measurement) float64 { return m.p50.Seconds() * 1e3 })
-			p90, _, _ := f.median(l, func(m measurement) float64 { return m.p90.Seconds() * 1e3 })
-			p99, _, _ := f.median(l, func(m measurement) float64 { return m.p99.Seconds() * 1e3 })
-			fmt.Printf("| %s | %s | %.0f | %.1f (%.1f–%.1f) | %.0f | %.1f, %.1f, %.1f | %d |\n", l.name, f.name, rate, cpu, low, high, all, p50, p90, p99, f.wrong(l))
-		}
-	}
+	return p.publish(r)
 }

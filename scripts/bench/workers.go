@@ -1,17 +1,36 @@
+//go:build linux
+
 package main
 
 import (
+	"context"
 	"crypto/rand"
+	"fmt"
 	"io"
 	"log"
 	"net"
 	"net/http"
 	"os"
+	"strconv"
+	"strings"
+	"sync"
 
-	"github.com/stickyd/stickyd/fdpass"
-	"github.com/stickyd/stickyd/fdpass/poll"
 	"github.com/stickyd/stickyd/workerproto"
 )
+
+// The worker program. It is the same behind every front but Node's: it differs
+// in where its connections come from and whom it tells of its sessions.
+
+// A bind tells the front of a session.
+type bind func(ctx context.Context, sid string)
+
+// goApp is how to talk to it.
+var goApp = app{
+	Handshake: "/handshake?EIO=4&transport=polling&t=Oabc",
+	Poll:      "/poll?EIO=4&transport=polling&t=Oabc&sid=",
+	Wait:      "/wait?EIO=4&transport=polling&t=Oabc&sid=",
+	WebSocket: "/websocket?EIO=4&transport=websocket&sid=",
+}
 
 // stickydWorker is a worker of stickyd.
 func stickydWorker() {
@@ -19,57 +38,83 @@ func stickydWorker() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	log.Fatal(w.Serve(&http.Server{Handler: handler(func(r *http.Request, sid string) { w.Bind(r.Context(), sid) })}))
+	bind := func(ctx context.Context, sid string) { w.Bind(ctx, sid) }
+	if err := w.Serve(&http.Server{Handler: newHandler(bind)}); err != nil {
+		log.Fatal(err)
+	}
 }
 
-// plainWorker is one of the plain acceptor: it gets bare descriptors.
-func plainWorker() {
-	conn, err := fdpass.Adopt(3)
+// listeningWorker listens itself: behind a proxy, or behind nothing.
+func listeningWorker() {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		log.Fatal(err)
 	}
-	ln := &fdListener{conn: conn, conns: make(chan net.Conn, 256)}
-	go ln.receive()
-	log.Fatal(http.Serve(ln, handler(func(*http.Request, string) {})))
+	sayListening(ln.Addr())
+	log.Fatal(http.Serve(ln, newHandler(func(context.Context, string) {})))
 }
 
-func handler(bind func(r *http.Request, sid string)) http.Handler {
+// sayListening tells whoever started this process where it listens.
+func sayListening(addr net.Addr) {
+	fmt.Fprintf(os.Stderr, "{\"msg\":\"listening\",\"addr\":%q}\n", addr)
+}
+
+// A handler has sessions in memory, and knows no others.
+type handler struct {
+	mu       sync.RWMutex
+	sessions map[string]bool
+	bind     bind
+	name     string
+}
+
+func newHandler(bind bind) http.Handler {
+	h := &handler{sessions: map[string]bool{}, bind: bind, name: strconv.Itoa(os.Getpid())}
 	mux := http.NewServeMux()
-	mux.HandleFunc("/handshake", func(rw http.ResponseWriter, r *http.Request) {
-		sid := rand.Text()[:20]
-		bind(r, sid)
-		io.WriteString(rw, sid)
-	})
-	mux.HandleFunc("/poll", func(rw http.ResponseWriter, r *http.Request) { io.WriteString(rw, "6") })
+	mux.HandleFunc("/handshake", h.handshake)
+	mux.HandleFunc("/poll", h.known(func(rw http.ResponseWriter, _ *http.Request) { io.WriteString(rw, "6") }))
+	mux.HandleFunc("/wait", h.known(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }))
+	mux.HandleFunc("/websocket", h.known(h.webSocket))
+	mux.HandleFunc("/register", h.register)
 	return mux
 }
 
-// An fdListener accepts the connections whose descriptors come in.
-type fdListener struct {
-	conn  *fdpass.Conn
-	conns chan net.Conn
+// handshake starts a session. The header is for HAProxy, which learns from it.
+func (h *handler) handshake(rw http.ResponseWriter, r *http.Request) {
+	sid := rand.Text()[:20]
+	h.mu.Lock()
+	h.sessions[sid] = true
+	h.mu.Unlock()
+	h.bind(r.Context(), sid)
+	rw.Header()["X-Worker"] = []string{h.name}
+	rw.Header()["X-Session"] = []string{sid}
+	io.WriteString(rw, sid)
 }
 
-func (l *fdListener) receive() {
-	buf := make([]byte, 1)
-	l.conn.OnReadable(func() poll.Next {
-		for {
-			_, fds, err := l.conn.TryReceive(buf, nil)
-			for _, fd := range fds {
-				f := os.NewFile(uintptr(fd), "conn")
-				if c, err := net.FileConn(f); err == nil {
-					l.conns <- c
-				}
-				f.Close()
-			}
-			if err != nil {
-				return poll.Until(err == io.EOF)
-			}
+// known answers requests of sessions that live elsewhere as servers do.
+func (h *handler) known(serve http.HandlerFunc) http.HandlerFunc {
+	return func(rw http.ResponseWriter, r *http.Request) {
+		_, sid, _ := strings.Cut(r.URL.RawQuery, "sid=")
+		h.mu.RLock()
+		ours := h.sessions[sid]
+		h.mu.RUnlock()
+		rw.Header()["X-Worker"] = []string{h.name}
+		if !ours {
+			http.Error(rw, "Session ID unknown", http.StatusBadRequest)
+			return
 		}
-	})
-	os.Exit(0)
+		serve(rw, r)
+	}
 }
 
-func (l *fdListener) Accept() (net.Conn, error) { return <-l.conns, nil }
-func (l *fdListener) Close() error              { return l.conn.Close() }
-func (l *fdListener) Addr() net.Addr            { return &net.UnixAddr{Name: "plain"} }
+// register tells the front of many sessions.
+func (h *handler) register(rw http.ResponseWriter, r *http.Request) {
+	n, err := strconv.Atoi(r.URL.Query().Get("n"))
+	if err != nil {
+		http.Error(rw, err.Error(), http.StatusBadRequest)
+		return
+	}
+	for range n {
+		h.bind(r.Context(), rand.Text()[:20])
+	}
+	io.WriteString(rw, h.name)
+}
