@@ -27,6 +27,10 @@ type held struct {
 // first one waits for the last.
 const maxRound = 32
 
+// fewest is the number of connections from which on the queue is taken to be
+// long, and accept, which is dear, may find out itself that it is empty.
+const fewest = 5
+
 func (f *Front) newRound() *round { return &round{buf: f.newBuffer()} }
 
 // accept accepts from ln and routes what came. It returns errNoMore when
@@ -43,8 +47,8 @@ func (f *Front) accept(ln *Listener, r *round) error {
 }
 
 func (f *Front) acceptRound(listener int, r *round) error {
-	for range maxRound {
-		if f.ending.Err() != nil {
+	for i := range maxRound {
+		if f.ending.Err() != nil || i > 0 && i < fewest && !pending(listener) {
 			return errNoMore
 		}
 		fd, err := accept(listener)
