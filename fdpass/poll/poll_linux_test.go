@@ -233,24 +233,47 @@ func inSet(t *testing.T, ep, fd int) bool {
 	return strings.Contains(string(text), fmt.Sprintf("tfd:%9d ", fd))
 }
 
-// A descriptor for which nobody waits, and whose peer is gone, must not keep
-// the loop busy.
+// A descriptor for which nobody waits must not keep the loop busy, be its peer
+// gone, or it writable, or closed here and open elsewhere.
 func TestLoopForgetsWhatNobodyWaitsFor(t *testing.T) {
 	l := runLoop(t)
-	d, peer := pair(t, l, true)
-	fd, _ := d.Acquire()
-	d.Release()
-	waiting := make(chan error, 1)
-	go func() {
-		waiting <- d.OnReadable(func() Next { return Done })
-	}()
-	for !inSet(t, l.epoll, fd) {
-		runtime.Gosched()
-	}
-	unix.Close(peer)
-	await(t, waiting, "the end")
-	for inSet(t, l.epoll, fd) { // it is told first
-		runtime.Gosched()
+	for _, tt := range []struct {
+		name string
+		wait func(ctx context.Context, d *FD) error
+		end  func(d *FD, peer int, cancel func())
+	}{
+		{"done",
+			func(_ context.Context, d *FD) error { return d.OnReadable(func() Next { return Done }) },
+			func(_ *FD, peer int, _ func()) { unix.Shutdown(peer, unix.SHUT_RDWR) }},
+		{"cancelled",
+			func(ctx context.Context, d *FD) error { return d.OnWritable(ctx, func() Next { return Wait }) },
+			func(_ *FD, _ int, cancel func()) { cancel() }},
+		{"closed",
+			func(_ context.Context, d *FD) error { return d.OnReadable(func() Next { return Wait }) },
+			func(d *FD, _ int, _ func()) { d.Close() }},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			d, peer := pair(t, l, true)
+			defer unix.Close(peer)
+			fd, _ := d.Acquire()
+			d.Release()
+			elsewhere, err := unix.Dup(fd)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer unix.Close(elsewhere)
+			ctx, cancel := context.WithCancel(t.Context())
+			ended := make(chan error, 1)
+			go func() { ended <- tt.wait(ctx, d) }()
+			for !inSet(t, l.epoll, fd) {
+				runtime.Gosched()
+			}
+			tt.end(d, peer, cancel)
+			await(t, ended, "the end")
+			for inSet(t, l.epoll, fd) { // it is told first
+				runtime.Gosched()
+			}
+		})
 	}
 }
 
@@ -295,6 +318,11 @@ func TestOrderOfATurn(t *testing.T) {
 			return next
 		})
 		write[name] = func() { unix.Write(peer, []byte("x")) }
+		fd, _ := d.Acquire()
+		d.Release()
+		for !inSet(t, l.epoll, fd) {
+			runtime.Gosched()
+		}
 	}
 	halt, goOn := hold(t, l)
 	for range 100 {
@@ -370,29 +398,47 @@ func TestCollectsGarbageWhileTheLoopWaits(t *testing.T) {
 	}
 }
 
-// Descriptors' numbers come again: what is ready of one that was closed must
-// not be taken for its successor.
+// Descriptors' numbers come again: what was ready of one that is closed must
+// not be taken for its successor's.
 func TestNumbersComeAgain(t *testing.T) {
 	l := runLoop(t)
-	for range 500 {
-		d, peer := pair(t, l, false)
-		ended := make(chan error, 1)
-		go func() { ended <- d.OnReadable(func() Next { return Wait }) }()
-		unix.Write(peer, []byte("x"))
-		d.Close()
-		await(t, ended, "the end")
-		next, nextPeer := pair(t, l, false)
-		called := make(chan bool, 1)
-		go next.OnReadable(func() Next {
-			called <- true
-			return Done
+	halt1, goOn1 := hold(t, l)
+	halt2, goOn2 := hold(t, l)
+	for range 50 {
+		old, oldPeer := pair(t, l, true) // dealt with behind the second hold
+		go old.OnReadable(func() Next { return Wait })
+		number, _ := old.Acquire()
+		old.Release()
+		for !inSet(t, l.epoll, number) {
+			runtime.Gosched()
+		}
+		halt1()
+		unix.Write(oldPeer, []byte("x"))
+		go goOn1()
+		halt2() // both are ready now, and the loop knows
+		old.Close()
+		successor, peer := pair(t, l, true)
+		var called atomic.Bool
+		go successor.OnReadable(func() Next {
+			called.Store(true)
+			return Wait
 		})
-		runtime.Gosched()
-		if len(called) > 0 {
+		again, _ := successor.Acquire()
+		successor.Release()
+		if again != number {
+			t.Fatalf("descriptor %d instead of %d", again, number)
+		}
+		for !inSet(t, l.epoll, number) {
+			runtime.Gosched()
+		}
+		goOn2()
+		halt1() // until the turn is over
+		goOn1()
+		if called.Load() {
 			t.Fatal("called for what another one had to read")
 		}
-		next.Close()
+		successor.Close()
 		unix.Close(peer)
-		unix.Close(nextPeer)
+		unix.Close(oldPeer)
 	}
 }
