@@ -69,9 +69,13 @@ function serve(Server, setups) {
     socket.on('count', answer => answer(++counted));
     socket.on('echo', (data, answer) => answer(data));
   });
-  const { SETUP } = process.env;
-  if (SETUP === 'listen') server.listen(3000);
-  else (setups[SETUP] ?? setups.published)({ io, server });
+  const { SETUP, SETUP_AFTER } = process.env;
+  const setup = () => {
+    if (SETUP === 'listen') server.listen(3000);
+    else (setups[SETUP] ?? setups.published)({ io, server });
+  };
+  if (SETUP_AFTER) setTimeout(setup, Number(SETUP_AFTER));
+  else setup();
 }
 
 module.exports = { serve };
