@@ -16,6 +16,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -173,7 +174,8 @@ type app struct {
 	router     *routing.Router
 	front      *front.Front
 	supervisor *supervisor.Supervisor
-	listeners  []*front.Listener
+	listeners  []*front.Listener // set by setListeners
+	open       atomic.Pointer[[]*front.Listener]
 	sweep      chan struct{} // buffered 1: dead sessions are in the table
 	wanted     chan string   // buffered 1: where workers would listen
 	followed   bool          // accept has dealt with that
@@ -203,7 +205,7 @@ func build(c *config.Config) (*app, error) {
 		DrainTimeout: c.DrainTimeout, StopTimeout: c.StopTimeout,
 		KeepTrying: c.OnCrashLoop == "keep",
 		Guardian:   []string{self(), guardianVerb},
-		Listens:    a.want,
+		Listens:    a.want, Owns: a.owns, Open: front.NewSockets(a.log.Logger).Open,
 		Output: func(w *supervisor.Worker, stream logs.Stream, line []byte) {
 			a.log.Line(w.Slot, w.PID, stream, line)
 		},
@@ -246,7 +248,7 @@ func (a *app) listen() error {
 			}
 			return err
 		}
-		a.listeners = append(a.listeners, ln)
+		a.setListeners(append(a.listeners, ln))
 		a.log.Info("listening", "addr", ln.Addr().String())
 	}
 	return nil
@@ -377,6 +379,17 @@ func (a *app) want(addr string) {
 	}
 }
 
+// setListeners is called by whoever owns them: start, and then accept.
+func (a *app) setListeners(lns []*front.Listener) {
+	a.listeners = lns
+	a.open.Store(&lns)
+}
+
+// owns reports whether stickyd listens at addr, on whatever host.
+func (a *app) owns(addr string) bool {
+	return slices.ContainsFunc(*a.open.Load(), func(ln *front.Listener) bool { return ln.IsAt(addr) })
+}
+
 // follow listens where the first worker wants to, if the user has not said
 // where, in place of the default. It returns the new listener, nil for none.
 func (a *app) follow(addr string) *front.Listener {
@@ -400,7 +413,7 @@ func (a *app) follow(addr string) *front.Listener {
 	for _, old := range a.listeners {
 		old.Close()
 	}
-	a.listeners = []*front.Listener{ln}
+	a.setListeners([]*front.Listener{ln})
 	a.log.Info("listening, instead, where the workers want to", "addr", ln.Addr().String())
 	return ln
 }
