@@ -69,9 +69,10 @@ function serve(Server, setups) {
     socket.on('count', answer => answer(++counted));
     socket.on('echo', (data, answer) => answer(data));
   });
-  const { SETUP, SETUP_AFTER } = process.env;
+  const { SETUP, SETUP_AFTER, PORT, OTHER_PORT } = process.env;
+  if (OTHER_PORT) http.createServer((request, response) => response.writeHead(404).end()).listen(Number(OTHER_PORT));
   const setup = () => {
-    if (SETUP === 'listen') server.listen(3000);
+    if (SETUP === 'listen') server.listen(Number(PORT ?? 3000));
     else (setups[SETUP] ?? setups.published)({ io, server });
   };
   if (SETUP_AFTER) setTimeout(setup, Number(SETUP_AFTER));
