@@ -470,15 +470,29 @@ func (t *target) Ready()              { t.app.router.Add(t.member, t.worker.Link
 func (t *target) Draining()           { t.app.router.Retire(t.member) }
 
 func (t *target) Gone(untaken []workerproto.Connection) (sessions int) {
+	sessions = t.remove()
+	for _, c := range untaken {
+		t.reroute(c, false)
+	}
+	return sessions
+}
+
+// Unreachable: another worker tells the clients that their sessions are gone.
+func (t *target) Unreachable() {
+	if sessions := t.remove(); sessions > 0 {
+		t.app.log.Warn("a worker takes no more connections, so its sessions are lost", "slot", t.worker.Slot, "pid", t.worker.PID, "sessions_lost", sessions)
+	}
+}
+
+// remove takes the worker out of the router, once, and returns how many sessions
+// that costs.
+func (t *target) remove() (sessions int) {
 	sessions = t.app.router.Remove(t.member)
 	if sessions > 0 {
 		select {
 		case t.app.sweep <- struct{}{}:
 		default:
 		}
-	}
-	for _, c := range untaken {
-		t.reroute(c, false)
 	}
 	return sessions
 }

@@ -74,21 +74,22 @@ func (l *Link) handleAccepted(seq int, accepted bool) {
 	}
 }
 
-// handleClosed: a server of the worker listens no more. What it was not sent
-// yet goes elsewhere.
+// handleClosed: a server of the worker listens no more. If it is the door, the
+// worker can't be reached, as under Node's own primary; what it was not sent yet
+// goes elsewhere.
 func (l *Link) handleClosed(key string) {
 	if l.unshare(key) {
 		return
 	}
 	l.write.Lock()
-	if key == "" || key != l.door {
+	if key == "" || key != l.door || l.finish { // it will be asked to close it, or was
 		l.write.Unlock()
 		return
 	}
 	l.ended = true
 	held := l.parcels.held()
 	l.write.Unlock()
-	l.handler.Leaving() // first: what it declines must not come back to it
+	l.handler.Unreachable() // first: what it declines must not come back to it
 	for _, p := range held {
 		l.decline(p)
 	}

@@ -377,7 +377,7 @@ func TestWorkerThatListens(t *testing.T) {
 	_, fd := p.hear()
 	fdpass.Close(fd)
 	p.sayCluster(object{{"act", "close"}, {"key", key}, {"seq", 6}})
-	p.told.await("declined \"\"\nleaving\ndeclined \"\"") // the one that was not sent
+	p.told.await("declined \"\"\nunreachable\ndeclined \"\"") // the one that was not sent
 	if err := p.link.Hand(workerproto.Connection{FD: socket}); err != workerproto.ErrEnded {
 		t.Error("Hand to a server that is closed:", err)
 	}

@@ -59,6 +59,7 @@ func (r *recorder) Unbind(id []byte) { r.say("unbind %s", id) }
 func (r *recorder) Taken(n int)      { r.say("taken %d", n) }
 func (r *recorder) Settled(n int)    { r.say("settled %d", n) }
 func (r *recorder) Leaving()         { r.say("leaving") }
+func (r *recorder) Unreachable()     { r.say("unreachable") }
 
 func (r *recorder) Returned(c workerproto.Connection) {
 	r.keep(c)

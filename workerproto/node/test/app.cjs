@@ -47,6 +47,12 @@ const routes = {
     }
     response.end();
   },
+  // the server takes no more connections
+  '/close': ({ socket }, response) => {
+    response.setHeader('Connection', 'close');
+    response.end();
+    socket.server.close();
+  },
   '/leave': (request, response) => {
     response.end();
     process.exit();
