@@ -30,6 +30,7 @@ import (
 	"github.com/stickyd/stickyd/supervisor/logs"
 	"github.com/stickyd/stickyd/workerproto"
 	"github.com/stickyd/stickyd/workerproto/demo"
+	"github.com/stickyd/stickyd/workerproto/node"
 	"github.com/stickyd/stickyd/workerproto/nodeipc"
 )
 
@@ -175,6 +176,7 @@ type app struct {
 	front      *front.Front
 	supervisor *supervisor.Supervisor
 	listeners  []*front.Listener // set by setListeners
+	preload    *node.Copy        // nil: none
 	open       atomic.Pointer[[]*front.Listener]
 	sweep      chan struct{} // buffered 1: dead sessions are in the table
 	wanted     chan string   // buffered 1: where workers would listen
@@ -206,6 +208,7 @@ func build(c *config.Config) (*app, error) {
 		KeepTrying: c.OnCrashLoop == "keep",
 		Guardian:   []string{self(), guardianVerb},
 		Listens:    a.want, Owns: a.owns, Open: front.NewSockets(a.log.Logger).Open,
+		Preload: a.unpacked(c.NodePreload),
 		Output: func(w *supervisor.Worker, stream logs.Stream, line []byte) {
 			a.log.Line(w.Slot, w.PID, stream, line)
 		},
@@ -234,7 +237,32 @@ func (a *app) start() error {
 			return err
 		}
 	}
-	return a.listen()
+	if a.config.NodePreload {
+		var err error
+		if a.preload, err = node.Unpack(); err != nil {
+			return err
+		}
+	}
+	err := a.listen()
+	if err != nil {
+		a.cleanUp()
+	}
+	return err
+}
+
+// unpacked returns what gives workers the preload, nil for nothing.
+func (a *app) unpacked(wanted bool) func() (path string, err error) {
+	if !wanted {
+		return nil
+	}
+	return func() (string, error) { return a.preload.Preload() }
+}
+
+// cleanUp removes what start left in the file system.
+func (a *app) cleanUp() {
+	if a.preload != nil {
+		a.preload.Remove()
+	}
 }
 
 // listen opens all listeners, or none.
@@ -259,6 +287,7 @@ func (a *app) run() error {
 	// A log reader that went away must not end us: writes fail instead. (Ignore
 	// would be inherited by the workers.)
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
+	defer a.cleanUp()
 	var g run.Group
 	// Interrupts come in this order: the door closes before the workers go.
 	hurry, hurryNow := context.WithCancel(context.Background())

@@ -50,6 +50,10 @@ type Spec struct {
 	Owns func(addr string) bool
 	Open func(network, addr string, nth int) (fd int, release func(), err error)
 
+	// Preload returns the path of a script that each Node process among the
+	// workers loads first; nil for none. It is called before each is started.
+	Preload func() (path string, err error)
+
 	// Output gets each line that a worker writes, without its end. It may be
 	// called from several goroutines and must not wait; line is valid during
 	// the call.

@@ -23,4 +23,5 @@ const server = http.createServer(async (request, response) => {
   }
   response.writeHead(id ? 200 : 404).end(String(process.pid));
 });
-attach(server, { session: JSON.parse(process.env.SESSION) });
+if (process.env.SETUP === 'listen') server.listen(3000);
+else attach(server, { session: JSON.parse(process.env.SESSION) });
