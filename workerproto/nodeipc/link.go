@@ -224,7 +224,7 @@ func (l *Link) Drain(limit time.Duration, finish bool) {
 		return
 	}
 	if l.helper.Load() {
-		l.sendLocked(object{{"type", "stickyd:drain"}, {"limit", int(limit.Milliseconds())}})
+		l.sendLocked(object{{"type", "stickyd:drain"}, {"limit", int(limit.Milliseconds())}, {"finish", finish}})
 	}
 	if finish {
 		l.ended, l.finish, l.finishing = true, true, true

@@ -237,8 +237,12 @@ func TestOwnLibraryHasMoreToSay(t *testing.T) {
 	p.say(object{{"type", "stickyd:closed"}, {"n", 100}}) // more than there are
 	p.told.await("bind a\nbind b\nsettled 1\nunbind a\nsettled 2")
 	p.link.Drain(1500*time.Millisecond, false)
-	if o, _ := p.hear(); o.text("type") != "stickyd:drain" || o.get("limit") != 1500.0 {
+	if o, _ := p.hear(); o.text("type") != "stickyd:drain" || o.get("limit") != 1500.0 || o.get("finish") != false {
 		t.Error("drain is", o)
+	}
+	p.link.Drain(time.Second, true)
+	if o, _ := p.hear(); o.text("type") != "stickyd:drain" || o.get("finish") != true {
+		t.Error("the end is", o)
 	}
 	fdpass.Close(socket)
 }

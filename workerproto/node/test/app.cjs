@@ -68,11 +68,13 @@ function serve(Server, setups) {
   server.keepAliveTimeout = 0; // what is idle stays, for as long as a test takes
   const io = new Server(server, {
     allowEIO3: true, cors: { origin: 'https://example.com' }, maxHttpBufferSize: 1e8, httpCompression: false,
+    pingInterval: Number(process.env.PING ?? 25_000),
   });
   io.on('connection', socket => {
     let counted = 0;
     socket.on('whoami', answer => answer({ pid: process.pid }));
     socket.on('count', answer => answer(++counted));
+    socket.on('later', (ms, answer) => setTimeout(answer, ms, 'later'));
     socket.on('echo', (data, answer) => answer(data));
   });
   const { SETUP, SETUP_AFTER, PORT, OTHER_PORT } = process.env;
