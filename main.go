@@ -17,6 +17,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -31,6 +32,7 @@ import (
 	"github.com/stickyd/stickyd/supervisor/logs"
 	"github.com/stickyd/stickyd/workerproto"
 	"github.com/stickyd/stickyd/workerproto/demo"
+	"github.com/stickyd/stickyd/workerproto/node"
 	"github.com/stickyd/stickyd/workerproto/nodeipc"
 )
 
@@ -175,8 +177,10 @@ type app struct {
 	router     *routing.Router
 	front      *front.Front
 	supervisor *supervisor.Supervisor
-	loop       *poll.Loop // waits for clients and workers; nil: the runtime's poller does
-	listeners  []*front.Listener
+	loop       *poll.Loop        // waits for clients and workers; nil: the runtime's poller does
+	listeners  []*front.Listener // set by setListeners
+	preload    *node.Copy        // nil: none
+	open       atomic.Pointer[[]*front.Listener]
 	sweep      chan struct{} // buffered 1: dead sessions are in the table
 	wanted     chan string   // buffered 1: where workers would listen
 	followed   bool          // accept has dealt with that
@@ -211,7 +215,8 @@ func build(c *config.Config) (*app, error) {
 		KeepTrying: c.OnCrashLoop == "keep",
 		Loop:       a.loop,
 		Guardian:   []string{self(), guardianVerb},
-		Listens:    a.want,
+		Listens:    a.want, Owns: a.owns, Open: front.NewSockets(a.log.Logger).Open,
+		Preload: a.unpacked(c.NodePreload),
 		Output: func(w *supervisor.Worker, stream logs.Stream, line []byte) {
 			a.log.Line(w.Slot, w.PID, stream, line)
 		},
@@ -240,7 +245,32 @@ func (a *app) start() error {
 			return err
 		}
 	}
-	return a.listen()
+	if a.config.NodePreload {
+		var err error
+		if a.preload, err = node.Unpack(); err != nil {
+			return err
+		}
+	}
+	err := a.listen()
+	if err != nil {
+		a.cleanUp()
+	}
+	return err
+}
+
+// unpacked returns what gives workers the preload, nil for nothing.
+func (a *app) unpacked(wanted bool) func() (path string, err error) {
+	if !wanted {
+		return nil
+	}
+	return func() (string, error) { return a.preload.Preload() }
+}
+
+// cleanUp removes what start left in the file system.
+func (a *app) cleanUp() {
+	if a.preload != nil {
+		a.preload.Remove()
+	}
 }
 
 // listen opens all listeners, or none.
@@ -254,7 +284,7 @@ func (a *app) listen() error {
 			}
 			return err
 		}
-		a.listeners = append(a.listeners, ln)
+		a.setListeners(append(a.listeners, ln))
 		a.log.Info("listening", "addr", ln.Addr().String())
 	}
 	return nil
@@ -266,6 +296,7 @@ func (a *app) run() error {
 	// would be inherited by the workers.)
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 	defer a.startLoop()()
+	defer a.cleanUp()
 	var g run.Group
 	// Interrupts come in this order: the door closes before the workers go.
 	hurry, hurryNow := context.WithCancel(context.Background())
@@ -399,6 +430,17 @@ func (a *app) want(addr string) {
 	}
 }
 
+// setListeners is called by whoever owns them: start, and then accept.
+func (a *app) setListeners(lns []*front.Listener) {
+	a.listeners = lns
+	a.open.Store(&lns)
+}
+
+// owns reports whether stickyd listens at addr, on whatever host.
+func (a *app) owns(addr string) bool {
+	return slices.ContainsFunc(*a.open.Load(), func(ln *front.Listener) bool { return ln.IsAt(addr) })
+}
+
 // follow listens where the first worker wants to, if the user has not said
 // where, in place of the default. It returns the new listener, nil for none.
 func (a *app) follow(addr string) *front.Listener {
@@ -422,7 +464,7 @@ func (a *app) follow(addr string) *front.Listener {
 	for _, old := range a.listeners {
 		old.Close()
 	}
-	a.listeners = []*front.Listener{ln}
+	a.setListeners([]*front.Listener{ln})
 	a.log.Info("listening, instead, where the workers want to", "addr", ln.Addr().String())
 	return ln
 }
@@ -482,15 +524,29 @@ func (t *target) Ready()              { t.app.router.Add(t.member, t.worker.Link
 func (t *target) Draining()           { t.app.router.Retire(t.member) }
 
 func (t *target) Gone(untaken []workerproto.Connection) (sessions int) {
+	sessions = t.remove()
+	for _, c := range untaken {
+		t.reroute(c, false)
+	}
+	return sessions
+}
+
+// Unreachable: another worker tells the clients that their sessions are gone.
+func (t *target) Unreachable() {
+	if sessions := t.remove(); sessions > 0 {
+		t.app.log.Warn("a worker takes no more connections, so its sessions are lost", "slot", t.worker.Slot, "pid", t.worker.PID, "sessions_lost", sessions)
+	}
+}
+
+// remove takes the worker out of the router, once, and returns how many sessions
+// that costs.
+func (t *target) remove() (sessions int) {
 	sessions = t.app.router.Remove(t.member)
 	if sessions > 0 {
 		select {
 		case t.app.sweep <- struct{}{}:
 		default:
 		}
-	}
-	for _, c := range untaken {
-		t.reroute(c, false)
 	}
 	return sessions
 }

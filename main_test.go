@@ -189,6 +189,7 @@ var imports = []struct {
 	{"routing/front", []string{"routing", "routing/session", "fdpass/poll"}, "it does not know how a target delivers"},
 	{"workerproto", []string{"fdpass", "fdpass/poll", "routing/session"}, "it neither executes nor accepts"},
 	{"workerproto/demo", []string{"workerproto"}, "it is a worker like any other"},
+	{"workerproto/node", nil, "it holds files"},
 	{"workerproto/nodeipc", []string{"workerproto", "fdpass", "fdpass/poll"}, "it is another dialect of workerproto, and neither executes nor accepts"},
 	{"supervisor/config", nil, "values are plain"},
 	{"supervisor/logs", nil, "it writes lines"},

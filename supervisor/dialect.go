@@ -95,7 +95,10 @@ func (s *Supervisor) nativeLink(conn *fdpass.Conn, w *Worker) Link {
 
 func (s *Supervisor) nodeLink(conn *fdpass.Conn, w *Worker, how nodeipc.Serialization) Link {
 	return nodeipc.NewLink(conn, w.terms, readyHandler{w.client, w},
-		nodeipc.Options{Serialization: how, Hub: s.nodeHub, Log: w.log(s.log), Listens: s.spec.Listens})
+		nodeipc.Options{
+			Serialization: how, Hub: s.nodeHub, Log: w.log(s.log),
+			Listens: s.spec.Listens, Owns: s.spec.Owns, Open: s.spec.Open,
+		})
 }
 
 // linkFor returns the link for a worker that has said something.

@@ -116,7 +116,10 @@ func TestEnvironmentOffersTheDialects(t *testing.T) {
 			"STICKYD_WORKER=2", "STICKYD_WORKERS=4"}},
 	} {
 		s := New(Spec{Protocol: tt.protocol, Serialization: nodeipc.JSON, Workers: 4}, nil, nil)
-		env := s.environment(&Worker{Slot: 2, terms: workerproto.Terms{Incarnation: 7}})
+		env, err := s.environment(&Worker{Slot: 2, terms: workerproto.Terms{Incarnation: 7}})
+		if err != nil {
+			t.Fatal(err)
+		}
 		env = slices.DeleteFunc(env, func(kv string) bool {
 			if strings.HasPrefix(kv, workerproto.EnvInstance+"=") || strings.HasPrefix(kv, "STICKYD_BIN=") {
 				return true // this stickyd's own, in any dialect, and what the test suites say to each other
@@ -127,5 +130,39 @@ func TestEnvironmentOffersTheDialects(t *testing.T) {
 		if slices.Sort(env); !slices.Equal(env, tt.want) {
 			t.Errorf("%s: %q, want %q", tt.protocol, env, tt.want)
 		}
+	}
+}
+
+func TestPreloadIsAddedToWhatTheUserHasSet(t *testing.T) {
+	for _, tt := range []struct {
+		env  []string
+		path string
+		want string
+	}{
+		{nil, "/tmp/p.js", `NODE_OPTIONS=--require "/tmp/p.js"`},
+		{[]string{"NODE_OPTIONS="}, "/tmp/p.js", `NODE_OPTIONS=--require "/tmp/p.js"`},
+		{[]string{"NODE_OPTIONS=--a", "B=c", "NODE_OPTIONS=--b"}, "/tmp/p.js", `NODE_OPTIONS=--b --require "/tmp/p.js"`},
+		{nil, `/my "tmp\/p.js`, `NODE_OPTIONS=--require "/my \"tmp\\/p.js"`},
+	} {
+		s := New(Spec{Workers: 1, Env: tt.env, Preload: func() (string, error) { return tt.path, nil }}, nil, slog.New(slog.DiscardHandler))
+		t.Setenv("NODE_OPTIONS", "")
+		env, err := s.environment(&Worker{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		last := ""
+		for _, kv := range env {
+			if strings.HasPrefix(kv, "NODE_OPTIONS=") {
+				last = kv
+			}
+		}
+		if last != tt.want {
+			t.Errorf("%q and %q give %s, want %s", tt.env, tt.path, last, tt.want)
+		}
+	}
+	broken := errors.New("no space left")
+	s := New(Spec{Preload: func() (string, error) { return "", broken }}, nil, slog.New(slog.DiscardHandler))
+	if _, err := s.environment(&Worker{}); err != broken {
+		t.Error("started without:", err)
 	}
 }

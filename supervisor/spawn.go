@@ -43,7 +43,11 @@ func (s *Supervisor) spawn(w *Worker) (err error) {
 		return err
 	}
 	cmd := exec.Command(s.spec.Argv[0], s.spec.Argv[1:]...)
-	cmd.Env = s.environment(w)
+	if cmd.Env, err = s.environment(w); err != nil {
+		w.stdout.close()
+		w.stderr.close()
+		return err
+	}
 	cmd.ExtraFiles = files[:1]
 	cmd.Stdout, cmd.Stderr = files[1], files[2]
 	// A process group of its own: a signal reaches what the worker starts as
@@ -62,7 +66,7 @@ func (s *Supervisor) spawn(w *Worker) (err error) {
 
 // environment is ours, without what speaks of our own supervisor, with the
 // user's and with what announces stickyd.
-func (s *Supervisor) environment(w *Worker) []string {
+func (s *Supervisor) environment(w *Worker) ([]string, error) {
 	env := make([]string, 0, len(os.Environ())+len(s.spec.Env)+8)
 	for _, kv := range os.Environ() {
 		switch name, _, _ := strings.Cut(kv, "="); name {
@@ -73,7 +77,28 @@ func (s *Supervisor) environment(w *Worker) []string {
 		}
 	}
 	env = append(env, s.spec.Env...)
-	return append(append(env, s.mark), s.offer(w)...)
+	if s.spec.Preload != nil {
+		path, err := s.spec.Preload()
+		if err != nil {
+			return nil, err
+		}
+		env = append(env, withPreload(env, path))
+	}
+	return append(append(env, s.mark), s.offer(w)...), nil
+}
+
+// withPreload is NODE_OPTIONS as env has it, and the path of a script to load.
+func withPreload(env []string, path string) string {
+	options := "NODE_OPTIONS="
+	for _, kv := range env { // the last one counts
+		if strings.HasPrefix(kv, "NODE_OPTIONS=") {
+			options = kv
+		}
+	}
+	if !strings.HasSuffix(options, "=") {
+		options += " "
+	}
+	return options + `--require "` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(path) + `"`
 }
 
 // A commandError says that the command can't be executed, now or later, and

@@ -51,6 +51,14 @@ type Spec struct {
 	// called from several goroutines and must not block.
 	Listens func(addr string)
 
+	// Owns and Open are nodeipc's.
+	Owns func(addr string) bool
+	Open func(network, addr string, nth int) (fd int, release func(), err error)
+
+	// Preload returns the path of a script that each Node process among the
+	// workers loads first; nil for none. It is called before each is started.
+	Preload func() (path string, err error)
+
 	// Output gets each line that a worker writes, without its end. It may be
 	// called from several goroutines and must not wait; line is valid during
 	// the call.

@@ -61,6 +61,10 @@ type Traffic interface {
 	// Leaving: the worker wants no new sessions.
 	Leaving()
 
+	// Unreachable: the worker lives on, and no connection can be given to it
+	// any more.
+	Unreachable()
+
 	// Returned: the worker gives a connection back, for a request that is
 	// another worker's. The receiver owns c.
 	Returned(c Connection)

@@ -52,6 +52,7 @@ func (r *recorder) Unbind(b []byte) { r.say("unbind %s", b) }
 func (r *recorder) Taken(n int)     { r.say("taken %d", n) }
 func (r *recorder) Settled(n int)   { r.say("settled %d", n) }
 func (r *recorder) Leaving()        { r.say("leaving") }
+func (r *recorder) Unreachable()    { r.say("unreachable") }
 
 func (r *recorder) Bind(id []byte) bool {
 	r.say("bind %s", id)

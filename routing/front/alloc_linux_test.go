@@ -34,6 +34,7 @@ func (t *linked) Unbind(id []byte)                { t.router.Unbind(t.member, id
 func (t *linked) Taken(n int)                     { t.router.Taken(t.member, n) }
 func (t *linked) Settled(n int)                   { t.router.Settled(t.member, n) }
 func (t *linked) Leaving()                        {}
+func (t *linked) Unreachable()                    {}
 func (t *linked) Returned(workerproto.Connection) {}
 func (t *linked) Declined(workerproto.Connection) {}
 

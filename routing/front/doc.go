@@ -15,5 +15,7 @@
 // The descriptor of a connection has one owner at any time: the function that
 // has the [Conn], until [Target.Hand] takes it or [Front] closes it.
 //
+// What workers listen on by themselves ([Sockets]) is only opened here.
+//
 // The package does not know how a target delivers, and chooses none itself.
 package front

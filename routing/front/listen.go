@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"net"
 	"os"
+	"strconv"
 	"strings"
 	"syscall"
 
@@ -95,6 +96,15 @@ func newListener(ln net.Listener, loop *poll.Loop) (*Listener, error) {
 // Addr returns the address that is listened on, with its port where 0 was
 // asked for.
 func (l *Listener) Addr() net.Addr { return l.addr }
+
+// IsAt reports whether the listener is at addr, which is written as for Listen;
+// the host does not matter.
+func (l *Listener) IsAt(addr string) bool {
+	if tcp, ok := l.addr.(*net.TCPAddr); ok {
+		return strings.HasSuffix(addr, ":"+strconv.Itoa(tcp.Port)) && !strings.HasPrefix(addr, "unix:")
+	}
+	return addr == "unix:"+l.path
+}
 
 // Close closes the socket and ends Serve.
 func (l *Listener) Close() error {

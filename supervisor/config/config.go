@@ -48,6 +48,10 @@ type Config struct {
 	// "json".
 	Serialization string
 
+	// NodePreload says that Node workers load the preload of the npm package
+	// stickyd first.
+	NodePreload bool
+
 	// Window is how many connections a worker may hold that its application
 	// has not yet accepted, 1 to 250.
 	Window int

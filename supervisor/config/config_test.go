@@ -76,6 +76,7 @@ var samples = map[string]sample{
 	"trusted-proxy": {"10.0.0.0/8", `["10.0.0.0/8"]`},
 	"protocol":      {"node", `"node"`},
 	"serialization": {"json", `"json"`},
+	"node-preload":  {"on", `"on"`},
 	"window":        {"65", `65`},
 	"head-timeout":  {"11s", `"11s"`},
 	"head-bytes":    {"2048", `2_048`},

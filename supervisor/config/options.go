@@ -77,6 +77,11 @@ var options = []option{
 		kind: one(choice("advanced", "json"), func(l *loaded) *string { return &l.Serialization }),
 	},
 	{
+		name: "node-preload", arg: "HOW", def: "off",
+		help: "give Node workers the preload",
+		kind: one(onOff(), func(l *loaded) *bool { return &l.NodePreload }),
+	},
+	{
 		name: "window", arg: "N", def: "64",
 		help: "unaccepted connections a worker may hold",
 		kind: one(number(1, 250), func(l *loaded) *int { return &l.Window }),

@@ -106,6 +106,15 @@ func choice(words ...string) rule[string] {
 	}}
 }
 
+// onOff is on or off.
+func onOff() rule[bool] {
+	words := choice("on", "off")
+	return rule[bool]{words.form, words.allowed, func(text string) (bool, error) {
+		word, err := words.parse(text)
+		return word == "on", err
+	}}
+}
+
 // orNone stores the word none as "".
 func orNone(r rule[string]) rule[string] {
 	return rule[string]{r.form, r.allowed, func(text string) (string, error) {

@@ -13,8 +13,14 @@
 
 'use strict';
 
-const { attach } = require('./lib/attach');
-const { bind, unbind } = require('./lib/sessions');
-const { worker } = require('./lib/worker');
+/** Of several copies in a process, such as an installed one and the one that stickyd brings, the first is the package. */
+const first = Symbol.for('stickyd');
 
-module.exports = { attach, bind, unbind, worker };
+globalThis[first] ??= {
+  attach: require('./lib/attach').attach,
+  bind: require('./lib/sessions').bind,
+  unbind: require('./lib/sessions').unbind,
+  worker: require('./lib/worker').worker,
+};
+
+module.exports = globalThis[first];

@@ -3,10 +3,14 @@
  *
  *     stickyd -- node --require stickyd/preload worker.js
  *
- * or NODE_OPTIONS="--require stickyd/preload". It may use setupWorker of
- * @socket.io/sticky, or Socket.IO on a server that listens.
+ * or stickyd --node-preload on, or NODE_OPTIONS="--require stickyd/preload". It
+ * may use setupWorker of @socket.io/sticky, or Socket.IO on a server that
+ * listens.
  */
 
 'use strict';
 
-if (require('./lib/worker').supervised) require('./lib/unchanged').install();
+if (require('./lib/worker').supervised) {
+  require('./index');
+  require('./lib/unchanged').install();
+}

@@ -1,11 +1,6 @@
 package nodeipc
 
-import (
-	"fmt"
-	"net"
-	"strconv"
-	"time"
-)
+import "time"
 
 // handleCluster handles a message of Node's cluster module, to which stickyd is
 // the primary (lib/internal/cluster/child.js; primary.js is what it expects to
@@ -25,7 +20,7 @@ func (l *Link) handleCluster(m object) error {
 	case "queryServer":
 		l.handleListen(m, seq)
 	case "listening":
-		if l.hasDoor() {
+		if l.hasDoor() && listenName(m) == l.doorName {
 			l.becomeReady()
 		}
 	case "close":
@@ -51,51 +46,6 @@ func (l *Link) reply(seq int, members object) {
 	l.write.Lock()
 	defer l.write.Unlock()
 	l.clusterLocked(append(object{{"ack", seq}}, members...))
-}
-
-// enotsup is the errno that a server gets for a listen that stickyd does not
-// answer, as libuv has it.
-const enotsup = -95
-
-// handleListen: a server in the worker listens. The first that does gets the
-// clients' connections, through the channel, as under round robin in Node; it
-// has no socket of its own.
-func (l *Link) handleListen(m object, seq int) {
-	port, _ := m.number("port")
-	host := m.text("address")
-	version, isIP := m.number("addressType") // 4, 6, or -1 for a path; "udp4" and "udp6" are others
-
-	l.write.Lock()
-	key := fmt.Sprintf("%s:%d:%d", host, port, l.seq)
-	opens := l.door == "" && isIP
-	if opens {
-		l.door = key
-	}
-	l.write.Unlock()
-
-	if !opens {
-		l.log.Warn("listen refused: one server of a worker gets connections, and no socket of its own", "host", host, "port", port)
-		l.reply(seq, object{{"key", key}, {"errno", enotsup}, {"data", nil}})
-		return
-	}
-	answer := object{{"key", key}, {"errno", nil}, {"data", nil}}
-	if version < 0 {
-		l.listens("unix:" + host)
-	} else {
-		l.listens(net.JoinHostPort(host, strconv.Itoa(port)))
-		family := "IPv4"
-		if version == 6 {
-			family = "IPv6"
-		}
-		answer = append(answer, member{"sockname", object{{"address", host}, {"family", family}, {"port", port}}})
-	}
-	l.reply(seq, answer)
-}
-
-func (l *Link) hasDoor() bool {
-	l.write.Lock()
-	defer l.write.Unlock()
-	return l.door != ""
 }
 
 // handleAccepted: the server has accepted the connection that newconn with that
@@ -124,18 +74,22 @@ func (l *Link) handleAccepted(seq int, accepted bool) {
 	}
 }
 
-// handleClosed: a server of the worker listens no more. What it was not sent
-// yet goes elsewhere.
+// handleClosed: a server of the worker listens no more. If it is the door, the
+// worker can't be reached, as under Node's own primary; what it was not sent yet
+// goes elsewhere.
 func (l *Link) handleClosed(key string) {
+	if l.unshare(key) {
+		return
+	}
 	l.write.Lock()
-	if key == "" || key != l.door {
+	if key == "" || key != l.door || l.finish { // it will be asked to close it, or was
 		l.write.Unlock()
 		return
 	}
 	l.ended = true
 	held := l.parcels.held()
 	l.write.Unlock()
-	l.handler.Leaving() // first: what it declines must not come back to it
+	l.handler.Unreachable() // first: what it declines must not come back to it
 	for _, p := range held {
 		l.decline(p)
 	}

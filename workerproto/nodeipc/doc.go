@@ -13,6 +13,8 @@
 //     acknowledges (parcels.go; lib/internal/child_process.js);
 //   - a worker is ready when a probe is answered or it listens (probe.go,
 //     cluster.go; lib/internal/cluster/child.js);
+//   - a server that listens gets the clients' connections, or a socket that all
+//     workers share (listen.go);
 //   - sessions come and go with sticky:connection and sticky:disconnection
 //     (sticky.go; index.js of @socket.io/sticky);
 //   - what a cluster adapter says goes to the other workers (hub.go).

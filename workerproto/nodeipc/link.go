@@ -27,6 +27,8 @@ type Link struct {
 	hub     *Hub
 	log     *slog.Logger
 	listens func(addr string)
+	owns    func(addr string) bool
+	open    func(network, addr string, nth int) (fd int, release func(), err error)
 	load    load
 	helper  atomic.Bool // the worker uses a library of ours
 
@@ -38,6 +40,12 @@ type Link struct {
 	ready   bool  // connections may come
 	leaving bool  // it disconnects of its own accord
 	failed  error // what ended receiving, io.EOF included
+
+	undecided []listen           // servers that wait for an answer
+	shared    map[string]func()  // gives up a server's own socket, by key
+	doorName  string             // of the door, as the worker has it
+	certain   bool               // it listens where stickyd does
+	hurry     context.CancelFunc // ends waiting for a probe's answer
 
 	write     sync.Mutex // taken inside read, never the other way round
 	out       outbox
@@ -69,13 +77,22 @@ type Options struct {
 	// Listens is told where a server of the worker wants to listen, as
 	// "host:port" or "unix:/path". It must not block.
 	Listens func(addr string)
+
+	// Owns reports whether stickyd itself listens there, on whatever host.
+	Owns func(addr string) bool
+
+	// Open opens a socket for a server of the worker. The descriptor is the
+	// caller's; release is called when the server needs the socket no longer.
+	// Network and addr are as in package net, nth tells alike ones apart.
+	Open func(network, addr string, nth int) (fd int, release func(), err error)
 }
 
 // NewLink takes ownership of conn. Run must be called.
 func NewLink(conn *fdpass.Conn, terms workerproto.Terms, h workerproto.Handler, o Options) *Link {
 	c := o.Serialization.codec()
 	l := &Link{
-		conn: conn, codec: c, terms: terms, handler: h, hub: o.Hub, log: o.Log, listens: o.Listens,
+		conn: conn, codec: c, terms: terms, handler: h, hub: o.Hub, log: o.Log, listens: o.Listens, owns: o.Owns, open: o.Open,
+		shared: make(map[string]func()),
 		load:   load{begun: make(chan struct{}, 1)},
 		stream: stream{conn: conn, codec: c},
 		out:    outbox{conn: conn},
@@ -113,6 +130,7 @@ func (l *Link) Run() error {
 
 	l.read.Lock()
 	defer l.read.Unlock()
+	l.unshareAll()
 	l.write.Lock()
 	defer l.write.Unlock()
 	for _, err := range []error{l.broken, l.failed} {
@@ -208,7 +226,7 @@ func (l *Link) Drain(limit time.Duration, finish bool) {
 		return
 	}
 	if l.helper.Load() {
-		l.sendLocked(object{{"type", "stickyd:drain"}, {"limit", int(limit.Milliseconds())}})
+		l.sendLocked(object{{"type", "stickyd:drain"}, {"limit", int(limit.Milliseconds())}, {"finish", finish}})
 	}
 	if finish {
 		l.ended, l.finish, l.finishing = true, true, true

@@ -237,8 +237,12 @@ func TestOwnLibraryHasMoreToSay(t *testing.T) {
 	p.say(object{{"type", "stickyd:closed"}, {"n", 100}}) // more than there are
 	p.told.await("bind a\nbind b\nsettled 1\nunbind a\nsettled 2")
 	p.link.Drain(1500*time.Millisecond, false)
-	if o, _ := p.hear(); o.text("type") != "stickyd:drain" || o.get("limit") != 1500.0 {
+	if o, _ := p.hear(); o.text("type") != "stickyd:drain" || o.get("limit") != 1500.0 || o.get("finish") != false {
 		t.Error("drain is", o)
+	}
+	p.link.Drain(time.Second, true)
+	if o, _ := p.hear(); o.text("type") != "stickyd:drain" || o.get("finish") != true {
+		t.Error("the end is", o)
 	}
 	fdpass.Close(socket)
 }
@@ -352,11 +356,7 @@ func TestWorkerThatListens(t *testing.T) {
 		t.Error("answered", o)
 	}
 	p.told.await("listens :3000")
-	p.sayCluster(object{{"act", "queryServer"}, {"port", 3001}, {"addressType", 4}, {"seq", 2}})
-	if o, _ := p.hear(); o.get("ack") != 2.0 || o.get("errno") != -95.0 {
-		t.Error("a second server is answered", o)
-	}
-	p.sayCluster(object{{"act", "listening"}, {"port", 3000}, {"addressType", 4}, {"seq", 3}})
+	p.sayCluster(object{{"act", "listening"}, {"address", nil}, {"port", 3000}, {"addressType", 4}, {"index", 0}, {"seq", 3}})
 	p.told.await("ready")
 
 	_, socket := connect(t)
@@ -381,7 +381,7 @@ func TestWorkerThatListens(t *testing.T) {
 	_, fd := p.hear()
 	fdpass.Close(fd)
 	p.sayCluster(object{{"act", "close"}, {"key", key}, {"seq", 6}})
-	p.told.await("declined \"\"\nleaving\ndeclined \"\"") // the one that was not sent
+	p.told.await("declined \"\"\nunreachable\ndeclined \"\"") // the one that was not sent
 	if err := p.link.Hand(workerproto.Connection{FD: socket}); err != workerproto.ErrEnded {
 		t.Error("Hand to a server that is closed:", err)
 	}

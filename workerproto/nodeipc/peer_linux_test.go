@@ -60,6 +60,7 @@ func (r *recorder) Unbind(id []byte) { r.say("unbind %s", id) }
 func (r *recorder) Taken(n int)      { r.say("taken %d", n) }
 func (r *recorder) Settled(n int)    { r.say("settled %d", n) }
 func (r *recorder) Leaving()         { r.say("leaving") }
+func (r *recorder) Unreachable()     { r.say("unreachable") }
 
 func (r *recorder) Returned(c workerproto.Connection) {
 	r.keep(c)
@@ -110,6 +111,7 @@ type peer struct {
 	ran    chan error // what Run returned
 	conn   *fdpass.Conn
 	stream stream
+	probes int // that were ignored
 }
 
 var numbers = uint32(100)
@@ -130,7 +132,12 @@ func newPeer(t testing.TB, s Serialization, hub *Hub) *peer {
 	numbers++
 	p := &peer{t: t, told: newRecorder(t), ran: make(chan error, 1), conn: conn, stream: stream{conn: conn, codec: s.codec()}}
 	p.link = NewLink(near, workerproto.Terms{Slot: 1, Incarnation: numbers}, p.told,
-		Options{Serialization: s, Hub: hub, Log: slog.New(slog.DiscardHandler), Listens: func(addr string) { p.told.say("listens %s", addr) }})
+		Options{
+			Serialization: s, Hub: hub, Log: slog.New(slog.DiscardHandler),
+			Listens: func(addr string) { p.told.say("listens %s", addr) },
+			Owns:    func(addr string) bool { return strings.HasSuffix(addr, ":3000") },
+			Open:    p.open,
+		})
 	var running sync.WaitGroup
 	running.Go(func() { p.ran <- p.link.Run() })
 	t.Cleanup(func() {
@@ -142,6 +149,21 @@ func newPeer(t testing.TB, s Serialization, hub *Hub) *peer {
 		conn.Close()
 	})
 	return p
+}
+
+// open opens a pipe for a server of the worker, and for one that is the second of
+// its like nothing.
+func (p *peer) open(network, addr string, nth int) (fd int, release func(), err error) {
+	if nth > 0 {
+		return -1, nil, fmt.Errorf("cannot open: %w", unix.EADDRINUSE)
+	}
+	p.told.say("opened %s %s", network, addr)
+	ends := make([]int, 2)
+	if err := unix.Pipe2(ends, unix.O_CLOEXEC); err != nil {
+		return -1, nil, err
+	}
+	fdpass.Close(ends[1])
+	return ends[0], func() { p.told.say("released %s %s", network, addr) }, nil
 }
 
 // say sends a message to stickyd, and perhaps a descriptor.

@@ -34,27 +34,36 @@ func (l *Link) probeUntilReady() {
 	case <-l.probe:
 	}
 	for wait := probeFirst; l.probing.Err() == nil; wait = min(2*wait, probeMost) {
-		answered, err := l.probeOnce(wait)
+		if l.someoneAsks() {
+			wait = probeFirst
+		}
+		answered, asked, err := l.probeOnce(wait)
 		if err != nil {
 			l.log.Warn("cannot probe whether the worker is ready", "err", err)
 			continue
 		}
 		if answered {
 			l.Sync() // what it said before, such as which library it uses
-			l.read.Lock()
-			l.becomeReady()
-			l.read.Unlock()
 		}
+		l.read.Lock()
+		if answered {
+			l.shareUndecided()
+			l.becomeReady()
+		} else {
+			l.decide(asked)
+		}
+		l.read.Unlock()
 	}
 }
 
 // probeOnce passes the worker one end of a channel and reports whether
-// something came back in time.
-func (l *Link) probeOnce(patience time.Duration) (answered bool, err error) {
+// something came back in time. Of the servers that wait for an answer, the
+// first asked had done so before.
+func (l *Link) probeOnce(patience time.Duration) (answered bool, asked int, err error) {
 	near, far, err := fdpass.Channel()
 	if err != nil {
 		l.pause(patience)
-		return false, err
+		return false, 0, err
 	}
 	defer near.Close()
 	p := &parcel{probed: make(chan struct{}), at: time.Now()}
@@ -62,15 +71,21 @@ func (l *Link) probeOnce(patience time.Duration) (answered bool, err error) {
 	p.frame = l.nodeHandle(netSocket, object{{"type", "sticky:connection"}, {"data", probeRequest}})
 	if !l.handProbe(p) {
 		fdpass.Close(far)
-		return false, nil
+		l.pause(patience)
+		return false, 0, nil
 	}
 	select {
 	case <-l.life.Done():
-		return false, nil
+		return false, 0, nil
 	case <-p.probed: // however long its event loop takes
 	}
 	ctx, cancel := context.WithTimeout(l.probing, patience)
 	defer cancel()
+	l.read.Lock()
+	if asked = len(l.undecided); asked == 0 {
+		l.hurry = cancel
+	}
+	l.read.Unlock()
 	defer context.AfterFunc(ctx, near.Shutdown)()
 	near.OnReadable(func() poll.Next {
 		n, err := near.TryPeek(make([]byte, 1))
@@ -80,7 +95,13 @@ func (l *Link) probeOnce(patience time.Duration) (answered bool, err error) {
 	if !answered {
 		<-ctx.Done() // the worker may have closed it at once: don't spin
 	}
-	return answered, nil
+	return answered, asked, nil
+}
+
+func (l *Link) someoneAsks() bool {
+	l.read.Lock()
+	defer l.read.Unlock()
+	return len(l.undecided) > 0
 }
 
 // handProbe takes ownership of the probe's descriptor unless it returns false.

@@ -76,6 +76,22 @@ export async function start({ workers = 3, flags = [], env = libraries, command 
   return server;
 }
 
+// startPrimary runs the same workers under Node's own primary, and resolves when
+// all are ready.
+export async function startPrimary({ workers = 3, env = libraries } = {}) {
+  const child = spawn(process.execPath, [here('primary.cjs')],
+    { stdio: ['ignore', 'pipe', 'inherit'], env: { ...process.env, ...env, WORKERS: String(workers) } });
+  const exited = once(child, 'exit');
+  const [line] = await once(child.stdout.setEncoding('utf8'), 'data', { signal: AbortSignal.timeout(patience) });
+  return {
+    url: line.trim(),
+    stop: async () => {
+      child.kill();
+      await exited;
+    },
+  };
+}
+
 // Clients of one server, which are closed together.
 export class Clients {
   open = new Set();

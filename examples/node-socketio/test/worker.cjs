@@ -52,4 +52,5 @@ io.on('connection', socket => {
 (async () => {
   if (process.env.SETUP_AFTER) await sleep(Number(process.env.SETUP_AFTER));
   require(process.env.STICKY).setupWorker(io);
+  process.send({ type: 'ready' }); // for primary.cjs; stickyd finds out by itself
 })();

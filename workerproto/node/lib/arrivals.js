@@ -6,6 +6,7 @@
 'use strict';
 
 const connections = require('./connections');
+const { leave } = require('./engine');
 const { worker } = require('./worker');
 
 /**
@@ -55,7 +56,8 @@ function bytes(data) {
   return data?.type === 'Buffer' && Array.isArray(data.data) ? Buffer.from(data.data) : data;
 }
 
-function hearDrain({ limit }) {
+function hearDrain({ limit, finish }) {
+  if (finish) leave();
   if (worker.drain) return;
   worker.drain = { limit };
   for (const { socket } of connections.all()) {

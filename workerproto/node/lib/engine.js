@@ -7,7 +7,7 @@
 const { greet } = require('./channel');
 const { bind, unbind } = require('./sessions');
 
-const enrolled = new WeakSet();
+const enrolled = new Set();
 
 /**
  * Registers an engine's sessions from now on, each before the client is told
@@ -39,6 +39,36 @@ function enroll(engine) {
 
 const isEngine = engine => typeof engine?.generateId === 'function' && typeof engine.on === 'function' && typeof engine.clients === 'object';
 
+/** Milliseconds for what is under way then, such as an acknowledgement that an open poll is to bring. */
+const grace = 1000;
+
+let leaving = false;
+
+/**
+ * No connection will come to this worker any more, so no further poll. Sessions
+ * that poll are closed soon, with an answer to the poll that is open: their
+ * clients connect anew, and keep this process no longer. WebSockets go on.
+ */
+function leave() {
+  if (leaving) return;
+  leaving = true;
+  setTimeout(() => {
+    closePolling();
+    setInterval(closePolling, grace / 4).unref(); // those whose upload or upgrade has come to its end
+  }, grace).unref();
+}
+
+process.once('disconnect', leave); // of its own accord
+
+function closePolling() {
+  for (const { clients } of enrolled) {
+    for (const session of Object.values(clients)) {
+      const { transport, upgrading } = session;
+      if (transport?.name === 'polling' && !transport.dataReq && !upgrading) session.close(true);
+    }
+  }
+}
+
 /** Enrolls each engine that a copy of the package engine.io makes, or has made, when it is first used. */
 function enrollAll(exported) {
   const prototype = exported?.Server?.prototype;
@@ -59,3 +89,4 @@ const enrolls = Symbol('stickyd');
 
 exports.enroll = enroll;
 exports.enrollAll = enrollAll;
+exports.leave = leave;

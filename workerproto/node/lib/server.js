@@ -17,8 +17,9 @@ const watched = new WeakSet();
 // Without the channel no connection can be given back, and none that is idle
 // is to keep the process alive.
 process.once('disconnect', () => {
-  for (const connection of connections.all()) {
-    if (connection.idle) connection.socket.destroy();
+  for (const { idle, socket } of connections.all()) {
+    if (idle) socket.destroy();
+    else if (socket._httpMessage) socket._httpMessage.shouldKeepAlive = false;
   }
 });
 
@@ -43,7 +44,7 @@ function watch(server, find) {
       case 'request':
       case 'checkContinue':
         if (isElsewhere(find, first, connection => moveRequest(connection, first, second))) return true;
-        if (worker.drain) second.shouldKeepAlive = false;
+        if (worker.drain || !process.connected) second.shouldKeepAlive = false;
         break;
       case 'upgrade':
         if (isElsewhere(find, first, connection => moveUpgrade(connection, first, third))) return true;

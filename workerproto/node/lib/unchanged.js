@@ -30,7 +30,7 @@ function install() {
 function watchServers(find) {
   const { emit } = http.Server.prototype;
   http.Server.prototype.emit = function (event, ...args) {
-    if (event === 'listening') door ??= this;
+    if (event === 'listening' && !hasSocket(this)) door = this;
     if (event === 'connection' && !isWatched(this)) {
       watch(this, find);
       return this.emit(event, ...args);
@@ -38,6 +38,9 @@ function watchServers(find) {
     return emit.call(this, event, ...args);
   };
 }
+
+/** Whether a server that listens accepts by itself. What stickyd gives the connections stands on a handle without a descriptor. */
+const hasSocket = ({ _handle }) => _handle?.fd >= 0;
 
 /** Enrolls engines as soon as there are any: require is asked for engine.io also where the application imports. */
 function watchLoading() {

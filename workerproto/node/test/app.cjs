@@ -47,6 +47,12 @@ const routes = {
     }
     response.end();
   },
+  // the server takes no more connections
+  '/close': ({ socket }, response) => {
+    response.setHeader('Connection', 'close');
+    response.end();
+    socket.server.close();
+  },
   '/leave': (request, response) => {
     response.end();
     process.exit();
@@ -62,16 +68,23 @@ function serve(Server, setups) {
   server.keepAliveTimeout = 0; // what is idle stays, for as long as a test takes
   const io = new Server(server, {
     allowEIO3: true, cors: { origin: 'https://example.com' }, maxHttpBufferSize: 1e8, httpCompression: false,
+    pingInterval: Number(process.env.PING ?? 25_000),
   });
   io.on('connection', socket => {
     let counted = 0;
     socket.on('whoami', answer => answer({ pid: process.pid }));
     socket.on('count', answer => answer(++counted));
+    socket.on('later', (ms, answer) => setTimeout(answer, ms, 'later'));
     socket.on('echo', (data, answer) => answer(data));
   });
-  const { SETUP } = process.env;
-  if (SETUP === 'listen') server.listen(3000);
-  else (setups[SETUP] ?? setups.published)({ io, server });
+  const { SETUP, SETUP_AFTER, PORT, OTHER_PORT } = process.env;
+  if (OTHER_PORT) http.createServer((request, response) => response.writeHead(404).end()).listen(Number(OTHER_PORT));
+  const setup = () => {
+    if (SETUP === 'listen') server.listen(Number(PORT ?? 3000));
+    else (setups[SETUP] ?? setups.published)({ io, server });
+  };
+  if (SETUP_AFTER) setTimeout(setup, Number(SETUP_AFTER));
+  else setup();
 }
 
 module.exports = { serve };

@@ -45,13 +45,14 @@ export const ways = {
   'the preload and a server that listens': { SETUP: 'listen', options: preload },
 };
 
-// start runs workers under stickyd and resolves when all are ready.
-export async function start({ SETUP, worker = 'worker.cjs', options = [], node = process.execPath, workers = 3, flags = [] }) {
+// start runs workers under stickyd and resolves when it listens and, unless
+// ready is false, all workers are ready.
+export async function start({ SETUP, worker = 'worker.cjs', options = [], node = process.execPath, workers = 3, flags = [], env = {}, ready = true }) {
   const child = spawn(stickyd(),
     // A poll that a client has left behind is an open request, for 25 s.
     ['-l', '127.0.0.1:0', '-n', String(workers), '--log-format', 'json', '--drain-timeout', '2s', ...flags,
       '--', node, ...options, here(worker)],
-    { stdio: ['ignore', 'pipe', 'pipe'], cwd: here('.'), env: { ...process.env, SETUP } });
+    { stdio: ['ignore', 'pipe', 'pipe'], cwd: here('.'), env: { ...process.env, SETUP, ...env } });
   const exited = once(child, 'exit');
   const server = { pid: child.pid, log: '', events: [] };
   let changed = () => {};
@@ -77,7 +78,7 @@ export async function start({ SETUP, worker = 'worker.cjs', options = [], node =
       });
     }
   };
-  const ready = () => server.events.filter(({ msg }) => msg === 'worker ready');
+  server.readyWorkers = () => server.events.filter(({ msg }) => msg === 'worker ready');
 
   server.drain = () => child.kill('SIGTERM');
   server.memory = () => Number(/VmHWM:\s+(\d+)/.exec(readFileSync(`/proc/${child.pid}/status`))[1]) << 10;
@@ -96,7 +97,7 @@ export async function start({ SETUP, worker = 'worker.cjs', options = [], node =
 
   server.url = `http://${(await server.until(events => events.find(({ msg }) => msg === 'listening'))).addr}`;
   server.port = Number(new URL(server.url).port);
-  await server.until(() => ready().length === workers);
+  if (ready) await server.until(() => server.readyWorkers().length === workers);
   return server;
 }
 

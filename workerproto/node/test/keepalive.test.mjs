@@ -33,6 +33,25 @@ for (const [version, node] of Object.entries(nodes)) {
   });
 }
 
+for (const name of ['attach(io)', 'the preload and @socket.io/sticky 2.0.1', 'the preload and a server that listens']) {
+  test(`two agents that swap sessions: 200 beside another server, ${name}`, { timeout: patience }, async () => {
+    const [PORT, OTHER_PORT] = [await freePort(), await freePort()];
+    await serve({ ...ways[name], env: { PORT, OTHER_PORT }, flags: ['-l', `127.0.0.1:${PORT}`] }, async server => {
+      assert.deepEqual(await swapped(server), [200, 200, 200, 200]);
+      assert.equal((await request(`http://127.0.0.1:${OTHER_PORT}`)).status, 404);
+    });
+  });
+}
+
+test('two agents that swap sessions: 200 with a server that listens long after another', { timeout: patience }, async () => {
+  const [PORT, OTHER_PORT] = [await freePort(), await freePort()];
+  const env = { PORT, OTHER_PORT, SETUP_AFTER: 3000 };
+  await serve({ ...ways['the preload and a server that listens'], env, flags: ['-l', `127.0.0.1:${PORT}`] }, async server => {
+    await server.until(events => events.filter(({ msg }) => msg.startsWith('a server that listened earlier')).length === 3);
+    assert.deepEqual(await swapped(server), [200, 200, 200, 200]);
+  });
+});
+
 for (const way of ['attach(io)', 'the preload and @socket.io/sticky 1.0.4', 'the preload and @socket.io/sticky 2.0.1']) {
   test(`50 sessions over an nginx with 5 connections, ${way}`, { timeout: 2 * patience }, () =>
     serve(ways[way], async server => {

@@ -1,0 +1,109 @@
+package front
+
+import (
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"sync"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// Sockets are those on which workers serve by themselves, beside the
+// connections that they get: a port for metrics, say. Each is opened once, and
+// every worker that asks for it gets the same; the kernel decides who of them
+// gets a client, and nobody looks at what it sends.
+type Sockets struct {
+	log *slog.Logger
+
+	mu   sync.Mutex
+	open map[socketName]*socket
+}
+
+type socketName struct {
+	network, addr string
+	nth           int
+}
+
+type socket struct {
+	fd    int    // not an os.File's: nobody here waits for it
+	path  string // to be removed; "" for none
+	users int
+}
+
+// NewSockets returns none.
+func NewSockets(log *slog.Logger) *Sockets {
+	return &Sockets{log: log, open: make(map[socketName]*socket)}
+}
+
+// Open returns a descriptor, which is the caller's, of the socket with that
+// name: network ("tcp4", "unix", "udp", …) and addr are package net's, and nth
+// tells apart those that one worker asks for under the same. A socket is closed
+// when release was called for each Open.
+func (s *Sockets) Open(network, addr string, nth int) (fd int, release func(), err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	name := socketName{network, addr, nth}
+	k := s.open[name]
+	if k == nil {
+		if k, err = openSocket(network, addr); err != nil {
+			return -1, nil, err
+		}
+		s.open[name] = k
+		s.log.Info("workers serve this address by themselves, all of them on one socket", "network", network, "addr", addr)
+	}
+	k.users++
+	if fd, err = unix.FcntlInt(uintptr(k.fd), unix.F_DUPFD_CLOEXEC, 3); err != nil {
+		s.releaseLocked(name, k)
+		return -1, nil, err
+	}
+	return fd, sync.OnceFunc(func() { s.release(name, k) }), nil
+}
+
+func (s *Sockets) release(name socketName, k *socket) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.releaseLocked(name, k)
+}
+
+func (s *Sockets) releaseLocked(name socketName, k *socket) {
+	if k.users--; k.users > 0 {
+		return
+	}
+	delete(s.open, name)
+	if k.path != "" {
+		os.Remove(k.path)
+	}
+	unix.Close(k.fd)
+}
+
+// openSocket has none of the options of our own listeners: what is spoken
+// there may not be HTTP.
+func openSocket(network, addr string) (*socket, error) {
+	var opened io.Closer
+	var err error
+	k := &socket{}
+	switch network {
+	case "unix":
+		k.path = addr
+		opened, err = listenUnix(addr)
+	case "udp", "udp4", "udp6":
+		opened, err = net.ListenPacket(network, addr)
+	default:
+		opened, err = net.Listen(network, addr)
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer opened.Close()
+	raw, err := opened.(syscall.Conn).SyscallConn()
+	if err != nil {
+		return nil, err
+	}
+	if k.fd, err = duplicate(raw); err != nil {
+		return nil, err
+	}
+	return k, nil
+}

@@ -1,0 +1,212 @@
+package nodeipc
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"strconv"
+	"syscall"
+	"time"
+)
+
+// Servers of the worker that listen ask for a socket (queryServer). One of them
+// gets the clients' connections, through the channel, as under round robin in
+// Node, and has no socket of its own. It is called the door. All others get a
+// socket that all workers share, as Node itself has it for UDP and without
+// round robin.
+//
+// Which is the door?
+//
+//   - The one that listens where stickyd does.
+//   - None, if setupWorker was called: connections come through that.
+//   - Else the first. Whether setupWorker was called is what probes find out
+//     (probe.go), so this is decided after two that were not answered.
+
+// A listen is the wish of a server in the worker.
+type listen struct {
+	seq     int    // the worker's number of the message that says so
+	key     string // our name for the server, for both sides
+	name    string // what the worker calls it later
+	network string // as package net has it; "" for what stickyd can't open
+	addr    string
+	nth     int // among those of this worker that are alike
+	port    int
+	host    string
+	is6     bool
+	probes  int // that came to the worker after it and were not answered
+}
+
+// enotsup is what a server is told that listens on what stickyd can't open, as
+// libuv has it.
+const enotsup = -95
+
+// ipv6Only is the flag for no IPv4 (UV_TCP_IPV6ONLY, UV_UDP_IPV6ONLY in uv.h).
+const ipv6Only = 1
+
+func parseListen(m object, seq int) listen {
+	q := listen{seq: seq, host: m.text("address"), name: listenName(m)}
+	if text := m.text("port"); text != "" { // dgram passes on what it was given
+		q.port, _ = strconv.Atoi(text)
+	} else {
+		q.port, _ = m.number("port")
+	}
+	q.nth, _ = m.number("index")
+	q.key = fmt.Sprintf("%s:%d", q.name, seq)
+	q.addr = net.JoinHostPort(q.host, strconv.Itoa(q.port))
+	flags, _ := m.number("flags")
+	only := flags&ipv6Only != 0
+	version, _ := m.number("addressType")
+	switch kind := m.text("addressType"); {
+	case version == 4 && q.host == "": // any address
+		q.network = "tcp"
+	case version == 4:
+		q.network = "tcp4"
+	case version == 6:
+		q.is6 = true
+		q.network = map[bool]string{false: "tcp", true: "tcp6"}[only]
+	case version == -1:
+		q.network, q.addr = "unix", q.host
+	case kind == "udp4":
+		q.network = "udp4"
+	case kind == "udp6":
+		q.network = map[bool]string{false: "udp", true: "udp6"}[only]
+	}
+	return q
+}
+
+// listenName is what a worker's messages about one server have in common.
+func listenName(m object) string {
+	return fmt.Sprint(m.get("address"), m.get("port"), m.get("addressType"), m.get("index"))
+}
+
+// mayBeDoor says whether connections can be handed to the server.
+func (q listen) mayBeDoor() bool { return q.network != "" && q.network[:3] != "udp" }
+
+// where is the address as stickyd writes it.
+func (q listen) where() string {
+	if q.network == "unix" {
+		return "unix:" + q.addr
+	}
+	return q.addr
+}
+
+// handleListen answers a server's wish, at once or when it is decided what it
+// is. l.read is held.
+func (l *Link) handleListen(m object, seq int) {
+	q := parseListen(m, seq)
+	switch {
+	case q.network == "":
+		l.log.Warn("a server of the worker wants to listen on what stickyd cannot open", "fd", m.get("fd"))
+		l.reply(seq, object{{"key", q.key}, {"errno", enotsup}, {"data", nil}})
+	case !q.mayBeDoor():
+		l.share(q)
+	case l.owns(q.where()) && !l.certain:
+		l.certain = true
+		l.makeDoor(q)
+	case l.ready || l.hasDoor():
+		l.share(q)
+	default:
+		if l.undecided = append(l.undecided, q); len(l.undecided) == 1 && l.hurry != nil {
+			l.hurry() // the probe that is out says nothing of it
+		}
+	}
+}
+
+// decide is called when that many undecided servers had asked before a probe
+// that was not answered. l.read is held.
+func (l *Link) decide(asked int) {
+	if l.failed != nil || asked == 0 || len(l.undecided) < asked {
+		return
+	}
+	for i := range l.undecided[:asked] {
+		l.undecided[i].probes++
+	}
+	if first := l.undecided[0]; first.probes == 2 {
+		l.undecided = l.undecided[1:]
+		l.makeDoor(first)
+	}
+}
+
+// makeDoor lets a server have the clients' connections, and all others sockets
+// of their own. l.read is held.
+func (l *Link) makeDoor(q listen) {
+	l.write.Lock()
+	instead := l.door
+	l.door, l.doorName = q.key, q.name
+	l.write.Unlock()
+	if instead != "" {
+		l.log.Warn("a server that listened earlier was taken for the one that gets the connections, and gets none any more: "+
+			"let it listen later, so that it gets a socket", "now", q.where())
+	}
+	l.listens(q.where())
+	answer := object{{"key", q.key}, {"errno", nil}, {"data", nil}}
+	if q.network != "unix" {
+		family := "IPv4"
+		if q.is6 {
+			family = "IPv6"
+		}
+		answer = append(answer, member{"sockname", object{{"address", q.host}, {"family", family}, {"port", q.port}}})
+	}
+	l.reply(q.seq, answer)
+	l.shareUndecided()
+}
+
+// shareUndecided: there is a door, or none is needed. l.read is held.
+func (l *Link) shareUndecided() {
+	undecided := l.undecided
+	l.undecided = nil
+	for _, q := range undecided {
+		l.share(q)
+	}
+}
+
+// share gives a server a socket. l.read is held.
+func (l *Link) share(q listen) {
+	fd, release, err := l.open(q.network, q.addr, q.nth)
+	if err != nil {
+		l.log.Warn("a server of the worker cannot listen", "err", err)
+		l.reply(q.seq, object{{"key", q.key}, {"errno", errno(err)}, {"data", nil}})
+		return
+	}
+	l.shared[q.key] = release
+	l.write.Lock()
+	defer l.write.Unlock()
+	l.seq++
+	p := &parcel{probed: make(chan struct{}), at: time.Now()}
+	p.FD = fd
+	p.frame = l.nodeHandle(netNative, object{{"cmd", "NODE_CLUSTER"}, {"seq", l.seq}, {"ack", q.seq}, {"key", q.key}, {"errno", 0}, {"data", nil}})
+	l.parcels.push(p)
+	l.advanceLocked()
+}
+
+// errno is an error as libuv numbers it.
+func errno(err error) int {
+	var number syscall.Errno
+	if errors.As(err, &number) {
+		return -int(number)
+	}
+	return enotsup
+}
+
+// unshare gives up the socket of a server, if it has one. l.read is held.
+func (l *Link) unshare(key string) (had bool) {
+	release, had := l.shared[key]
+	if had {
+		delete(l.shared, key)
+		release()
+	}
+	return had
+}
+
+// unshareAll: the conversation has ended. l.read is held.
+func (l *Link) unshareAll() {
+	for key := range l.shared {
+		l.unshare(key)
+	}
+}
+
+func (l *Link) hasDoor() bool {
+	l.write.Lock()
+	defer l.write.Unlock()
+	return l.door != ""
+}
