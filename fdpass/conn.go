@@ -179,6 +179,14 @@ func (c *Conn) EachTurn(f func() (rest bool)) (stop func(), ok bool) {
 	return c.loop.EachTurn(f), true
 }
 
+// Linger says that an answer of the peer may wait a little (see
+// [poll.Loop.Linger]); without a loop it does nothing.
+func (c *Conn) Linger() {
+	if c.loop != nil {
+		c.loop.Linger()
+	}
+}
+
 // CloseWrite tells the peer that nothing more will be sent: it reads what is
 // there, then end of file. Receiving goes on.
 func (c *Conn) CloseWrite() error {

@@ -33,13 +33,14 @@ type waiter interface {
 
 // NewFD takes ownership of fd, which must be non-blocking. With a Loop, which
 // must run, it is the loop's goroutine that calls the functions of OnReadable and
-// OnWritable; without one it is the goroutine that waits. last says that
-// the loop deals with it after what is ready beside it.
-func NewFD(fd int, l *Loop, last bool) (*FD, error) {
+// OnWritable; without one it is the goroutine that waits. door says that
+// new work comes in by it, with which the loop deals when it is done with what
+// else is ready.
+func NewFD(fd int, l *Loop, door bool) (*FD, error) {
 	var w waiter
 	var err error
 	if l != nil {
-		w, err = newLooped(fd, l, last)
+		w, err = newLooped(fd, l, door)
 	} else {
 		w, err = newPolled(fd)
 	}

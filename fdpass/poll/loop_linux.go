@@ -20,17 +20,21 @@ import (
 // Its methods may be called from any goroutine.
 type Loop struct {
 	epoll  int
+	doors  int // epoll: the doors of those alone, see NewFD
 	wake   int // eventfd: Close was called, or somebody joined
 	closed atomic.Bool
 	done   chan struct{} // closed when Run has returned
 
 	// What only Run's goroutine uses.
-	single bool // the runtime has one processor
+	single bool      // the runtime has one processor
+	opened time.Time // when something came in by a door last
+	often  bool      // and that was soon after it did before
 	events [64]unix.EpollEvent
 
 	mu         sync.Mutex
-	watches    map[int32]*watch        // by descriptor
-	generation int32                   // of the last watch
+	watches    map[int32]*watch // by descriptor
+	generation int32            // of the last watch
+	lingers    atomic.Bool
 	turns      atomic.Pointer[[]*turn] // never changed in place
 }
 
@@ -43,7 +47,7 @@ type turn struct {
 
 // NewLoop returns a loop. Run must be called, and in the end Close.
 func NewLoop() (*Loop, error) {
-	l := &Loop{epoll: -1, wake: -1, done: make(chan struct{}), watches: make(map[int32]*watch)}
+	l := &Loop{epoll: -1, doors: -1, wake: -1, done: make(chan struct{}), watches: make(map[int32]*watch)}
 	l.turns.Store(new([]*turn))
 	if err := l.open(); err != nil {
 		l.closeAll()
@@ -53,23 +57,29 @@ func NewLoop() (*Loop, error) {
 }
 
 func (l *Loop) open() (err error) {
-	if l.epoll, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
-		return os.NewSyscallError("epoll_create1", err)
+	for _, set := range []*int{&l.epoll, &l.doors} {
+		if *set, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
+			return os.NewSyscallError("epoll_create1", err)
+		}
 	}
 	if l.wake, err = unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK); err != nil {
 		return os.NewSyscallError("eventfd", err)
 	}
-	return l.control(unix.EPOLL_CTL_ADD, &watch{fd: l.wake}, unix.EPOLLIN)
+	return l.control(unix.EPOLL_CTL_ADD, &watch{fd: l.wake, door: true}, unix.EPOLLIN)
 }
 
 // control changes what is waited for.
 func (l *Loop) control(op int, w *watch, events uint32) error {
 	ev := unix.EpollEvent{Events: events, Fd: int32(w.fd), Pad: w.generation}
-	return os.NewSyscallError("epoll_ctl", unix.EpollCtl(l.epoll, op, w.fd, &ev))
+	err := unix.EpollCtl(l.epoll, op, w.fd, &ev)
+	if err == nil && w.door {
+		err = unix.EpollCtl(l.doors, op, w.fd, &ev)
+	}
+	return os.NewSyscallError("epoll_ctl", err)
 }
 
 func (l *Loop) closeAll() {
-	for _, fd := range []int{l.epoll, l.wake} {
+	for _, fd := range []int{l.epoll, l.doors, l.wake} {
 		if fd >= 0 {
 			unix.Close(fd)
 		}
@@ -104,12 +114,15 @@ func (l *Loop) Run() {
 		ready := l.wait()
 		l.dispatch(ready, false)
 		l.turn()
-		l.dispatch(ready, true)
+		if l.dispatch(ready, true) {
+			now := time.Now()
+			l.often, l.opened = now.Sub(l.opened) < soon, now
+		}
 	}
 }
 
 // EachTurn calls f in each turn of the loop: when what is ready was dealt with,
-// but for what comes last (see [NewFD]), and every 20 ms as long as one of these
+// but for the doors (see [NewFD]), and every 20 ms as long as one of these
 // functions returns false. f must not block. Once stop has returned, f is not
 // called any more; f must not call it.
 func (l *Loop) EachTurn(f func() (rest bool)) (stop func()) {
@@ -143,8 +156,15 @@ func (l *Loop) turn() (rest bool) {
 	return rest
 }
 
-// dispatch calls the functions of what is ready and comes last, or does not.
-func (l *Loop) dispatch(ready []unix.EpollEvent, last bool) {
+// Linger says that what is not a door may wait for 4 ms, or until something
+// comes in by one: one change of threads then serves for both. It holds for the
+// next wait, and only where something has come in by a door twice within a
+// millisecond, so that it rarely waits for that long.
+func (l *Loop) Linger() { l.lingers.Store(true) }
+
+// dispatch calls the functions of the doors that are ready, or of the others,
+// and reports whether there were any.
+func (l *Loop) dispatch(ready []unix.EpollEvent, doors bool) (any bool) {
 	for i := range ready {
 		ev := &ready[i]
 		if int(ev.Fd) == l.wake {
@@ -157,15 +177,24 @@ func (l *Loop) dispatch(ready []unix.EpollEvent, last bool) {
 		l.mu.Unlock()
 		// The event may be of a descriptor that is gone, and of whose number
 		// another has become.
-		if w != nil && w.generation == ev.Pad && w.last == last {
+		if w != nil && w.generation == ev.Pad && w.door == doors {
 			w.ready(ev.Events)
+			any = true
 		}
 	}
+	return any
 }
 
-// patience is how long the loop waits without telling the runtime, and how long
-// a turn is at most when not all are at rest.
-const patience = 20 * time.Millisecond
+const (
+	// patience is how long the loop waits without telling the runtime, and how
+	// long a turn is at most when not all are at rest.
+	patience = 20 * time.Millisecond
+
+	// lingering is not shorter than a tick of most kernels (CONFIG_HZ=250): to
+	// set a timer for an earlier time costs more than it saves.
+	lingering = 4 * time.Millisecond
+	soon      = time.Millisecond
+)
 
 // wait returns what is ready; unless all are at rest, within patience.
 //
@@ -177,8 +206,13 @@ const patience = 20 * time.Millisecond
 // signal by which it does ends the wait. So this is for short waits, and for
 // programs that have another processor (GOMAXPROCS).
 func (l *Loop) wait() []unix.EpollEvent {
+	if l.lingers.Swap(false) && l.often && !l.single {
+		l.rawWait(l.doors, lingering)
+		n, _ := l.rawWait(l.epoll, 0)
+		return l.events[:n]
+	}
 	if !l.single {
-		if n, interrupted := l.rawWait(); n > 0 || interrupted {
+		if n, interrupted := l.rawWait(l.epoll, patience); n > 0 || interrupted {
 			return l.events[:n]
 		}
 	}
@@ -197,9 +231,9 @@ func (l *Loop) wait() []unix.EpollEvent {
 	return l.events[:n]
 }
 
-func (l *Loop) rawWait() (n int, interrupted bool) {
-	r, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(l.epoll),
-		uintptr(unsafe.Pointer(&l.events[0])), uintptr(len(l.events)), uintptr(patience.Milliseconds()), 0, 0)
+func (l *Loop) rawWait(set int, limit time.Duration) (n int, interrupted bool) {
+	r, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(set),
+		uintptr(unsafe.Pointer(&l.events[0])), uintptr(len(l.events)), uintptr(limit.Milliseconds()), 0, 0)
 	if errno != 0 {
 		return 0, true
 	}

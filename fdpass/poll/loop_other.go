@@ -20,6 +20,9 @@ func (*Loop) Run() {}
 // Close does nothing.
 func (*Loop) Close() {}
 
+// Linger does nothing.
+func (*Loop) Linger() {}
+
 // EachTurn never calls f.
 func (*Loop) EachTurn(f func() (rest bool)) (stop func()) { return func() {} }
 

@@ -13,7 +13,7 @@ type watch struct {
 	fd         int
 	loop       *Loop
 	generation int32
-	last       bool // see NewFD
+	door       bool // see NewFD
 
 	busy   sync.Mutex // held while a function is called
 	read   *waiting   // nil: nobody waits
@@ -29,11 +29,11 @@ type waiting struct {
 }
 
 // newLooped returns the watch of fd, for which nobody waits yet.
-func newLooped(fd int, l *Loop, last bool) (*watch, error) {
+func newLooped(fd int, l *Loop, door bool) (*watch, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.generation++
-	w := &watch{fd: fd, loop: l, generation: l.generation, last: last}
+	w := &watch{fd: fd, loop: l, generation: l.generation, door: door}
 	l.watches[int32(fd)] = w
 	return w, nil
 }

@@ -33,6 +33,7 @@ type Link struct {
 	helper  atomic.Bool // the worker uses a library of ours
 
 	usual, usualOfSession []byte // the frames that most connections come with
+	usualAck              []byte // and the one that answers them
 
 	read    sync.Mutex // held while receiving, and while the handler is told
 	stream  stream
@@ -101,6 +102,7 @@ func NewLink(conn *fdpass.Conn, terms workerproto.Terms, h workerproto.Handler, 
 	}
 	l.usual = l.nodeHandle(netSocket, object{{"type", "sticky:connection"}, {"data", ""}})
 	l.usualOfSession = l.nodeHandle(netSocket, object{{"type", "sticky:connection"}, {"data", ""}, {"stickyd", ofSession}})
+	l.usualAck = c.encode(handleAck)
 	l.life, l.end = context.WithCancel(context.Background())
 	l.probing, l.stopProbe = context.WithCancel(l.life)
 	return l
@@ -200,6 +202,9 @@ func (l *Link) Flush() {
 	l.write.Lock()
 	defer l.write.Unlock()
 	l.advanceLocked()
+	if l.parcels.sent == len(l.parcels.queue) {
+		l.conn.Linger() // no other waits for the ACK
+	}
 }
 
 // advanceLocked sends the parcels that may go, and what is to follow the last.

@@ -25,6 +25,9 @@ func (l *Link) handleFrames() error {
 // handle handles one message. What it does not know is an application's, or a
 // later Node's, and none of stickyd's business.
 func (l *Link) handle(frame []byte) error {
+	if bytes.Equal(frame, l.usualAck) {
+		return l.handleAck() // one for each connection: spare it the decoding
+	}
 	m, err := l.codec.decode(frame)
 	if err != nil {
 		if bytes.Contains(frame, []byte(adapterSource)) {
@@ -54,6 +57,8 @@ func (l *Link) handle(frame []byte) error {
 	return nil
 }
 
+var handleAck = object{{"cmd", "NODE_HANDLE_ACK"}}
+
 // handleHandle handles a message that carries a descriptor. It is acknowledged
 // at once: until then the worker holds back all that it has to say.
 func (l *Link) handleHandle(m object) {
@@ -62,7 +67,7 @@ func (l *Link) handleHandle(m object) {
 		l.send(object{{"cmd", "NODE_HANDLE_NACK"}}) // it is sent again
 		return
 	}
-	l.send(object{{"cmd", "NODE_HANDLE_ACK"}})
+	l.send(handleAck)
 	if inner := m.inner("msg"); inner.text("type") != "stickyd:return" || !l.handleReturn(inner, fd) {
 		fdpass.Close(fd)
 	}
