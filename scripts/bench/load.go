@@ -18,6 +18,7 @@ type load struct {
 
 const (
 	closedSlots = 32   // connections at one time when as many requests go as can
+	crowdSlots  = 1024 // and where there are very many
 	pacedSlots  = 1024 // and when they go at a rate: only a front that stalls needs so many
 )
 
@@ -38,7 +39,13 @@ func goLoads(rate int) []load {
 // nodeLoads are those of the comparison with Node workers.
 func nodeLoads(rate int) []load {
 	loads := goLoads(rate)
-	return []load{loads[0], loads[1], loads[2], loads[6]}
+	return []load{loads[0], crowdLoad(), loads[1], loads[2], loads[6]}
+}
+
+// crowdLoad is as many clients as come when none waits for another: a queue
+// that no front gets to the end of.
+func crowdLoad() load {
+	return load{key: "crowd", name: fmt.Sprintf("new connections, %d at a time", crowdSlots), mode: modeNew, outstanding: crowdSlots}
 }
 
 // busyLoad is for workers whose event loops are blocked most of the time.

@@ -89,7 +89,7 @@ func (p *plan) goFronts() []*front {
 func knownWords() []string { return append(loadWords(), frontWords()...) }
 
 func loadWords() (words []string) {
-	for _, l := range append(goLoads(1), busyLoad(1)) {
+	for _, l := range slices.Concat(goLoads(1), []load{crowdLoad(), busyLoad(1)}) {
 		words = append(words, l.key)
 	}
 	return append(words, single...)

@@ -102,12 +102,12 @@ func (r *results) expectations(w io.Writer, loads, fronts []label) {
 			if f.key == f.peer || math.IsNaN(cpu.Median) {
 				continue
 			}
-			if l.key == "new" {
+			if l.key == "new" || l.key == "crowd" {
 				rate := r.ratio(f.key, f.peer, l.key, perSecond)
 				fmt.Fprintf(w, "* %s, %s: %s times the Node primary's requests/s; expected at least %.2f: %s.\n",
 					l.name, f.name, withRange(rate, "%.2f"), expectedRate, met(rate.Median >= expectedRate))
 			}
-			if l.key == "new" || l.key == "rate" {
+			if l.key == "new" || l.key == "crowd" || l.key == "rate" {
 				fmt.Fprintf(w, "* %s, %s: %s times the Node primary's CPU; expected at most %.2f: %s.\n",
 					l.name, f.name, withRange(cpu, "%.2f"), expectedCPU, met(cpu.Median <= expectedCPU))
 			}
