@@ -196,9 +196,11 @@ func build(c *config.Config) (*app, error) {
 	if err != nil {
 		return nil, err
 	}
-	loop, err := poll.NewLoop()
-	if err != nil {
-		return nil, err
+	var loop *poll.Loop
+	if c.Poller != "runtime" {
+		if loop, err = poll.NewLoop(); err != nil {
+			return nil, err
+		}
 	}
 	a := &app{
 		config: c, loop: loop, log: logs.New(c.LogFormat, c.LogLevel, os.Stdout, os.Stderr),

@@ -98,6 +98,12 @@ func appendHeader(b []byte, t Type, flags uint8, length int) []byte {
 	return binary.BigEndian.AppendUint32(b, uint32(length))
 }
 
+// withDescriptor makes the frame b own a descriptor.
+func withDescriptor(b []byte) []byte {
+	b[1] |= FlagDescriptor
+	return b
+}
+
 // setDescriptors writes into the frame at the start of b how many descriptors
 // the message that it begins carries.
 func setDescriptors(b []byte, n int) { binary.BigEndian.PutUint16(b[2:], uint16(n)) }

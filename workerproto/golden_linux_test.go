@@ -53,6 +53,8 @@ func goldens() []golden {
 	return []golden{
 		{"hello", "what a worker says first", one(hello{min: 1, max: 1, library: "go"}.append(nil), -1),
 			[]string{"HELLO 1 to 1 go"}},
+		{"hello-page", "a worker that can count on a page", one(hello{min: 1, max: 1, library: "go", page: true}.append(nil), -1),
+			[]string{"HELLO 1 to 1 go, page"}},
 		{"hello-newer", "a worker that speaks later versions too, and has something to say that version 1 does not know",
 			one(raw(Hello, 0, 0, "min=1\nmax=3\nlibrary=x 2.0 (y=z)\ncolour=blue\n"), -1),
 			[]string{"HELLO 1 to 3 x 2.0 (y=z)"}},
@@ -62,6 +64,9 @@ func goldens() []golden {
 		{"welcome-short", "the least that stickyd answers",
 			one(Terms{Slot: 1, Workers: 1, Incarnation: 1, Window: 1}.append(nil, 1), -1),
 			[]string{"WELCOME 1 slot 1 of 1, incarnation 1, window 1 []"}},
+		{"welcome-page", "the answer to a worker that can count on a page, whose descriptor comes with it",
+			one(withDescriptor(Terms{Slot: 1, Workers: 1, Incarnation: 1, Window: 1}.append(nil, 1)), 0),
+			[]string{"WELCOME 1 slot 1 of 1, incarnation 1, window 1 [] descriptor"}},
 		{"ready", "the worker accepts from now on", one(appendHeader(nil, Ready, 0, 0), -1), []string{"READY"}},
 
 		{"conn", "a connection, nothing of which was read", one(appendConn(nil, Conn, 0, 1, nil), 0),
@@ -249,12 +254,21 @@ func describe(t *testing.T, f frame) string {
 	case Hello:
 		h, err := parseHello(f.body)
 		check(err)
-		return fmt.Sprintf("HELLO %d to %d %s", h.min, h.max, h.library)
+		page := ""
+		if h.page {
+			page = ", page"
+		}
+		return fmt.Sprintf("HELLO %d to %d %s%s", h.min, h.max, h.library, page)
 	case Welcome:
 		version, terms, err := parseWelcome(f.body)
 		check(err)
-		return fmt.Sprintf("WELCOME %d slot %d of %d, incarnation %d, window %d %v", version,
-			terms.Slot, terms.Workers, terms.Incarnation, terms.Window, terms.Sessions)
+		page := ""
+		if f.fd >= 0 {
+			page = " descriptor"
+			fdpass.Close(f.fd)
+		}
+		return fmt.Sprintf("WELCOME %d slot %d of %d, incarnation %d, window %d %v%s", version,
+			terms.Slot, terms.Workers, terms.Incarnation, terms.Window, terms.Sessions, page)
 	case Conn, Return:
 		id, replay, err := parseConn(f.kind, f.body)
 		check(err)

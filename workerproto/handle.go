@@ -77,10 +77,9 @@ func (l *Link) handleHello(f frame) error {
 	if !h.page || !l.openTally() {
 		return l.push(welcome)
 	}
-	welcome[1] |= FlagDescriptor
 	l.write.Lock()
 	defer l.write.Unlock()
-	l.out.pushPage(welcome, l.pageFD)
+	l.out.pushPage(withDescriptor(welcome), l.pageFD)
 	l.flushLocked()
 	return nil
 }

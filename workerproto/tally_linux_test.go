@@ -197,8 +197,7 @@ func TestWorkerCountsOnTheTally(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(page.Unmap)
-	welcome := testTerms.append(nil, Version)
-	welcome[1] |= FlagDescriptor
+	welcome := withDescriptor(testTerms.append(nil, Version))
 	setDescriptors(welcome, 1)
 	p.say(welcome, fd)
 	fdpass.Close(fd)

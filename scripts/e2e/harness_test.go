@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"io"
 	"log"
@@ -27,6 +28,9 @@ const deadline = 60 * time.Second
 // binary is the stickyd under test.
 var binary string
 
+// poller is the --poller of each stickyd.
+var poller = flag.String("poller", "auto", "how stickyd waits for clients and workers: auto or runtime")
+
 // workerArg makes the test binary a worker; the next argument says of what kind.
 const workerArg = "play-worker"
 
@@ -35,6 +39,7 @@ func TestMain(m *testing.M) {
 		playWorker(os.Args[2])
 		return
 	}
+	flag.Parse()
 	dir, err := os.MkdirTemp("", "stickyd-e2e-")
 	if err != nil {
 		log.Fatal(err)
@@ -98,6 +103,9 @@ func (e event) str(key string) string { s, _ := e[key].(string); return s }
 // launch starts stickyd with these arguments and does not wait for anything.
 func launch(t *testing.T, args ...string) *server {
 	t.Helper()
+	if strings.HasPrefix(args[0], "-") {
+		args = append([]string{"--poller", *poller}, args...)
+	}
 	return launchCommand(t, exec.Command(binary, args...))
 }
 
@@ -309,7 +317,7 @@ func freeze(t *testing.T, pid int) {
 // startWithLimit starts stickyd with so many descriptors, its workers as well.
 func startWithLimit(t *testing.T, nofile int, command []string, flags ...string) *server {
 	t.Helper()
-	args := []string{"-c", fmt.Sprintf(`ulimit -n %d; exec "$@"`, nofile), "sh", binary, "--listen", "127.0.0.1:0", "--log-format", "json"}
+	args := []string{"-c", fmt.Sprintf(`ulimit -n %d; exec "$@"`, nofile), "sh", binary, "--poller", *poller, "--listen", "127.0.0.1:0", "--log-format", "json"}
 	args = append(append(append(args, flags...), "--"), command...)
 	s := launchCommand(t, exec.Command("sh", args...))
 	s.addr = s.await("listening", nil).str("addr")

@@ -22,7 +22,7 @@ var readmeCommands = map[string]tryOut{
 	"go run . demo": tryDemo,
 	"scripts/test":  elsewhere, // it runs this
 	"go run ./scripts/bench": func(t *testing.T, shell string) {
-		tryToEnd("| saturated | stickyd |")(t, shell+" -rounds 1 -time 200ms")
+		tryToEnd("| new connections | stickyd |")(t, shell+" --quick --rounds 1 --only new,stickyd")
 	},
 
 	"go build -o dist/ . && dist/stickyd --config stickyd.toml --check": tryToEnd("the configuration is valid"),
@@ -134,11 +134,12 @@ func TestBenchmarksInTheReadmeRun(t *testing.T) {
 	text := readREADME(t, "README.md")
 	for line, try := range map[string]tryOut{
 		"go run ./scripts/bench": func(t *testing.T, shell string) {
-			tryToEnd("| saturated | stickyd |")(t, shell+" -rounds 1 -time 200ms")
+			tryToEnd("| new connections | stickyd |")(t, shell+" --quick --rounds 1 --only new,stickyd")
 		},
 		"go run ./scripts/bench -node": func(t *testing.T, shell string) {
-			tryToEnd("| new connections | Node primary, 2.0.1 |")(t, shell+" -rounds 1 -time 300ms")
+			tryToEnd("| new connections | Node primary, 2.0.1 |")(t, shell+" --quick --rounds 1 --only new,node-2.0.1")
 		},
+		"scripts/syscalls": tryToEnd("sendmsg          1.0"),
 		"go test ./routing -bench .": func(t *testing.T, shell string) {
 			tryToEnd("BenchmarkPurge")(t, shell+" -short -run xxx -benchtime 1x")
 		},

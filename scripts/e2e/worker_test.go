@@ -89,6 +89,7 @@ func runApp() {
 	mux.HandleFunc("/end", a.end)
 	mux.HandleFunc("/", func(rw http.ResponseWriter, r *http.Request) { a.answer(rw, r, 200, "") })
 	mux.HandleFunc("/slow", a.slow)
+	mux.HandleFunc("/echo", a.echo)
 	go a.closeOn(syscall.SIGUSR1)
 	err = w.Serve(&http.Server{Handler: mux})
 	if errors.Is(err, net.ErrClosed) {
@@ -179,6 +180,17 @@ func (a *app) end(rw http.ResponseWriter, r *http.Request) {
 	a.mu.Unlock()
 	a.worker.Unbind(sid)
 	a.answer(rw, r, 200, sid)
+}
+
+// echo sends back what comes, as a WebSocket server might.
+func (a *app) echo(rw http.ResponseWriter, r *http.Request) {
+	conn, buf, err := http.NewResponseController(rw).Hijack()
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer conn.Close()
+	io.WriteString(conn, "HTTP/1.1 101 Switching Protocols\r\n\r\n")
+	io.Copy(conn, buf)
 }
 
 // slow answers after it was told to on a file's appearance.

@@ -76,6 +76,10 @@ type Config struct {
 	// given yet (slow heads, waiting for a worker), 16 to 1000000.
 	MaxWaiting int
 
+	// Poller is how clients and workers are waited for: "runtime", with Go's
+	// own poller, or "auto", with what is best on this system.
+	Poller string
+
 	// StartTimeout bounds the time from exec to a worker's being ready, 100ms
 	// to 1h.
 	StartTimeout time.Duration

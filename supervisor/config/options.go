@@ -115,6 +115,11 @@ var options = []option{
 		kind: one(number(16, 1000000), func(l *loaded) *int { return &l.MaxWaiting }),
 	},
 	{
+		name: "poller", arg: "HOW", def: "auto",
+		help: "how clients and workers are waited for",
+		kind: one(choice("auto", "runtime"), func(l *loaded) *string { return &l.Poller }),
+	},
+	{
 		name: "start-timeout", arg: "DUR", def: "60s",
 		help: "from a worker's exec to its ready",
 		kind: one(duration(100*time.Millisecond, time.Hour),
