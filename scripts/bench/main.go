@@ -31,6 +31,7 @@
 // The loads:
 //
 //	new        a connection for each request of a known session, as many as go
+//	crowd      with --node: the same, from 1,024 clients at a time
 //	rate       the same at a rate; latencies count from when a request was due
 //	kept       kept-alive connections, each for one session
 //	mixed      kept-alive connections, each for sessions of different workers
