@@ -8,11 +8,10 @@ import (
 	"strings"
 )
 
-// haproxyConfig is HAProxy as well as it can be set up for sessions: it learns
-// from a header of the handshake's response which worker has the session, and
-// keeps and shares its connections to the workers. (To learn from a body, as
-// Engine.IO would need it, it can "http-response wait-for-body", which costs
-// more.)
+// haproxyConfig is HAProxy as well as it can be set up for sessions whose id
+// stands in the body of the handshake's response, as Engine.IO's does: it waits
+// for that body, of handshakes only, learns from it which worker has the
+// session, and keeps and shares its connections to the workers.
 const haproxyConfig = `global
 	fd-hard-limit 20000
 	stats timeout 1h
@@ -32,7 +31,9 @@ backend workers
 	balance leastconn
 	stick-table type string len 32 size 2m expire 1h
 	stick match url_param(sid)
-	stick store-response res.hdr(X-Session)
+	http-request set-var(txn.begins) bool(true) if { path /handshake }
+	http-response wait-for-body time 1s if { var(txn.begins) -m bool }
+	stick store-response res.body if { var(txn.begins) -m bool }
 {workers}`
 
 func haproxyFront(workers int) *front {

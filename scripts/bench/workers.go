@@ -78,7 +78,7 @@ func newHandler(bind bind) http.Handler {
 	return mux
 }
 
-// handshake starts a session. The header is for HAProxy, which learns from it.
+// handshake starts a session, and answers with its id alone.
 func (h *handler) handshake(rw http.ResponseWriter, r *http.Request) {
 	sid := rand.Text()[:20]
 	h.mu.Lock()
@@ -86,7 +86,6 @@ func (h *handler) handshake(rw http.ResponseWriter, r *http.Request) {
 	h.mu.Unlock()
 	h.bind(r.Context(), sid)
 	rw.Header()["X-Worker"] = []string{h.name}
-	rw.Header()["X-Session"] = []string{sid}
 	io.WriteString(rw, sid)
 }
 
