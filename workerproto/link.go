@@ -281,6 +281,7 @@ func (l *Link) Flush() {
 	l.flushLocked()
 	full := len(l.untaken) >= l.terms.Window
 	l.write.Unlock()
+	l.conn.Stir() // it may be at rest, and only the tally says what is taken
 	if full {
 		l.askForRoom()
 	}

@@ -6,6 +6,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -164,6 +165,27 @@ func TestTallyAsksForRoom(t *testing.T) {
 		t.Error("the worker has to say so once")
 	}
 	c.r.await("taken") // in whatever pieces
+}
+
+// A loop that is at rest is told of a connection that others hand over: nothing
+// but the tally says that it was taken.
+func TestTallyIsLookedAtAfterRest(t *testing.T) {
+	c := newCounter(t, 1)
+	c.tally.take(1)
+	c.r.await("taken 1")
+	for id := uint64(2); id < 6; id++ {
+		time.Sleep(60 * time.Millisecond) // more than the loop's patience
+		c.hand(1)
+		fdpass.Close(c.hear().fd)
+		c.tally.take(id)
+		late := time.Now().Add(3 * time.Second)
+		for c.link.waiting.Load() != 0 {
+			if time.Now().After(late) {
+				t.Fatalf("connection %d was taken, and nobody looked", id)
+			}
+			time.Sleep(time.Millisecond)
+		}
+	}
 }
 
 // A connection may be given back as soon as it was taken.

@@ -35,6 +35,7 @@ type Loop struct {
 	watches    map[int32]*watch // by descriptor
 	generation int32            // of the last watch
 	lingers    atomic.Bool
+	atRest     atomic.Bool             // Run waits for what is ready, and for nothing else
 	turns      atomic.Pointer[[]*turn] // never changed in place
 }
 
@@ -123,8 +124,9 @@ func (l *Loop) Run() {
 
 // EachTurn calls f in each turn of the loop: when what is ready was dealt with,
 // but for the doors (see [NewFD]), and every 20 ms as long as one of these
-// functions returns false. f must not block. Once stop has returned, f is not
-// called any more; f must not call it.
+// functions returns false. Who makes one return false that has returned true
+// calls Stir. f must not block. Once stop has returned, f is not called any more;
+// f must not call it.
 func (l *Loop) EachTurn(f func() (rest bool)) (stop func()) {
 	t := &turn{f: f}
 	l.change(func(all []*turn) []*turn { return append(all, t) })
@@ -136,6 +138,16 @@ func (l *Loop) EachTurn(f func() (rest bool)) (stop func()) {
 		t.busy.Lock()
 		defer t.busy.Unlock()
 		t.gone = true
+	}
+}
+
+// Stir lets the loop call the functions of EachTurn again if they were all at
+// rest.
+func (l *Loop) Stir() {
+	// Both sides store before they load (package sync/atomic keeps the order):
+	// either we see that the loop is at rest, or f sees what our caller did.
+	if l.atRest.Load() {
+		l.rouse()
 	}
 }
 
@@ -217,6 +229,8 @@ func (l *Loop) wait() []unix.EpollEvent {
 		}
 	}
 	limit := -1
+	l.atRest.Store(true)
+	defer l.atRest.Store(false)
 	if !l.turn() {
 		if !l.single {
 			return nil

@@ -377,6 +377,29 @@ func TestTurnsUntilAllAreAtRest(t *testing.T) {
 	}
 }
 
+// Who has something to do after rest says so; a word that comes while the loop
+// goes to rest is not lost.
+func TestStirEndsRest(t *testing.T) {
+	l := runLoop(t)
+	var busy atomic.Bool
+	done := make(chan bool)
+	stop := l.EachTurn(func() bool {
+		if busy.CompareAndSwap(true, false) {
+			done <- true
+		}
+		return !busy.Load()
+	})
+	defer stop()
+	for i := range 50 {
+		if i%5 == 0 {
+			time.Sleep(2 * patience) // so that it is at rest for sure
+		}
+		busy.Store(true)
+		l.Stir()
+		await(t, done, "a turn")
+	}
+}
+
 // A loop that waits behind the runtime's back must not hold up the garbage
 // collector, which stops all goroutines.
 func TestCollectsGarbageWhileTheLoopWaits(t *testing.T) {
