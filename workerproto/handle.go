@@ -74,13 +74,17 @@ func (l *Link) handleHello(f frame) error {
 	}
 	l.state = awaitReady
 	welcome := l.terms.append(nil, Version)
-	if !h.page || !l.openTally() {
+	if !h.page {
+		return l.push(welcome)
+	}
+	fd, ok := l.openTally()
+	if !ok {
 		return l.push(welcome)
 	}
 	welcome[1] |= FlagDescriptor
 	l.write.Lock()
 	defer l.write.Unlock()
-	l.out.pushPage(welcome, l.pageFD)
+	l.out.pushPage(welcome, fd)
 	l.flushLocked()
 	return nil
 }

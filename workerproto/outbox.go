@@ -31,6 +31,7 @@ type outbox struct {
 type outgoing struct {
 	bytes []byte
 	fd    int
+	owned bool // the descriptor is the outbox's own, which closes it then
 	bulk  bool // counts as such until it has begun to leave
 }
 
@@ -43,9 +44,10 @@ func (o *outbox) push(b []byte, fd int) {
 	}
 }
 
-// pushPage pushes a frame with a descriptor that is no connection's.
+// pushPage pushes a frame with a descriptor that is no connection's, and takes
+// ownership of that.
 func (o *outbox) pushPage(b []byte, fd int) {
-	o.queue = append(o.queue, outgoing{bytes: b, fd: fd})
+	o.queue = append(o.queue, outgoing{bytes: b, fd: fd, owned: true})
 	o.size += len(b)
 }
 
@@ -96,8 +98,13 @@ func (o *outbox) flush() error {
 	}
 }
 
-// drop forgets what waits. The descriptors are the caller's.
+// drop forgets what waits. The connections are the caller's.
 func (o *outbox) drop() {
+	for _, f := range o.queue[o.sent:] {
+		if f.owned {
+			fdpass.Close(f.fd)
+		}
+	}
 	o.queue, o.sent, o.rest, o.size, o.bulk, o.owing = nil, 0, nil, 0, 0, 0
 }
 
@@ -130,6 +137,9 @@ func (o *outbox) sendMessage() error {
 			if f.fd >= 0 {
 				o.owing--
 			}
+		}
+		if f.owned {
+			fdpass.Close(f.fd)
 		}
 	}
 	clear(o.queue[o.sent : o.sent+count])

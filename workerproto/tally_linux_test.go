@@ -305,3 +305,39 @@ func TestPagesAreSealed(t *testing.T) {
 		}
 	}
 }
+
+// A worker's HELLO may come while the link is being closed: no page is left
+// behind, nor anybody who looks at one.
+func TestTallyIsNotOpenedAfterClose(t *testing.T) {
+	loop, err := poll.NewLoop()
+	if err != nil {
+		t.Fatal(err)
+	}
+	go loop.Run()
+	t.Cleanup(loop.Close)
+	hello := hello{min: 1, max: 1, page: true}.append(nil)
+	before := openDescriptors(t)
+	for i := range 2000 {
+		ours, child, err := fdpass.Pair(loop)
+		if err != nil {
+			t.Fatal(err)
+		}
+		l := NewLink(ours, testTerms, newRecorder(t), NewHub())
+		ran := make(chan error, 1)
+		go func() { ran <- l.Run() }()
+		said := make(chan bool)
+		go func() {
+			for start := time.Now(); time.Since(start) < time.Duration(i%100)*100*time.Nanosecond; {
+			}
+			child.Write(hello)
+			close(said)
+		}()
+		l.Close()
+		<-said
+		<-ran
+		child.Close()
+		if after := openDescriptors(t); after != before {
+			t.Fatalf("%d descriptors were open before, %d are after %d links", before, after, i+1)
+		}
+	}
+}
