@@ -74,7 +74,9 @@ func (l *Loop) control(op int, w *watch, events uint32) error {
 	ev := unix.EpollEvent{Events: events, Fd: int32(w.fd), Pad: w.generation}
 	err := unix.EpollCtl(l.epoll, op, w.fd, &ev)
 	if err == nil && w.door {
-		err = unix.EpollCtl(l.doors, op, w.fd, &ev)
+		if err = unix.EpollCtl(l.doors, op, w.fd, &ev); err != nil && op == unix.EPOLL_CTL_ADD {
+			unix.EpollCtl(l.epoll, unix.EPOLL_CTL_DEL, w.fd, &ev)
+		}
 	}
 	return os.NewSyscallError("epoll_ctl", err)
 }
@@ -224,7 +226,11 @@ func (l *Loop) wait() []unix.EpollEvent {
 		return l.events[:n]
 	}
 	if !l.single {
-		if n, interrupted := l.rawWait(l.epoll, patience); n > 0 || interrupted {
+		n, interrupted := l.rawWait(l.epoll, patience)
+		if interrupted {
+			l.single = runtime.GOMAXPROCS(0) == 1 // it may have changed
+		}
+		if n > 0 || interrupted {
 			return l.events[:n]
 		}
 	}

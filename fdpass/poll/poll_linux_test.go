@@ -400,6 +400,51 @@ func TestStirEndsRest(t *testing.T) {
 	}
 }
 
+// A loop that has the only processor lets others have it.
+func TestLoopSeesHowManyProcessorsThereAre(t *testing.T) {
+	l := runLoop(t)
+	seen := make(chan bool)
+	before := runtime.GOMAXPROCS(2)
+	defer runtime.GOMAXPROCS(before)
+	want := false
+	stop := l.EachTurn(func() bool {
+		if l.single == want {
+			seen <- want
+			want = !want
+		}
+		return false // never at rest
+	})
+	defer stop()
+	for n := 2; n > 0; n-- {
+		runtime.GOMAXPROCS(n)
+		await(t, seen, "a change")
+	}
+}
+
+// What the kernel refuses to wait for is refused each time, and not waited for.
+func TestLoopCannotWaitForAFile(t *testing.T) {
+	l := runLoop(t)
+	for _, door := range []bool{false, true} {
+		fd, err := unix.Open(t.TempDir(), unix.O_TMPFILE|unix.O_RDWR|unix.O_CLOEXEC, 0o600)
+		if err != nil {
+			t.Skip(err)
+		}
+		d, err := NewFD(fd, l, door)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 2 {
+			if err := d.OnReadable(func() Next { return Done }); !errors.Is(err, unix.EPERM) {
+				t.Error(err)
+			}
+			if w := d.wait.(*watch); w.in || w.read != nil {
+				t.Error("waits all the same")
+			}
+		}
+		d.Close()
+	}
+}
+
 // A loop that waits behind the runtime's back must not hold up the garbage
 // collector, which stops all goroutines.
 func TestCollectsGarbageWhileTheLoopWaits(t *testing.T) {
