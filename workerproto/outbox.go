@@ -88,14 +88,28 @@ func (o *outbox) flush() error {
 			continue
 		}
 		if o.sent == len(o.queue) {
-			o.queue, o.sent = o.queue[:0], 0
-			o.frames = o.frames[:0]
+			o.empty()
 			return nil
 		}
 		if err := o.sendMessage(); err != nil {
 			return err
 		}
 	}
+}
+
+// keptQueue is how many frames' room is kept for later. A worker that has not
+// read for a while has left room for many more.
+const keptQueue = 1 << 10
+
+// empty makes room anew when all has left.
+func (o *outbox) empty() {
+	if cap(o.queue) > keptQueue {
+		o.queue = nil
+	}
+	if cap(o.frames) > framesSize {
+		o.frames = nil
+	}
+	o.queue, o.sent, o.frames = o.queue[:0], 0, o.frames[:0]
 }
 
 // drop forgets what waits. The connections are the caller's.

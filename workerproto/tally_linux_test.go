@@ -188,6 +188,29 @@ func TestTallyIsLookedAtAfterRest(t *testing.T) {
 	}
 }
 
+// What waited for a worker that did not read leaves no room behind.
+func TestOutboxShrinks(t *testing.T) {
+	ours, theirs := pairOf(t)
+	o := outbox{conn: ours}
+	for range 50_000 {
+		o.pushBulk(appendCount(nil, Drain, 1))
+	}
+	b := make([]byte, 64<<10)
+	for {
+		err := o.flush()
+		if err == nil {
+			break
+		}
+		if !errors.Is(err, fdpass.ErrWouldBlock) {
+			t.Fatal(err)
+		}
+		theirs.TryReceive(b, nil)
+	}
+	if o.size != 0 || o.bulk != 0 || cap(o.queue) > keptQueue {
+		t.Errorf("%d bytes (%d) and room for %d frames are left", o.size, o.bulk, cap(o.queue))
+	}
+}
+
 // A connection may be given back as soon as it was taken.
 func TestTallyBeforeReturn(t *testing.T) {
 	const count = 20
