@@ -9,7 +9,7 @@ import (
 
 // A tally is the page on which a worker counts what it took and closed, in
 // place of TAKEN and CLOSED: a store where there would be a system call and, at
-// the other end, a thread that wakes up. PROTOCOL.md has its layout.
+// the other end, somebody to wake. PROTOCOL.md has its layout.
 type tally struct {
 	page *fdpass.Page
 

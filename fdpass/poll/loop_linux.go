@@ -182,8 +182,10 @@ func (l *Loop) dispatch(ready []unix.EpollEvent, doors bool) (any bool) {
 	for i := range ready {
 		ev := &ready[i]
 		if int(ev.Fd) == l.wake {
-			var b [8]byte
-			unix.Read(l.wake, b[:])
+			if !doors { // before the turn, which sees what it was for
+				var b [8]byte
+				unix.Read(l.wake, b[:])
+			}
 			continue
 		}
 		l.mu.Lock()
