@@ -179,6 +179,14 @@ func (c *Conn) EachTurn(f func() (rest bool)) (stop func(), ok bool) {
 	return c.loop.EachTurn(f), true
 }
 
+// Stir says that a function of EachTurn is at rest no more (see
+// [poll.Loop.Stir]); without a loop it does nothing.
+func (c *Conn) Stir() {
+	if c.loop != nil {
+		c.loop.Stir()
+	}
+}
+
 // Linger says that an answer of the peer may wait a little (see
 // [poll.Loop.Linger]); without a loop it does nothing.
 func (c *Conn) Linger() {

@@ -16,7 +16,9 @@ func NewPage() (p *Page, fd int, err error) {
 	if err != nil {
 		return nil, -1, fmt.Errorf("cannot share memory: %w", os.NewSyscallError("memfd_create", err))
 	}
-	err = os.NewSyscallError("ftruncate", unix.Ftruncate(fd, PageSize))
+	// Not ftruncate, which gives it no memory: if there is none at the first
+	// touch, that ends the process.
+	err = os.NewSyscallError("fallocate", unix.Fallocate(fd, 0, 0, PageSize))
 	if err == nil {
 		_, err = unix.FcntlInt(uintptr(fd), unix.F_ADD_SEALS, pageSeals)
 	}

@@ -60,5 +60,6 @@ func recvmsg(fd int, b, rights []byte) (n, nrights int, err error) {
 func received(fds []int) []int { return fds }
 
 // closeFD closes without waiting, like the calls above: other processes have
-// the descriptor, too, or it is a socket's.
+// the descriptor, too, or it is a socket's. (One with SO_LINGER waits for its
+// peer, but no longer than until the scheduler's next signal.)
 func closeFD(fd int) { unix.RawSyscall(unix.SYS_CLOSE, uintptr(fd), 0, 0) }

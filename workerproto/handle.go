@@ -74,12 +74,16 @@ func (l *Link) handleHello(f frame) error {
 	}
 	l.state = awaitReady
 	welcome := l.terms.append(nil, Version)
-	if !h.page || !l.openTally() {
+	if !h.page {
+		return l.push(welcome)
+	}
+	fd, ok := l.openTally()
+	if !ok {
 		return l.push(welcome)
 	}
 	l.write.Lock()
 	defer l.write.Unlock()
-	l.out.pushPage(withDescriptor(welcome), l.pageFD)
+	l.out.pushPage(withDescriptor(welcome), fd)
 	l.flushLocked()
 	return nil
 }

@@ -99,7 +99,6 @@ type Link struct {
 	failed error // what ended receiving, io.EOF included
 
 	tally      atomic.Pointer[tally] // nil if the worker says all in frames
-	pageFD     int                   // of the tally
 	stopTurns  func()                // nil if there is none
 	takenSeen  atomic.Uint64         // on the tally; set with read held
 	closedSeen atomic.Uint64         // the same
@@ -281,6 +280,7 @@ func (l *Link) Flush() {
 	l.flushLocked()
 	full := len(l.untaken) >= l.terms.Window
 	l.write.Unlock()
+	l.conn.Stir() // it may be at rest, and only the tally says what is taken
 	if full {
 		l.askForRoom()
 	}
@@ -392,13 +392,8 @@ func (l *Link) Hint() string {
 // returned. Only the first call returns connections.
 func (l *Link) Close() []Connection {
 	l.Sync()
+	l.stopReceiving() // first: a HELLO would open a tally
 	l.closeTally()
-	l.read.Lock()
-	defer l.read.Unlock()
-	if l.failed == nil {
-		l.failed = ErrEnded
-		l.stream.close()
-	}
 	l.conn.Shutdown() // ends Run, which closes it
 
 	l.write.Lock()
@@ -410,6 +405,15 @@ func (l *Link) Close() []Connection {
 	}
 	l.untaken = nil
 	l.waiting.Store(0)
-	l.out.drop() // its descriptors are the caller's
+	l.out.drop() // its connections are the caller's
 	return orphans
+}
+
+func (l *Link) stopReceiving() {
+	l.read.Lock()
+	defer l.read.Unlock()
+	if l.failed == nil {
+		l.failed = ErrEnded
+		l.stream.close()
+	}
 }

@@ -32,11 +32,14 @@ func (c *workerConn) SetWriteBuffer(bytes int) error {
 	return c.setOption(syscall.SOL_SOCKET, syscall.SO_SNDBUF, bytes)
 }
 
-// SetLinger is net.TCPConn's. With 0, Close resets the connection.
+// SetLinger is net.TCPConn's. With 0, Close resets the connection. What is more
+// than 0 is taken for less: what was written is sent in the background. The
+// option belongs to the open file, and the last close, which would wait for so
+// long, may be stickyd's.
 func (c *workerConn) SetLinger(seconds int) error {
 	c.touch()
 	c.abort.Store(seconds == 0)
-	l := syscall.Linger{Onoff: int32(number(seconds >= 0)), Linger: int32(max(seconds, 0))}
+	l := syscall.Linger{Onoff: int32(number(seconds == 0))}
 	return c.control(func(fd int) error {
 		return os.NewSyscallError("setsockopt", syscall.SetsockoptLinger(fd, syscall.SOL_SOCKET, syscall.SO_LINGER, &l))
 	})

@@ -31,6 +31,7 @@ type outbox struct {
 type outgoing struct {
 	bytes []byte
 	fd    int
+	owned bool // the descriptor is the outbox's own, which closes it then
 	bulk  bool // counts as such until it has begun to leave
 }
 
@@ -43,9 +44,10 @@ func (o *outbox) push(b []byte, fd int) {
 	}
 }
 
-// pushPage pushes a frame with a descriptor that is no connection's.
+// pushPage pushes a frame with a descriptor that is no connection's, and takes
+// ownership of that.
 func (o *outbox) pushPage(b []byte, fd int) {
-	o.queue = append(o.queue, outgoing{bytes: b, fd: fd})
+	o.queue = append(o.queue, outgoing{bytes: b, fd: fd, owned: true})
 	o.size += len(b)
 }
 
@@ -86,8 +88,7 @@ func (o *outbox) flush() error {
 			continue
 		}
 		if o.sent == len(o.queue) {
-			o.queue, o.sent = o.queue[:0], 0
-			o.frames = o.frames[:0]
+			o.empty()
 			return nil
 		}
 		if err := o.sendMessage(); err != nil {
@@ -96,8 +97,28 @@ func (o *outbox) flush() error {
 	}
 }
 
-// drop forgets what waits. The descriptors are the caller's.
+// keptQueue is how many frames' room is kept for later. A worker that has not
+// read for a while has left room for many more.
+const keptQueue = 1 << 10
+
+// empty makes room anew when all has left.
+func (o *outbox) empty() {
+	if cap(o.queue) > keptQueue {
+		o.queue = nil
+	}
+	if cap(o.frames) > framesSize {
+		o.frames = nil
+	}
+	o.queue, o.sent, o.frames = o.queue[:0], 0, o.frames[:0]
+}
+
+// drop forgets what waits. The connections are the caller's.
 func (o *outbox) drop() {
+	for _, f := range o.queue[o.sent:] {
+		if f.owned {
+			fdpass.Close(f.fd)
+		}
+	}
 	o.queue, o.sent, o.rest, o.size, o.bulk, o.owing = nil, 0, nil, 0, 0, 0
 }
 
@@ -130,6 +151,9 @@ func (o *outbox) sendMessage() error {
 			if f.fd >= 0 {
 				o.owing--
 			}
+		}
+		if f.owned {
+			fdpass.Close(f.fd)
 		}
 	}
 	clear(o.queue[o.sent : o.sent+count])

@@ -37,7 +37,7 @@ func TestProtocolTextSaysWhatTheCodeDoes(t *testing.T) {
 		"| bytes to replay | " + thousands(MaxReplay) + " bytes:",
 		fmt.Sprintf("| session id | 1 to %d bytes |", MaxID),
 		fmt.Sprintf("| window | 1 to %d |", maxWindow),
-		"| page | " + thousands(fdpass.PageSize) + " bytes |",
+		"| tally | " + thousands(fdpass.PageSize) + " bytes |",
 		fmt.Sprintf("version %d\n", Version),
 		fmt.Sprintf("in at most %d seconds", int(orphanGrace.Seconds())),
 	} {

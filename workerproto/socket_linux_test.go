@@ -324,6 +324,26 @@ func TestConnResetsWhereItWasToldTo(t *testing.T) {
 
 // Somebody who duplicates the descriptor, to give it to another process, say,
 // has a connection that Close does not touch.
+// The last close may be stickyd's, whose loop must not wait for a client.
+func TestConnDoesNotLinger(t *testing.T) {
+	c, _ := acceptOne(t)
+	var copied int
+	c.control(func(fd int) error { copied = dup(t, fd); return nil })
+	if err := c.SetLinger(1); err != nil {
+		t.Fatal(err)
+	}
+	c.SetWriteDeadline(time.Now().Add(100 * time.Millisecond))
+	for err := error(nil); err == nil; { // until nothing more fits
+		_, err = c.Write(make([]byte, 64<<10))
+	}
+	c.Close()
+	before := time.Now()
+	unix.Close(copied)
+	if took := time.Since(before); took > 500*time.Millisecond {
+		t.Errorf("close took %v", took)
+	}
+}
+
 func TestConnThatWasDuplicatedOutlivesClose(t *testing.T) {
 	c, client := acceptOne(t)
 	raw, err := c.SyscallConn()

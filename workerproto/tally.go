@@ -9,7 +9,7 @@ import (
 
 // A tally is the page on which a worker counts what it took and closed, in
 // place of TAKEN and CLOSED: a store where there would be a system call and, at
-// the other end, a thread that wakes up. PROTOCOL.md has its layout.
+// the other end, somebody to wake. PROTOCOL.md has its layout.
 type tally struct {
 	page *fdpass.Page
 
@@ -37,13 +37,14 @@ func (t *tally) take(id uint64) (asked bool) {
 	return t.ask.Load() != 0 && t.ask.Swap(0) != 0
 }
 
-// openTally offers the worker a tally, if this system and the loop allow: what
-// is counted there is looked at in each turn of the loop, and nobody is woken
-// for it. l.read is held.
-func (l *Link) openTally() bool {
+// openTally opens a tally, if this system and the loop allow, and returns the
+// descriptor that the worker is to get, which is the caller's. What is counted
+// there is looked at in each turn of the loop, and nobody is woken for it.
+// l.read is held.
+func (l *Link) openTally() (fd int, ok bool) {
 	page, fd, err := fdpass.NewPage()
 	if err != nil {
-		return false
+		return -1, false
 	}
 	l.tally.Store(newTally(page)) // before the first turn
 	stop, ok := l.conn.EachTurn(l.turn)
@@ -51,10 +52,10 @@ func (l *Link) openTally() bool {
 		l.tally.Store(nil)
 		page.Unmap()
 		fdpass.Close(fd)
-		return false
+		return -1, false
 	}
-	l.stopTurns, l.pageFD = stop, fd
-	return true
+	l.stopTurns = stop
+	return fd, true
 }
 
 // closeTally counts for the last time.
@@ -71,7 +72,6 @@ func (l *Link) closeTally() {
 	defer l.read.Unlock()
 	l.count()
 	l.tally.Swap(nil).page.Unmap()
-	fdpass.Close(l.pageFD)
 }
 
 // turn is called in each turn of the loop. It returns true if nothing is to be

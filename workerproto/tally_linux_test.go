@@ -6,6 +6,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -166,6 +167,50 @@ func TestTallyAsksForRoom(t *testing.T) {
 	c.r.await("taken") // in whatever pieces
 }
 
+// A loop that is at rest is told of a connection that others hand over: nothing
+// but the tally says that it was taken.
+func TestTallyIsLookedAtAfterRest(t *testing.T) {
+	c := newCounter(t, 1)
+	c.tally.take(1)
+	c.r.await("taken 1")
+	for id := uint64(2); id < 6; id++ {
+		time.Sleep(60 * time.Millisecond) // more than the loop's patience
+		c.hand(1)
+		fdpass.Close(c.hear().fd)
+		c.tally.take(id)
+		late := time.Now().Add(3 * time.Second)
+		for c.link.waiting.Load() != 0 {
+			if time.Now().After(late) {
+				t.Fatalf("connection %d was taken, and nobody looked", id)
+			}
+			time.Sleep(time.Millisecond)
+		}
+	}
+}
+
+// What waited for a worker that did not read leaves no room behind.
+func TestOutboxShrinks(t *testing.T) {
+	ours, theirs := pairOf(t)
+	o := outbox{conn: ours}
+	for range 50_000 {
+		o.pushBulk(appendCount(nil, Drain, 1))
+	}
+	b := make([]byte, 64<<10)
+	for {
+		err := o.flush()
+		if err == nil {
+			break
+		}
+		if !errors.Is(err, fdpass.ErrWouldBlock) {
+			t.Fatal(err)
+		}
+		theirs.TryReceive(b, nil)
+	}
+	if o.size != 0 || o.bulk != 0 || cap(o.queue) > keptQueue {
+		t.Errorf("%d bytes (%d) and room for %d frames are left", o.size, o.bulk, cap(o.queue))
+	}
+}
+
 // A connection may be given back as soon as it was taken.
 func TestTallyBeforeReturn(t *testing.T) {
 	const count = 20
@@ -279,6 +324,42 @@ func TestPagesAreSealed(t *testing.T) {
 	for _, fd := range []int{int(file.Fd()), loose, -1} {
 		if _, err := fdpass.MapPage(fd); err == nil {
 			t.Errorf("descriptor %d passes for a page", fd)
+		}
+	}
+}
+
+// A worker's HELLO may come while the link is being closed: no page is left
+// behind, nor anybody who looks at one.
+func TestTallyIsNotOpenedAfterClose(t *testing.T) {
+	loop, err := poll.NewLoop()
+	if err != nil {
+		t.Fatal(err)
+	}
+	go loop.Run()
+	t.Cleanup(loop.Close)
+	hello := hello{min: 1, max: 1, page: true}.append(nil)
+	before := openDescriptors(t)
+	for i := range 2000 {
+		ours, child, err := fdpass.Pair(loop)
+		if err != nil {
+			t.Fatal(err)
+		}
+		l := NewLink(ours, testTerms, newRecorder(t), NewHub())
+		ran := make(chan error, 1)
+		go func() { ran <- l.Run() }()
+		said := make(chan bool)
+		go func() {
+			for start := time.Now(); time.Since(start) < time.Duration(i%100)*100*time.Nanosecond; {
+			}
+			child.Write(hello)
+			close(said)
+		}()
+		l.Close()
+		<-said
+		<-ran
+		child.Close()
+		if after := openDescriptors(t); after != before {
+			t.Fatalf("%d descriptors were open before, %d are after %d links", before, after, i+1)
 		}
 	}
 }

@@ -35,6 +35,7 @@ type Loop struct {
 	watches    map[int32]*watch // by descriptor
 	generation int32            // of the last watch
 	lingers    atomic.Bool
+	atRest     atomic.Bool             // Run waits for what is ready, and for nothing else
 	turns      atomic.Pointer[[]*turn] // never changed in place
 }
 
@@ -73,7 +74,9 @@ func (l *Loop) control(op int, w *watch, events uint32) error {
 	ev := unix.EpollEvent{Events: events, Fd: int32(w.fd), Pad: w.generation}
 	err := unix.EpollCtl(l.epoll, op, w.fd, &ev)
 	if err == nil && w.door {
-		err = unix.EpollCtl(l.doors, op, w.fd, &ev)
+		if err = unix.EpollCtl(l.doors, op, w.fd, &ev); err != nil && op == unix.EPOLL_CTL_ADD {
+			unix.EpollCtl(l.epoll, unix.EPOLL_CTL_DEL, w.fd, &ev)
+		}
 	}
 	return os.NewSyscallError("epoll_ctl", err)
 }
@@ -123,8 +126,9 @@ func (l *Loop) Run() {
 
 // EachTurn calls f in each turn of the loop: when what is ready was dealt with,
 // but for the doors (see [NewFD]), and every 20 ms as long as one of these
-// functions returns false. f must not block. Once stop has returned, f is not
-// called any more; f must not call it.
+// functions returns false. Who makes one return false that has returned true
+// calls Stir. f must not block. Once stop has returned, f is not called any more;
+// f must not call it.
 func (l *Loop) EachTurn(f func() (rest bool)) (stop func()) {
 	t := &turn{f: f}
 	l.change(func(all []*turn) []*turn { return append(all, t) })
@@ -136,6 +140,16 @@ func (l *Loop) EachTurn(f func() (rest bool)) (stop func()) {
 		t.busy.Lock()
 		defer t.busy.Unlock()
 		t.gone = true
+	}
+}
+
+// Stir lets the loop call the functions of EachTurn again if they were all at
+// rest.
+func (l *Loop) Stir() {
+	// Both sides store before they load (package sync/atomic keeps the order):
+	// either we see that the loop is at rest, or f sees what our caller did.
+	if l.atRest.Load() {
+		l.rouse()
 	}
 }
 
@@ -168,8 +182,10 @@ func (l *Loop) dispatch(ready []unix.EpollEvent, doors bool) (any bool) {
 	for i := range ready {
 		ev := &ready[i]
 		if int(ev.Fd) == l.wake {
-			var b [8]byte
-			unix.Read(l.wake, b[:])
+			if !doors { // before the turn, which sees what it was for
+				var b [8]byte
+				unix.Read(l.wake, b[:])
+			}
 			continue
 		}
 		l.mu.Lock()
@@ -212,11 +228,17 @@ func (l *Loop) wait() []unix.EpollEvent {
 		return l.events[:n]
 	}
 	if !l.single {
-		if n, interrupted := l.rawWait(l.epoll, patience); n > 0 || interrupted {
+		n, interrupted := l.rawWait(l.epoll, patience)
+		if interrupted {
+			l.single = runtime.GOMAXPROCS(0) == 1 // it may have changed
+		}
+		if n > 0 || interrupted {
 			return l.events[:n]
 		}
 	}
 	limit := -1
+	l.atRest.Store(true)
+	defer l.atRest.Store(false)
 	if !l.turn() {
 		if !l.single {
 			return nil

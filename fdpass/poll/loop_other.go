@@ -23,6 +23,9 @@ func (*Loop) Close() {}
 // Linger does nothing.
 func (*Loop) Linger() {}
 
+// Stir does nothing.
+func (*Loop) Stir() {}
+
 // EachTurn never calls f.
 func (*Loop) EachTurn(f func() (rest bool)) (stop func()) { return func() {} }
 

@@ -377,6 +377,74 @@ func TestTurnsUntilAllAreAtRest(t *testing.T) {
 	}
 }
 
+// Who has something to do after rest says so; a word that comes while the loop
+// goes to rest is not lost.
+func TestStirEndsRest(t *testing.T) {
+	l := runLoop(t)
+	var busy atomic.Bool
+	done := make(chan bool)
+	stop := l.EachTurn(func() bool {
+		if busy.CompareAndSwap(true, false) {
+			done <- true
+		}
+		return !busy.Load()
+	})
+	defer stop()
+	for i := range 50 {
+		if i%5 == 0 {
+			time.Sleep(2 * patience) // so that it is at rest for sure
+		}
+		busy.Store(true)
+		l.Stir()
+		await(t, done, "a turn")
+	}
+}
+
+// A loop that has the only processor lets others have it.
+func TestLoopSeesHowManyProcessorsThereAre(t *testing.T) {
+	l := runLoop(t)
+	seen := make(chan bool)
+	before := runtime.GOMAXPROCS(2)
+	defer runtime.GOMAXPROCS(before)
+	want := false
+	stop := l.EachTurn(func() bool {
+		if l.single == want {
+			seen <- want
+			want = !want
+		}
+		return false // never at rest
+	})
+	defer stop()
+	for n := 2; n > 0; n-- {
+		runtime.GOMAXPROCS(n)
+		await(t, seen, "a change")
+	}
+}
+
+// What the kernel refuses to wait for is refused each time, and not waited for.
+func TestLoopCannotWaitForAFile(t *testing.T) {
+	l := runLoop(t)
+	for _, door := range []bool{false, true} {
+		fd, err := unix.Open(t.TempDir(), unix.O_TMPFILE|unix.O_RDWR|unix.O_CLOEXEC, 0o600)
+		if err != nil {
+			t.Skip(err)
+		}
+		d, err := NewFD(fd, l, door)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 2 {
+			if err := d.OnReadable(func() Next { return Done }); !errors.Is(err, unix.EPERM) {
+				t.Error(err)
+			}
+			if w := d.wait.(*watch); w.in || w.read != nil {
+				t.Error("waits all the same")
+			}
+		}
+		d.Close()
+	}
+}
+
 // A loop that waits behind the runtime's back must not hold up the garbage
 // collector, which stops all goroutines.
 func TestCollectsGarbageWhileTheLoopWaits(t *testing.T) {

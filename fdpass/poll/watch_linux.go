@@ -66,7 +66,11 @@ func (w *watch) begin(place **waiting, r *waiting) error {
 	w.busy.Lock()
 	defer w.busy.Unlock()
 	*place = r
-	return w.apply()
+	err := w.apply()
+	if err != nil {
+		*place = nil
+	}
+	return err
 }
 
 func (w *watch) cancel(place **waiting, r *waiting) {
@@ -122,8 +126,9 @@ func (w *watch) apply() error {
 	case !w.in:
 		op = unix.EPOLL_CTL_ADD
 	}
-	w.in = events != 0
-	return w.loop.control(op, w, events)
+	err := w.loop.control(op, w, events)
+	w.in = events != 0 && (err == nil || w.in)
+	return err
 }
 
 // ready calls who waits for what has happened. The loop comes back as long as

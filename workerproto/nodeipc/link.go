@@ -202,8 +202,8 @@ func (l *Link) Flush() {
 	l.write.Lock()
 	defer l.write.Unlock()
 	l.advanceLocked()
-	if l.parcels.sent == len(l.parcels.queue) {
-		l.conn.Linger() // no other waits for the ACK
+	if l.parcels.sent == len(l.parcels.queue) && l.parcels.sent+len(l.accepting) < l.terms.Window {
+		l.conn.Linger() // no other waits for the ACK, here or for the window
 	}
 }
 
