@@ -211,9 +211,17 @@ func (f *Front) Stop(ctx context.Context, listeners []*Listener) {
 }
 
 // sweep accepts what clients have in a listener's queue: closing it would
-// reset them.
+// reset them. Out of descriptors it waits for some.
 func (f *Front) sweep(ln *Listener) {
 	r := f.newRound()
-	for f.accept(ln, r) == nil {
+	for {
+		err := f.accept(ln, r)
+		switch {
+		case err == nil:
+		case outOfResources(err) && f.ending.Err() == nil && ln.pending():
+			f.pause(err)
+		default:
+			return
+		}
 	}
 }

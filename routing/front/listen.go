@@ -106,6 +106,16 @@ func (l *Listener) IsAt(addr string) bool {
 	return addr == "unix:"+l.path
 }
 
+// pending reports whether a connection is in the queue.
+func (l *Listener) pending() bool {
+	fd, err := l.fd.Acquire()
+	if err != nil {
+		return false
+	}
+	defer l.fd.Release()
+	return pending(fd)
+}
+
 // Close closes the socket and ends Serve.
 func (l *Listener) Close() error {
 	if l.path != "" {

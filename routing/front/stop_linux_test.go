@@ -1,0 +1,101 @@
+package front
+
+import (
+	"context"
+	"io"
+	"net"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// queued returns a listener that nobody serves, with a client in its queue, and
+// what the client is answered.
+func queued(t *testing.T) (ln *Listener, answer <-chan string) {
+	t.Helper()
+	ln, err := Listen("127.0.0.1:0", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	client, err := net.Dial("tcp", ln.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { client.Close() })
+	io.WriteString(client, request)
+	got := make(chan string, 1)
+	go func() {
+		b, err := io.ReadAll(client)
+		if err != nil {
+			b = []byte(err.Error())
+		}
+		got <- string(b)
+	}()
+	for !ln.pending() {
+		time.Sleep(time.Millisecond)
+	}
+	return ln, got
+}
+
+func TestStopAcceptsWhatIsInTheQueue(t *testing.T) {
+	f, _ := newFront(t)
+	ln, answer := queued(t)
+	f.Stop(t.Context(), []*Listener{ln})
+	if got := <-answer; !strings.HasPrefix(got, "HTTP/1.1 200 ") {
+		t.Errorf("got %q", got)
+	}
+}
+
+// exhaust leaves the process no descriptor until restore is called.
+func exhaust(t *testing.T) (restore func()) {
+	t.Helper()
+	var usual unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &usual); err != nil {
+		t.Fatal(err)
+	}
+	free, err := unix.Open("/dev/null", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	unix.Close(free) // it is the lowest number that is free
+	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: uint64(free), Max: usual.Max}); err != nil {
+		t.Fatal(err)
+	}
+	return func() { unix.Setrlimit(unix.RLIMIT_NOFILE, &usual) }
+}
+
+func TestStopWaitsForDescriptorsToAcceptWhatIsInTheQueue(t *testing.T) {
+	f, _ := newFront(t)
+	ln, answer := queued(t)
+	restore := exhaust(t)
+	defer restore()
+	time.AfterFunc(3*acceptPause, restore)
+	ctx, cancel := context.WithTimeout(t.Context(), deadline)
+	defer cancel()
+	f.Stop(ctx, []*Listener{ln})
+	if got := <-answer; !strings.HasPrefix(got, "HTTP/1.1 200 ") {
+		t.Errorf("got %q", got)
+	}
+}
+
+func TestStopDoesNotWaitForDescriptorsInVain(t *testing.T) {
+	f, _ := newFront(t)
+	ln, _ := queued(t)
+	idle, err := Listen("127.0.0.1:0", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer exhaust(t)()
+	ctx, cancel := context.WithTimeout(t.Context(), deadline)
+	defer cancel()
+	f.Stop(ctx, []*Listener{idle}) // nobody is in the queue
+	if ctx.Err() != nil {
+		t.Error("it waited as long as it might")
+	}
+	f, _ = newFront(t)
+	ctx, cancel = context.WithTimeout(t.Context(), acceptPause)
+	defer cancel()
+	f.Stop(ctx, []*Listener{ln}) // there is not the time
+}
