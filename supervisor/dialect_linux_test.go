@@ -142,6 +142,7 @@ func TestPreloadIsAddedToWhatTheUserHasSet(t *testing.T) {
 		{nil, "/tmp/p.js", `NODE_OPTIONS=--require "/tmp/p.js"`},
 		{[]string{"NODE_OPTIONS="}, "/tmp/p.js", `NODE_OPTIONS=--require "/tmp/p.js"`},
 		{[]string{"NODE_OPTIONS=--a", "B=c", "NODE_OPTIONS=--b"}, "/tmp/p.js", `NODE_OPTIONS=--b --require "/tmp/p.js"`},
+		{[]string{"NODE_OPTIONS=--title="}, "/tmp/p.js", `NODE_OPTIONS=--title= --require "/tmp/p.js"`},
 		{nil, `/my "tmp\/p.js`, `NODE_OPTIONS=--require "/my \"tmp\\/p.js"`},
 	} {
 		s := New(Spec{Workers: 1, Env: tt.env, Preload: func() (string, error) { return tt.path, nil }}, nil, slog.New(slog.DiscardHandler))

@@ -89,13 +89,14 @@ func (s *Supervisor) environment(w *Worker) ([]string, error) {
 
 // withPreload is NODE_OPTIONS as env has it, and the path of a script to load.
 func withPreload(env []string, path string) string {
-	options := "NODE_OPTIONS="
+	const name = "NODE_OPTIONS="
+	options := name
 	for _, kv := range env { // the last one counts
-		if strings.HasPrefix(kv, "NODE_OPTIONS=") {
+		if strings.HasPrefix(kv, name) {
 			options = kv
 		}
 	}
-	if !strings.HasSuffix(options, "=") {
+	if options != name {
 		options += " "
 	}
 	return options + `--require "` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(path) + `"`
