@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"syscall"
 )
 
 //go:embed package.json index.js preload.js lib/*.js
@@ -19,21 +20,14 @@ var files embed.FS
 // A Copy is the package in a temporary directory: Node loads modules from files
 // only.
 type Copy struct {
-	mu  sync.Mutex
-	dir string
+	mu   sync.Mutex
+	dir  string      // "" for none
+	made fs.FileInfo // of dir
 }
 
 // Unpack makes a copy. Remove must follow.
 func Unpack() (*Copy, error) {
-	dir, err := os.MkdirTemp("", "stickyd-node-")
-	if err != nil {
-		return nil, fmt.Errorf("cannot unpack the preload for Node workers: %w", err)
-	}
-	c := &Copy{dir: dir}
-	if err := os.Chmod(dir, 0o755); err != nil { // the command may change the user
-		c.Remove()
-		return nil, fmt.Errorf("cannot unpack the preload for Node workers: %w", err)
-	}
+	c := &Copy{}
 	if _, err := c.Preload(); err != nil {
 		c.Remove()
 		return nil, err
@@ -41,13 +35,25 @@ func Unpack() (*Copy, error) {
 	return c, nil
 }
 
-// Preload returns the path of the preload. What is missing is put back: some
-// systems remove temporary files that nobody has used for days.
+// Preload returns the absolute path of the preload. What is missing is put
+// back: some systems remove temporary files that nobody has used for days.
 func (c *Copy) Preload() (path string, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	err = fs.WalkDir(files, ".", func(name string, entry fs.DirEntry, err error) error {
-		if err != nil {
+	if err := c.unpack(); err != nil {
+		return "", fmt.Errorf("cannot unpack the preload for Node workers: %w", err)
+	}
+	return filepath.Join(c.dir, "preload.js"), nil
+}
+
+func (c *Copy) unpack() error {
+	if !c.isOurs() {
+		if err := c.makeDir(); err != nil {
+			return err
+		}
+	}
+	return fs.WalkDir(files, ".", func(name string, entry fs.DirEntry, err error) error {
+		if err != nil || name == "." {
 			return err
 		}
 		to := filepath.Join(c.dir, filepath.FromSlash(name))
@@ -56,10 +62,47 @@ func (c *Copy) Preload() (path string, err error) {
 		}
 		return writeIfMissing(to, name)
 	})
-	if err != nil {
-		return "", fmt.Errorf("cannot unpack the preload for Node workers: %w", err)
+}
+
+// isOurs says whether the directory is the one that was made. Once that is
+// gone, anybody may have made another of its name, to have the workers run what
+// is in there.
+func (c *Copy) isOurs() bool {
+	if c.dir == "" {
+		return false
 	}
-	return filepath.Join(c.dir, "preload.js"), nil
+	there, err := os.Lstat(c.dir)
+	return err == nil && os.SameFile(there, c.made) && there.Mode() == c.made.Mode() && owner(there) == os.Geteuid()
+}
+
+// owner is the user id of a file's, -1 if there is none: another file may have
+// got the same inode.
+func owner(f fs.FileInfo) int {
+	if stat, ok := f.Sys().(*syscall.Stat_t); ok {
+		return int(stat.Uid)
+	}
+	return -1
+}
+
+// makeDir makes the directory, under the name that it had if that is free:
+// workers have it in their environment.
+func (c *Copy) makeDir() (err error) {
+	if c.dir == "" || os.Mkdir(c.dir, 0o700) != nil {
+		tmp, err := filepath.Abs(os.TempDir()) // workers may be somewhere else
+		if err != nil {
+			return err
+		}
+		dir, err := os.MkdirTemp(tmp, "stickyd-node-")
+		if err != nil {
+			return err
+		}
+		c.dir = dir
+	}
+	if err := os.Chmod(c.dir, 0o755); err != nil { // the command may change the user
+		return errors.Join(err, os.Remove(c.dir))
+	}
+	c.made, err = os.Lstat(c.dir)
+	return err
 }
 
 // writeIfMissing gives a file its name when it is whole: a worker may be looking.
@@ -82,5 +125,7 @@ func writeIfMissing(to, name string) error {
 func (c *Copy) Remove() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	os.RemoveAll(c.dir)
+	if c.isOurs() {
+		os.RemoveAll(c.dir)
+	}
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"strconv"
 	"testing"
 )
 
@@ -41,11 +42,53 @@ func TestCopyIsWholeAndHeals(t *testing.T) {
 	os.RemoveAll(c.dir)
 	check()
 	c.Remove()
-	if _, err := os.Stat(c.dir); !os.IsNotExist(err) {
-		t.Error("after Remove:", err)
+	if left, _ := os.ReadDir(os.Getenv("TMPDIR")); len(left) > 0 {
+		t.Error("after Remove there is", left)
 	}
 	os.Setenv("TMPDIR", filepath.Join(c.dir, "nowhere"))
 	if _, err := Unpack(); err == nil {
 		t.Error("unpacked into nothing")
+	}
+}
+
+// In a directory for everybody, who finds the name free may take it.
+func TestCopyIsNotReadFromADirectoryOfOthers(t *testing.T) {
+	t.Setenv("TMPDIR", t.TempDir())
+	c, err := Unpack()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Remove()
+	away := t.TempDir() // keeps inodes from being used again
+	for i, take := range []func(name string) error{
+		func(name string) error { return os.Mkdir(name, 0o777) },
+		func(name string) error { return os.Symlink(away, name) },
+	} {
+		old := c.dir
+		os.Rename(old, filepath.Join(away, strconv.Itoa(i)))
+		if err := take(old); err != nil {
+			t.Fatal(err)
+		}
+		if path, err := c.Preload(); err != nil || filepath.Dir(path) == old {
+			t.Error(path, err)
+		}
+		if _, err := os.Stat(filepath.Join(old, "preload.js")); err == nil {
+			t.Error("unpacked into it")
+		}
+	}
+}
+
+// The worker may be started somewhere else.
+func TestPreloadIsAbsolute(t *testing.T) {
+	t.Chdir(t.TempDir())
+	os.Mkdir("tmp", 0o755)
+	t.Setenv("TMPDIR", "tmp")
+	c, err := Unpack()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Remove()
+	if path, err := c.Preload(); err != nil || !filepath.IsAbs(path) {
+		t.Error(path, err)
 	}
 }
