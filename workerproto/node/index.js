@@ -17,10 +17,13 @@
 const first = Symbol.for('stickyd');
 
 globalThis[first] ??= {
-  attach: require('./lib/attach').attach,
-  bind: require('./lib/sessions').bind,
-  unbind: require('./lib/sessions').unbind,
-  worker: require('./lib/worker').worker,
+  exports: {
+    attach: require('./lib/attach').attach,
+    bind: require('./lib/sessions').bind,
+    unbind: require('./lib/sessions').unbind,
+    worker: require('./lib/worker').worker,
+  },
+  preload: () => require('./lib/unchanged').install(),
 };
 
-module.exports = globalThis[first];
+module.exports = globalThis[first].exports;

@@ -12,5 +12,5 @@
 
 if (require('./lib/worker').supervised) {
   require('./index');
-  require('./lib/unchanged').install();
+  globalThis[Symbol.for('stickyd')].preload(); // the first copy's, where there are several
 }

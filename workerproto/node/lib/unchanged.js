@@ -17,7 +17,11 @@ const { parse } = require('./sources');
 /** The server that listens, if one does: stickyd gives it the connections. */
 let door;
 
+let installed = false;
+
 function install() {
+  if (installed) return;
+  installed = true;
   arrivals.listen();
   arrivals.setAccept(acceptUnclaimed);
   watchServers(parse(['query:sid']));

@@ -56,3 +56,12 @@ test('an application that has the package has no second one', { timeout: patienc
     agent.destroy();
     assert.equal((await server.stop()).returned, 0);
   }));
+
+test('the preload of two copies is one', { timeout: patience }, async () => {
+  const listeners = async how => {
+    let n;
+    await serve({ worker: 'listeners.cjs', workers: 1, flags, ...how }, async server => { n = (await request(server.url)).body; });
+    return n;
+  };
+  assert.equal(await listeners({ options: ['--require', 'stickyd/preload'] }), await listeners({}));
+});
