@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"strconv"
 	"syscall"
 	"time"
@@ -40,6 +41,9 @@ type listen struct {
 // libuv has it.
 const enotsup = -95
 
+// maxShared bounds the sockets of a worker: they are descriptors of stickyd's.
+const maxShared = 256
+
 // ipv6Only is the flag for no IPv4 (UV_TCP_IPV6ONLY, UV_UDP_IPV6ONLY in uv.h).
 const ipv6Only = 1
 
@@ -71,7 +75,17 @@ func parseListen(m object, seq int) listen {
 	case kind == "udp6":
 		q.network = map[bool]string{false: "udp", true: "udp6"}[only]
 	}
+	if q.network != "unix" && !isAddress(q.host) {
+		q.network = ""
+	}
 	return q
+}
+
+// isAddress says whether nothing has to be looked up, which would take time:
+// Node has done that.
+func isAddress(host string) bool {
+	_, err := netip.ParseAddr(host)
+	return err == nil || host == ""
 }
 
 // listenName is what a worker's messages about one server have in common.
@@ -96,7 +110,7 @@ func (l *Link) handleListen(m object, seq int) {
 	q := parseListen(m, seq)
 	switch {
 	case q.network == "":
-		l.log.Warn("a server of the worker wants to listen on what stickyd cannot open", "fd", m.get("fd"))
+		l.log.Warn("a server of the worker wants to listen on what stickyd cannot open", "host", q.host, "fd", m.get("fd"))
 		l.reply(seq, object{{"key", q.key}, {"errno", enotsup}, {"data", nil}})
 	case !q.mayBeDoor():
 		l.share(q)
@@ -155,6 +169,9 @@ func (l *Link) makeDoor(q listen) {
 func (l *Link) shareUndecided() {
 	undecided := l.undecided
 	l.undecided = nil
+	if l.failed != nil {
+		return // what is pushed now is never sent, nor closed
+	}
 	for _, q := range undecided {
 		l.share(q)
 	}
@@ -162,7 +179,7 @@ func (l *Link) shareUndecided() {
 
 // share gives a server a socket. l.read is held.
 func (l *Link) share(q listen) {
-	fd, release, err := l.open(q.network, q.addr, q.nth)
+	fd, release, err := l.openShared(q)
 	if err != nil {
 		l.log.Warn("a server of the worker cannot listen", "err", err)
 		l.reply(q.seq, object{{"key", q.key}, {"errno", errno(err)}, {"data", nil}})
@@ -177,6 +194,13 @@ func (l *Link) share(q listen) {
 	p.frame = l.nodeHandle(netNative, object{{"cmd", "NODE_CLUSTER"}, {"seq", l.seq}, {"ack", q.seq}, {"key", q.key}, {"errno", 0}, {"data", nil}})
 	l.parcels.push(p)
 	l.advanceLocked()
+}
+
+func (l *Link) openShared(q listen) (fd int, release func(), err error) {
+	if len(l.shared) == maxShared {
+		return -1, nil, fmt.Errorf("it has %d sockets already: %w", maxShared, syscall.EMFILE)
+	}
+	return l.open(q.network, q.addr, q.nth)
 }
 
 // errno is an error as libuv numbers it.

@@ -169,3 +169,44 @@ func TestNoServerIsTheDoorBesideSetupWorker(t *testing.T) {
 		t.Error("told:", p.told.all())
 	}
 }
+
+// A name would have to be looked up, and all would wait for that.
+func TestServersListenOnAddressesAndNotOnNames(t *testing.T) {
+	p := newPeer(t, Advanced, nil)
+	for i, kind := range []any{4, 6, "udp4", "udp6"} {
+		p.asks(1+i, kind, "example.com", 9100, 0, 0)
+		if o, _ := p.hear(); o.get("errno") != -95.0 {
+			t.Errorf("%v is told %v", kind, o)
+		}
+	}
+}
+
+func TestSocketsOfAWorkerAreBounded(t *testing.T) {
+	p := newPeer(t, Advanced, nil)
+	before := openDescriptors(t)
+	for i := range maxShared {
+		p.asks(1+i, "udp4", "127.0.0.1", 1+i, 0, 0)
+		p.getsSocket(1 + i)
+	}
+	p.asks(999, "udp4", "127.0.0.1", 999, 0, 0)
+	if o, _ := p.hear(); o.get("ack") != 999.0 || o.get("errno") != -float64(unix.EMFILE) {
+		t.Error("one too many is told", o)
+	}
+	p.link.Sync()
+	if after := openDescriptors(t); after != before {
+		t.Errorf("%d descriptors were open before, %d are now", before, after)
+	}
+}
+
+// A probe may be answered by a worker that then ends.
+func TestNoSocketIsOpenedForAWorkerThatIsGone(t *testing.T) {
+	p := newPeer(t, Advanced, nil)
+	p.asks(1, 4, nil, 9100, 0, 0)
+	p.link.Close()
+	p.link.read.Lock()
+	p.link.shareUndecided()
+	p.link.read.Unlock()
+	if strings.Contains(p.told.all(), "opened") {
+		t.Error("told:", p.told.all())
+	}
+}
