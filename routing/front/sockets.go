@@ -73,10 +73,14 @@ func (s *Sockets) releaseLocked(name socketName, k *socket) {
 		return
 	}
 	delete(s.open, name)
+	k.removePath()
+	unix.Close(k.fd)
+}
+
+func (k *socket) removePath() {
 	if k.path != "" {
 		os.Remove(k.path)
 	}
-	unix.Close(k.fd)
 }
 
 // openSocket has none of the options of our own listeners: what is spoken
@@ -103,6 +107,7 @@ func openSocket(network, addr string) (*socket, error) {
 		return nil, err
 	}
 	if k.fd, err = duplicate(raw); err != nil {
+		k.removePath()
 		return nil, err
 	}
 	return k, nil

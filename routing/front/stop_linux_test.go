@@ -48,8 +48,8 @@ func TestStopAcceptsWhatIsInTheQueue(t *testing.T) {
 	}
 }
 
-// exhaust leaves the process no descriptor until restore is called.
-func exhaust(t *testing.T) (restore func()) {
+// exhaust leaves the process that many descriptors until restore is called.
+func exhaust(t *testing.T, left int) (restore func()) {
 	t.Helper()
 	var usual unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &usual); err != nil {
@@ -60,7 +60,7 @@ func exhaust(t *testing.T) (restore func()) {
 		t.Fatal(err)
 	}
 	unix.Close(free) // it is the lowest number that is free
-	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: uint64(free), Max: usual.Max}); err != nil {
+	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: uint64(free + left), Max: usual.Max}); err != nil {
 		t.Fatal(err)
 	}
 	return func() { unix.Setrlimit(unix.RLIMIT_NOFILE, &usual) }
@@ -69,7 +69,7 @@ func exhaust(t *testing.T) (restore func()) {
 func TestStopWaitsForDescriptorsToAcceptWhatIsInTheQueue(t *testing.T) {
 	f, _ := newFront(t)
 	ln, answer := queued(t)
-	restore := exhaust(t)
+	restore := exhaust(t, 0)
 	defer restore()
 	time.AfterFunc(3*acceptPause, restore)
 	ctx, cancel := context.WithTimeout(t.Context(), deadline)
@@ -87,7 +87,7 @@ func TestStopDoesNotWaitForDescriptorsInVain(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer exhaust(t)()
+	defer exhaust(t, 0)()
 	ctx, cancel := context.WithTimeout(t.Context(), deadline)
 	defer cancel()
 	f.Stop(ctx, []*Listener{idle}) // nobody is in the queue
