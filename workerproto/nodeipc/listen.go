@@ -90,7 +90,7 @@ func isAddress(host string) bool {
 
 // listenName is what a worker's messages about one server have in common.
 func listenName(m object) string {
-	return fmt.Sprint(m.get("address"), m.get("port"), m.get("addressType"), m.get("index"))
+	return fmt.Sprintf("%v %v %v %v", m.get("address"), m.get("port"), m.get("addressType"), m.get("index"))
 }
 
 // mayBeDoor says whether connections can be handed to the server.

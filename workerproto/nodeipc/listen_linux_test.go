@@ -210,3 +210,15 @@ func TestNoSocketIsOpenedForAWorkerThatIsGone(t *testing.T) {
 		t.Error("told:", p.told.all())
 	}
 }
+
+func TestServersAreToldApart(t *testing.T) {
+	p := newPeer(t, Advanced, nil)
+	p.sayCluster(object{{"act", "online"}, {"seq", 0}})
+	p.asks(1, 4, "127.0.0.13", 3000, 0, 0)
+	p.isDoor(1)
+	p.sayCluster(object{{"act", "listening"}, {"address", "127.0.0.1"}, {"port", 33000}, {"addressType", 4}, {"index", 0}, {"seq", 2}})
+	p.link.Sync()
+	if strings.Contains(p.told.all(), "ready") {
+		t.Error("ready because another server listens")
+	}
+}
