@@ -124,7 +124,7 @@ type Link struct {
 type untaken struct {
 	Connection
 	id uint64
-	at time.Time
+	at time.Time // when Flush sent it; zero before
 }
 
 type linkState uint8
@@ -268,7 +268,7 @@ func (l *Link) Hand(c Connection) error {
 	l.ledger.handed(c)
 	l.lastID++
 	// Before it is sent: the answer may be here before flush returns.
-	l.untaken = append(l.untaken, untaken{c, l.lastID, time.Now()})
+	l.untaken = append(l.untaken, untaken{Connection: c, id: l.lastID})
 	l.waiting.Store(int64(len(l.untaken)))
 	l.out.pushConn(Conn, flags, l.lastID, c.Replay, c.FD)
 	return nil
@@ -278,6 +278,10 @@ func (l *Link) Hand(c Connection) error {
 func (l *Link) Flush() {
 	l.write.Lock()
 	l.flushLocked()
+	now := time.Now() // from here on it is the worker that others wait for
+	for i := len(l.untaken) - 1; i >= 0 && l.untaken[i].at.IsZero(); i-- {
+		l.untaken[i].at = now
+	}
 	full := len(l.untaken) >= l.terms.Window
 	l.write.Unlock()
 	l.conn.Stir() // it may be at rest, and only the tally says what is taken
@@ -362,7 +366,7 @@ func (l *Link) UntakenSince() (at time.Time, ok bool) {
 	l.lookAtTally()
 	l.write.Lock()
 	defer l.write.Unlock()
-	if len(l.untaken) == 0 {
+	if len(l.untaken) == 0 || l.untaken[0].at.IsZero() {
 		return time.Time{}, false
 	}
 	if at = l.untaken[0].at; at.Before(l.took) {

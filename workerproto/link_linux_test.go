@@ -444,6 +444,9 @@ func TestLinkSaysSinceWhenNothingIsTaken(t *testing.T) {
 	for range 3 {
 		l.Hand(Connection{FD: dup(t, socket)})
 	}
+	if _, ok := l.UntakenSince(); ok {
+		t.Error("what was not sent off waits for us, and not for the worker")
+	}
 	l.Flush()
 	fdpass.Close(socket)
 	first, ok := l.UntakenSince()

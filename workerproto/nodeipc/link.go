@@ -202,6 +202,12 @@ func (l *Link) Flush() {
 	l.write.Lock()
 	defer l.write.Unlock()
 	l.advanceLocked()
+	now := time.Now() // from here on it is the worker that others wait for
+	for _, list := range [][]*parcel{l.accepting, l.parcels.queue} {
+		for i := len(list) - 1; i >= 0 && list[i].at.IsZero(); i-- {
+			list[i].at = now
+		}
+	}
 	if l.parcels.sent == len(l.parcels.queue) && l.parcels.sent+len(l.accepting) < l.terms.Window {
 		l.conn.Linger() // no other waits for the ACK, here or for the window
 	}
@@ -303,7 +309,7 @@ func (l *Link) UntakenSince() (at time.Time, ok bool) {
 	defer l.write.Unlock()
 	for _, list := range [][]*parcel{l.accepting, l.parcels.queue} {
 		for _, p := range list {
-			if p.probed == nil && (!ok || p.at.Before(at)) {
+			if p.probed == nil && !p.at.IsZero() && (!ok || p.at.Before(at)) {
 				at, ok = p.at, true
 			}
 		}

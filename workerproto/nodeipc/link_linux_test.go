@@ -498,3 +498,19 @@ func TestLoadExpires(t *testing.T) {
 		t.Errorf("%d expired though the worker tells", n)
 	}
 }
+
+func TestWhatIsNotSentOffDoesNotWaitForTheWorker(t *testing.T) {
+	p := newPeer(t, Advanced, nil)
+	p.start()
+	_, socket := connect(t)
+	if err := p.link.Hand(workerproto.Connection{FD: socket}); err != nil {
+		t.Fatal(err)
+	}
+	if _, ok := p.link.UntakenSince(); ok {
+		t.Error("it waits before it was sent off")
+	}
+	p.link.Flush()
+	if _, ok := p.link.UntakenSince(); !ok {
+		t.Error("it does not wait for the worker")
+	}
+}

@@ -16,7 +16,7 @@ type parcel struct {
 	seq   int   // the worker says by it whether it accepted the connection; 0: the ACK is all
 	end   int64 // where in the stream the frame ends; set when it is sent
 	nacks int
-	at    time.Time
+	at    time.Time // when Flush sent it, or would have; zero before
 
 	// probed is closed at the ACK; nil for a client's connection.
 	probed chan struct{}

@@ -34,7 +34,7 @@ func (l *Link) nodeHandle(kind string, message object) []byte {
 // themselves: those that do not are marked, too. The published libraries see
 // neither mark.
 func (l *Link) connectionLocked(c workerproto.Connection) *parcel {
-	p := &parcel{Connection: c, at: time.Now()}
+	p := &parcel{Connection: c}
 	switch {
 	case len(c.Replay) > 0:
 		mark := object{{"final", true}}
