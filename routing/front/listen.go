@@ -37,6 +37,9 @@ func Listen(addr string, loop *poll.Loop) (*Listener, error) {
 		ln, err = listenUnix(path)
 	} else {
 		config := net.ListenConfig{Control: setTCPOptions}
+		// Go listens with MPTCP where it can. Nearly no client speaks it, its
+		// accept costs more, and workers expect a TCP socket.
+		config.SetMultipathTCP(false)
 		ln, err = config.Listen(context.Background(), "tcp", addr)
 	}
 	if err != nil {

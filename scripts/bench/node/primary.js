@@ -10,7 +10,7 @@ if (cluster.isPrimary) {
   cluster.setupPrimary({ serialization: 'advanced' });
   const workers = Number(process.env.WORKERS);
   for (let i = 0; i < workers; i++) cluster.fork();
-  httpServer.listen(0, '127.0.0.1', () => {
+  httpServer.listen({ port: 0, host: '127.0.0.1', backlog: 4096 }, () => {
     console.error(JSON.stringify({ msg: 'listening', addr: `127.0.0.1:${httpServer.address().port}` }));
   });
 } else {
