@@ -23,6 +23,12 @@ func loopFront(bin binaries, workers int) *front {
 		bin.loop, strconv.Itoa(workers), os.Args[0], "play-link-worker")}
 }
 
+// deferringLoopFront is the same with TCP_DEFER_ACCEPT, which stickyd has.
+func deferringLoopFront(bin binaries, workers int) *front {
+	return &front{key: "c-loop-d", name: "C loop, deferred accept", app: goApp, loads: "new rate", launch: alone(nil,
+		bin.loop, "-d", strconv.Itoa(workers), os.Args[0], "play-link-worker")}
+}
+
 // acceptorFront is plain.go.
 func acceptorFront(workers int) *front {
 	return &front{key: "go-acceptor", name: "plain Go acceptor", app: goApp, launch: alone(nil,

@@ -53,7 +53,7 @@ func (p *plan) idle(ctx context.Context, r *results) error {
 func (p *plan) idleFronts() []*front {
 	fronts := append(p.goFronts(), primaryFronts(p.options.workers, false)...)
 	words := frontWords()
-	return slices.DeleteFunc(fronts, func(f *front) bool { return !p.options.wants(f.key, words) })
+	return slices.DeleteFunc(fronts, func(f *front) bool { return f.loads != "" || !p.options.wants(f.key, words) })
 }
 
 // hold starts the front, opens connections and looks at it some time later.

@@ -20,7 +20,8 @@
 // The fronts, by the words that --only knows:
 //
 //	stickyd      with Go workers, as all up to none
-//	c-loop       yardstick/loop.c: the least that a front can do
+//	c-loop       yardstick/loop.c: the plainest front
+//	c-loop-d     the same with TCP_DEFER_ACCEPT, which stickyd has
 //	go-acceptor  the obvious way to write one in Go (plain.go)
 //	nginx        a proxy that finds the worker by a hash of the id
 //	haproxy      a proxy that learns from responses where a session is

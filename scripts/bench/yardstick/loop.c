@@ -1,10 +1,15 @@
 /*
- * loop is the least that a front can do that hands connections to the workers
- * that own their sessions: one thread, one epoll set, and per connection one
- * accept4, recv(MSG_PEEK), sendmsg(SCM_RIGHTS) and close. What it costs is
- * nearly all the kernel's, so other fronts are measured by it.
+ * loop is the plainest front that hands connections to the workers that own
+ * their sessions: one thread, one epoll set, and per connection one accept4,
+ * recv(MSG_PEEK), sendmsg(SCM_RIGHTS) and close. What it costs is nearly all the
+ * kernel's, so other fronts are measured by it. Under load a front that sends
+ * several descriptors at once can cost less.
  *
- *	loop WORKERS COMMAND [ARG...]
+ *	loop [-d] WORKERS COMMAND [ARG...]
+ *
+ * With -d the kernel keeps a connection until its request is there
+ * (TCP_DEFER_ACCEPT), as it does for stickyd. That spares the loop a peek in
+ * vain, and two changes of its set, for connections that come one by one.
  *
  * starts the workers, each with a socket as descriptor 3. Descriptors go to
  * them, one with each byte. They send back the ids of their sessions, one a
@@ -18,6 +23,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -241,11 +247,14 @@ static void accept_all(int listener, int epoll)
 		die("accept4");
 }
 
-static int listen_somewhere(void)
+static int listen_somewhere(int defer)
 {
+	int seconds = 5;
 	struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	socklen_t size = sizeof a;
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (fd >= 0 && defer && setsockopt(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, &seconds, sizeof seconds))
+		die("TCP_DEFER_ACCEPT");
 	if (fd < 0 || bind(fd, (struct sockaddr *)&a, size) || listen(fd, 4096))
 		die("listen");
 	if (getsockname(fd, (struct sockaddr *)&a, &size))
@@ -256,9 +265,12 @@ static int listen_somewhere(void)
 
 int main(int argc, char **argv)
 {
+	int defer = argc > 1 && !strcmp(argv[1], "-d");
+	argc -= defer;
+	argv += defer;
 	int count = argc > 2 ? atoi(argv[1]) : 0;
 	if (count < 1 || count > MAX_WORKERS) {
-		fprintf(stderr, "usage: loop WORKERS COMMAND [ARG...], with 1 to %d workers\n", MAX_WORKERS);
+		fprintf(stderr, "usage: loop [-d] WORKERS COMMAND [ARG...], with 1 to %d workers\n", MAX_WORKERS);
 		return 2;
 	}
 	grow();
@@ -270,7 +282,7 @@ int main(int argc, char **argv)
 			die("epoll_ctl");
 	}
 	struct epoll_event e = {.events = EPOLLIN, .data.u64 = MAX_WORKERS}, events[EVENTS];
-	if (epoll_ctl(epoll, EPOLL_CTL_ADD, listener = listen_somewhere(), &e))
+	if (epoll_ctl(epoll, EPOLL_CTL_ADD, listener = listen_somewhere(defer), &e))
 		die("epoll_ctl");
 	for (;;) {
 		int n = epoll_wait(epoll, events, EVENTS, -1);
