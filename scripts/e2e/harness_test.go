@@ -103,7 +103,7 @@ func (e event) str(key string) string { s, _ := e[key].(string); return s }
 // launch starts stickyd with these arguments and does not wait for anything.
 func launch(t *testing.T, args ...string) *server {
 	t.Helper()
-	if strings.HasPrefix(args[0], "-") {
+	if *poller != "auto" { // of start's and the like, which begin with flags
 		args = append([]string{"--poller", *poller}, args...)
 	}
 	return launchCommand(t, exec.Command(binary, args...))
