@@ -8,9 +8,14 @@
 //
 // The usual connection has its head there when it is accepted and a worker
 // with room: it is accepted, peeked at, routed and handed over in one go, with
-// neither a goroutine nor the poller. One that has to wait, for the rest of
-// its head or for a worker, gets a goroutine, a deadline, and a place among a
-// bounded number of others.
+// neither a goroutine nor an allocation. It goes in a round with others: what is
+// for one target leaves with one send, and where nobody is known to own a
+// session, one reading of what workers have said serves for all. A connection
+// that has to wait, for the rest of its head or for a worker, gets a goroutine, a
+// deadline, and a place among a bounded number of others.
+//
+// A round is the same whoever calls for it: a [poll.Loop], or a goroutine that
+// the runtime's poller wakes.
 //
 // The descriptor of a connection has one owner at any time: the function that
 // has the [Conn], until [Target.Hand] takes it or [Front] closes it.
