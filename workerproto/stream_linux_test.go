@@ -15,7 +15,13 @@ import (
 // pairOf returns both ends of a control socket in this process.
 func pairOf(t testing.TB) (a, b *fdpass.Conn) {
 	t.Helper()
-	a, file, err := fdpass.Pair(nil)
+	return pairOn(t, nil)
+}
+
+// pairOn is pairOf with a loop at the one end.
+func pairOn(t testing.TB, loop *poll.Loop) (a, b *fdpass.Conn) {
+	t.Helper()
+	a, file, err := fdpass.Pair(loop)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -23,20 +23,7 @@ func loopedPair(t *testing.T) (ours, theirs *fdpass.Conn) {
 	}
 	go loop.Run()
 	t.Cleanup(loop.Close)
-	ours, file, err := fdpass.Pair(loop)
-	if err != nil {
-		t.Fatal(err)
-	}
-	fd, err := unix.FcntlInt(file.Fd(), unix.F_DUPFD_CLOEXEC, 3)
-	file.Close()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if theirs, err = fdpass.Adopt(fd); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { ours.Close(); theirs.Close() })
-	return ours, theirs
+	return pairOn(t, loop)
 }
 
 // A counter is a scripted worker with a tally, whose link has handed it

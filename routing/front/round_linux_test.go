@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -93,8 +94,21 @@ func come(t *testing.T, requests []string) *Listener {
 		t.Cleanup(func() { client.Close() })
 		io.WriteString(client, text)
 	}
-	time.Sleep(10 * time.Millisecond) // the kernel's, if it has any to do
-	return ln
+	fd, err := ln.fd.Acquire()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.fd.Release()
+	for late := time.Now().Add(deadline); ; runtime.Gosched() {
+		// Of a listener it says how many are in the queue (tcp_get_info).
+		info, err := unix.GetsockoptTCPInfo(fd, unix.IPPROTO_TCP, unix.TCP_INFO)
+		if err != nil || time.Now().After(late) {
+			t.Fatal("not all are in the queue: ", err)
+		}
+		if int(info.Unacked) == len(requests) {
+			return ln
+		}
+	}
 }
 
 func requests(n int, id string) (all []string) {
