@@ -59,7 +59,9 @@ func (c *workerConn) Read(b []byte) (n int, err error) {
 	} else {
 		n, err = c.socket.Read(b)
 	}
-	c.heard.write(b[:n])
+	if n > 0 {
+		c.heard.write(b[:n])
+	}
 	return n, err
 }
 

@@ -1,7 +1,6 @@
 package workerproto
 
 import (
-	"errors"
 	"io"
 	"net"
 	"os"
@@ -23,6 +22,7 @@ type socket struct {
 	fd            int      // the descriptor; only who knows that it is open uses it
 	closed        atomic.Bool
 	local, remote net.Addr
+	timedOut      atomic.Pointer[net.OpError] // of reads; net/http ends a read with each request
 }
 
 // open takes ownership of fd, which is non-blocking, also when it fails.
@@ -108,16 +108,29 @@ func (s *socket) wrap(op string, err error) error {
 	if err == nil || err == io.EOF {
 		return err
 	}
-	var path *os.PathError
-	switch {
-	case s.closed.Load():
+	if s.closed.Load() {
 		err = net.ErrClosed
-	case errors.As(err, &path):
+	} else if path, ok := err.(*os.PathError); ok { // the only type that a File has
 		err = path.Err
+		if err == os.ErrDeadlineExceeded && op == "read" {
+			return s.readTimeout()
+		}
 		if errno, ok := err.(syscall.Errno); ok {
 			err = os.NewSyscallError(op, errno)
 		}
 	}
+	return s.opError(op, err)
+}
+
+// readTimeout is made once: net/http lets a read time out with each request.
+func (s *socket) readTimeout() error {
+	if s.timedOut.Load() == nil {
+		s.timedOut.Store(s.opError("read", os.ErrDeadlineExceeded))
+	}
+	return s.timedOut.Load()
+}
+
+func (s *socket) opError(op string, err error) *net.OpError {
 	return &net.OpError{Op: op, Net: s.remote.Network(), Source: s.local, Addr: s.remote, Err: err}
 }
 

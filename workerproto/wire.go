@@ -115,13 +115,12 @@ func (w *wire) at(r *http.Request) bool {
 	return ok
 }
 
-func (w *wire) headLocked(r *http.Request) (session.Head, bool) {
+// headLocked returns how many of the kept bytes are r's head.
+func (w *wire) headLocked(r *http.Request) (n int, ok bool) {
 	if w.lost {
-		return session.Head{}, false
+		return 0, false
 	}
-	head, status := session.ParseHead(w.kept, true)
-	ok := status == session.Complete && string(head.Method) == r.Method && string(head.Target) == r.RequestURI
-	return head, ok
+	return session.HeadLen(w.kept, r.Method, r.RequestURI)
 }
 
 // unanswered returns what was read from the beginning of the next request on.
@@ -136,7 +135,7 @@ func (w *wire) unanswered() []byte {
 func (w *wire) pass(r *http.Request) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	head, ok := w.headLocked(r)
+	n, ok := w.headLocked(r)
 	if !ok {
 		w.lose()
 		return false
@@ -147,7 +146,7 @@ func (w *wire) pass(r *http.Request) bool {
 	case r.ContentLength > 0:
 		w.skip = r.ContentLength
 	}
-	next := w.skipBody(w.kept[head.Len:])
+	next := w.skipBody(w.kept[n:])
 	if w.kept = w.kept[:copy(w.kept, next)]; len(w.kept) == 0 {
 		w.release()
 	}

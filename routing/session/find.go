@@ -114,7 +114,10 @@ func appendWhole[T text](dst []byte, s T) []byte {
 // than an id. What is no escape stands for itself.
 func appendDecoded[T text](dst []byte, s T, plusIsSpace bool) []byte {
 	for i := 0; i < len(s); {
-		c, n := decode(s[i:], plusIsSpace)
+		c, n := s[i], 1
+		if c == '%' || c == '+' { // else no call: ids are looked for in every request
+			c, n = decode(s[i:], plusIsSpace)
+		}
 		if len(dst) == MaxID {
 			return nil
 		}
@@ -128,7 +131,10 @@ func appendDecoded[T text](dst []byte, s T, plusIsSpace bool) []byte {
 func equalDecoded[T text](s T, name string, plusIsSpace bool) bool {
 	at := 0
 	for i := 0; i < len(s); at++ {
-		c, n := decode(s[i:], plusIsSpace)
+		c, n := s[i], 1
+		if c == '%' || c == '+' { // else no call: ids are looked for in every request
+			c, n = decode(s[i:], plusIsSpace)
+		}
 		if at == len(name) || name[at] != c {
 			return false
 		}

@@ -44,11 +44,9 @@ const (
 // is in the Head of one that is Complete.
 func ParseHead(b []byte, needHeader bool) (Head, Status) {
 	all := len(b)
-	for i := 0; len(b) > 0 && (b[0] == '\r' || b[0] == '\n'); i++ {
-		if i == maxBlankBytes {
-			return Head{}, BadLine
-		}
-		b = b[1:]
+	b, ok := cutBlank(b)
+	if !ok {
+		return Head{}, BadLine
 	}
 	end := bytes.IndexByte(b, '\n')
 	if end < 0 {
@@ -66,6 +64,38 @@ func ParseHead(b []byte, needHeader bool) (Head, Status) {
 		head.Len = all - len(rest)
 	}
 	return head, status
+}
+
+// HeadLen returns the length of the head that b begins with, which somebody
+// else has parsed and found to have that method and target; ok is false where
+// it does not, or is not whole.
+func HeadLen(b []byte, method, target string) (n int, ok bool) {
+	rest, _ := cutBlank(b)
+	for _, word := range [...]string{method, target} {
+		n := len(word)
+		if len(rest) <= n || string(rest[:n]) != word || rest[n] != ' ' {
+			return 0, false
+		}
+		rest = rest[n+1:]
+	}
+	end := bytes.IndexByte(rest, '\n')
+	if end < 0 {
+		return 0, false
+	}
+	_, rest, ok = cutFields(rest[end+1:])
+	return len(b) - len(rest), ok
+}
+
+// cutBlank returns what stands behind the empty lines before a request line;
+// ok is false if there are too many.
+func cutBlank(b []byte) (rest []byte, ok bool) {
+	for i := 0; len(b) > 0 && (b[0] == '\r' || b[0] == '\n'); i++ {
+		if i == maxBlankBytes {
+			return b, false
+		}
+		b = b[1:]
+	}
+	return b, true
 }
 
 // checkPartialLine looks at a request line whose end has not come.
