@@ -12,9 +12,13 @@ import (
 
 // stickydFront is stickyd with Go workers.
 func stickydFront(bin binaries, workers int) *front {
-	return &front{key: "stickyd", name: "stickyd", app: goApp, launch: alone(nil,
-		bin.stickyd, "-l", "127.0.0.1:0", "-n", strconv.Itoa(workers), "--log-format", "json",
-		"--drain-timeout", "1s", "--", os.Args[0], "play-stickyd-worker")}
+	return &front{key: "stickyd", name: "stickyd", app: goApp, launch: alone([]string{tellCollections},
+		stickydArgs(bin, workers)...)}
+}
+
+func stickydArgs(bin binaries, workers int) []string {
+	return append([]string{bin.stickyd, "-l", "127.0.0.1:0", "-n", strconv.Itoa(workers), "--log-format", "json",
+		"--drain-timeout", "1s", "--"}, untold(os.Args[0], "play-stickyd-worker")...)
 }
 
 // loopFront is yardstick/loop.c.
@@ -31,7 +35,7 @@ func deferringLoopFront(bin binaries, workers int) *front {
 
 // acceptorFront is plain.go.
 func acceptorFront(workers int) *front {
-	return &front{key: "go-acceptor", name: "plain Go acceptor", app: goApp, launch: alone(nil,
+	return &front{key: "go-acceptor", name: "plain Go acceptor", app: goApp, launch: alone([]string{tellCollections},
 		os.Args[0], "play-plain-front", strconv.Itoa(workers))}
 }
 

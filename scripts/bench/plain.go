@@ -69,7 +69,8 @@ func (a *plainAcceptor) startWorker() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	cmd := exec.Command(os.Args[0], "play-link-worker")
+	argv := untold(os.Args[0], "play-link-worker")
+	cmd := exec.Command(argv[0], argv[1:]...)
 	cmd.ExtraFiles = []*os.File{child}
 	cmd.Stderr = os.Stderr
 	if err := cmd.Start(); err != nil {

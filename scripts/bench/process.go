@@ -30,8 +30,9 @@ type process struct {
 	listening chan string // the address, once
 	ended     chan struct{}
 
-	mu    sync.Mutex
-	lines []string
+	mu          sync.Mutex
+	lines       []string
+	collections []collection // of its garbage, where it was started with tellCollections
 }
 
 // startProcess starts a program in a process group of its own, so that ^C does
@@ -63,7 +64,11 @@ func (p *process) read(out io.Reader) {
 			default:
 			}
 		}
+		c, isCollection := parseCollection(lines.Text())
 		p.mu.Lock()
+		if isCollection {
+			p.collections = append(p.collections, c)
+		}
 		p.lines = append(p.lines[max(0, len(p.lines)-lastLines+1):], lines.Text())
 		p.mu.Unlock()
 	}

@@ -47,19 +47,31 @@ const (
 	registerLimit     = time.Minute
 )
 
-// million registers many sessions with stickyd while new connections come.
+// swift is the rate of new connections that come meanwhile.
+const swift = 5000
+
+// million registers many sessions while new connections come: with stickyd, and
+// with the front whose table is a map.
 func (p *plan) million(ctx context.Context, r *results) error {
 	n := manySessions
 	if p.options.quick {
 		n = manySessionsQuick
 	}
-	f := stickydFront(p.bin, p.options.workers)
+	for _, f := range []*front{stickydFront(p.bin, p.options.workers), acceptorFront(p.options.workers)} {
+		if err := p.fill(ctx, r, f, n); err != nil {
+			return fmt.Errorf("%s: %w", f.name, err)
+		}
+	}
+	return nil
+}
+
+func (p *plan) fill(ctx context.Context, r *results, f *front, n int) error {
 	if err := f.start(ctx); err != nil {
 		return err
 	}
 	defer f.stop()
 	before := residentKiB(f.own)
-	steady := load{key: "rate", name: "new connections", mode: modeNew, rate: p.options.rate}
+	steady := load{key: "rate", name: "new connections", mode: modeNew, rate: swift}
 	calm, err := f.measure(ctx, steady, p.options.length)
 	if err != nil {
 		return err
@@ -78,8 +90,8 @@ func (p *plan) million(ctx context.Context, r *results) error {
 	if err != nil {
 		return err
 	}
-	r.find("%d sessions: stickyd's memory grew from %d to %d KiB. New connections at %d/s were answered with a p99 of %.2f ms before, %.2f ms while the sessions were registered, %.2f ms with them.",
-		n, before, residentKiB(f.own), p.options.rate, calm.P99, busy.P99, after.P99)
+	r.find("%d sessions, %s: its memory grew from %d to %d KiB. New connections at %d/s were answered with a p99 of %.2f ms before, %.2f ms while the sessions were registered, %.2f ms with them; %s.",
+		n, f.name, before, residentKiB(f.own), swift, calm.P99, busy.P99, after.P99, f.collected())
 	return nil
 }
 
