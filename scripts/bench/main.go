@@ -25,6 +25,7 @@
 //	go-acceptor  the obvious way to write one in Go (plain.go)
 //	nginx        a proxy that finds the worker by a hash of the id
 //	haproxy      a proxy that learns from responses where a session is
+//	haproxy-untuned  the same without what its experts would add
 //	none         workers that listen themselves
 //	node-VERSION     Node's primary with a version of @socket.io/sticky
 //	stickyd-VERSION  stickyd with the same workers, with --node

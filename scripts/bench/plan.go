@@ -83,7 +83,7 @@ func (p *plan) wantsSingle(word string) bool {
 // goFronts are the fronts before Go workers.
 func (p *plan) goFronts() []*front {
 	n := p.options.workers
-	return []*front{stickydFront(p.bin, n), loopFront(p.bin, n), deferringLoopFront(p.bin, n), acceptorFront(n), nginxFront(n), haproxyFront(n)}
+	return []*front{stickydFront(p.bin, n), loopFront(p.bin, n), deferringLoopFront(p.bin, n), acceptorFront(n), nginxFront(n), haproxyFront(n), untunedHAProxyFront(n)}
 }
 
 func knownWords() []string { return append(loadWords(), frontWords()...) }
