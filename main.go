@@ -28,6 +28,7 @@ import (
 	"github.com/stickyd/stickyd/routing/front"
 	"github.com/stickyd/stickyd/routing/session"
 	"github.com/stickyd/stickyd/supervisor"
+	"github.com/stickyd/stickyd/supervisor/admin"
 	"github.com/stickyd/stickyd/supervisor/config"
 	"github.com/stickyd/stickyd/supervisor/logs"
 	"github.com/stickyd/stickyd/workerproto"
@@ -73,6 +74,9 @@ func command(args []string) int {
 	case guardianVerb:
 		supervisor.RunGuardian(os.Stdin)
 		return exitStopped
+	}
+	if admin.IsVerb(verb) {
+		return admin.Command(args, os.Stdout, os.Stderr)
 	}
 	return serve(args, false)
 }
@@ -177,10 +181,15 @@ type app struct {
 	router     *routing.Router
 	front      *front.Front
 	supervisor *supervisor.Supervisor
+	admin      *admin.Server
+	control    *admin.Listener   // nil: none
 	loop       *poll.Loop        // waits for clients and workers; nil: the runtime's poller does
 	listeners  []*front.Listener // set by setListeners
 	preload    *node.Copy        // nil: none
 	open       atomic.Pointer[[]*front.Listener]
+	started    time.Time
+	asked      chan struct{} // buffered 1: to stop, on the control socket
+	stopping   atomic.Bool
 	sweep      chan struct{} // buffered 1: dead sessions are in the table
 	wanted     chan string   // buffered 1: where workers would listen
 	followed   bool          // accept has dealt with that
@@ -204,7 +213,8 @@ func build(c *config.Config) (*app, error) {
 	}
 	a := &app{
 		config: c, loop: loop, log: logs.New(c.LogFormat, c.LogLevel, os.Stdout, os.Stderr),
-		table: routing.NewTable(routing.NewKey()),
+		table:   routing.NewTable(routing.NewKey()),
+		started: time.Now(), asked: make(chan struct{}, 1),
 		sweep: make(chan struct{}, 1), wanted: make(chan string, 1),
 	}
 	a.supervisor = supervisor.New(supervisor.Spec{
@@ -229,6 +239,7 @@ func build(c *config.Config) (*app, error) {
 		HeadTimeout: c.HeadTimeout, HeadBytes: c.HeadBytes,
 		ParkTimeout: c.ParkTimeout, QueueTimeout: c.QueueTimeout, MaxWaiting: c.MaxWaiting,
 	}, a.router, a.log.Logger)
+	a.admin = admin.NewServer(a, a.log.Logger)
 	return a, nil
 }
 
@@ -254,8 +265,29 @@ func (a *app) start() error {
 		}
 	}
 	err := a.listen()
+	if err == nil {
+		err = a.openControl()
+	}
 	if err != nil {
 		a.cleanUp()
+	}
+	return err
+}
+
+// openControl opens the control socket. One that nobody asked for is worth no
+// more than a line in the log.
+func (a *app) openControl() (err error) {
+	path := a.config.Control
+	if path == "off" {
+		return nil
+	}
+	if path == "auto" {
+		path = ""
+	}
+	a.control, err = admin.Listen(path, a.listeners[0].Addr(), a.log.Logger)
+	if err != nil && path == "" {
+		a.log.Warn("stickyd status and the like will not find this process", "err", err)
+		return nil
 	}
 	return err
 }
@@ -307,6 +339,9 @@ func (a *app) run() error {
 	g.Add(a.accept(hurry))
 	g.Add(a.sweeper())
 	g.Add(a.supervise(hurryNow))
+	if a.control != nil {
+		g.Add(a.answer())
+	}
 	err := g.Run()
 	a.front.Stop(hurry, nil) // what the last workers left is answered
 	var stopped signalError
@@ -361,11 +396,17 @@ func (a *app) awaitSignal(hurry func()) (execute func() error, interrupt func(er
 					"signal", s.String(), "drain_timeout", a.config.DrainTimeout)
 				go atOnce(time.Now())
 				return signalError{s}
+			case <-a.asked:
+				a.log.Info("stopping, as asked on the control socket: open requests may finish, a signal stops at once",
+					"drain_timeout", a.config.DrainTimeout)
+				go atOnce(time.Time{})
+				return signalError{syscall.SIGTERM}
 			case <-ended:
 				go atOnce(time.Time{}) // something failed; who does not want to wait may say so
 				return nil
 			}
 		}, func(error) {
+			a.stopping.Store(true)
 			close(ended)
 		}
 }
@@ -467,6 +508,9 @@ func (a *app) follow(addr string) *front.Listener {
 		old.Close()
 	}
 	a.setListeners([]*front.Listener{ln})
+	if a.control != nil {
+		a.control.Follow(ln.Addr()) // else it keeps its name, by which it is found as well
+	}
 	a.log.Info("listening, instead, where the workers want to", "addr", ln.Addr().String())
 	return ln
 }
@@ -476,6 +520,7 @@ func (a *app) follow(addr string) *front.Listener {
 func (a *app) supervise(hurry func()) (execute func() error, interrupt func(error)) {
 	return func() error {
 			defer hurry() // there is nobody left to wait for
+			defer a.admin.Ended()
 			return a.supervisor.Run()
 		}, func(error) {
 			a.supervisor.Stop()
@@ -497,6 +542,59 @@ func (a *app) sweeper() (execute func() error, interrupt func(error)) {
 		}, func(error) {
 			close(ended)
 		}
+}
+
+// answer runs the control socket, until the workers are gone: who looks at how
+// they drain must not be shut out.
+func (a *app) answer() (execute func() error, interrupt func(error)) {
+	return func() error { return a.admin.Run(a.control) }, func(error) {}
+}
+
+// Stop is called by the control socket.
+func (a *app) Stop() {
+	select {
+	case a.asked <- struct{}{}:
+	default: // it was asked already
+	}
+}
+
+// Status is called by the control socket.
+func (a *app) Status() admin.Status {
+	s := admin.Status{
+		Version: version(), PID: os.Getpid(), Started: a.started, Stopping: a.stopping.Load(),
+		Sessions: a.table.Len(), Counters: a.counters(),
+	}
+	for _, ln := range *a.open.Load() {
+		s.Listen = append(s.Listen, ln.Addr().String())
+	}
+	members := make(map[uint32]routing.MemberStatus)
+	for _, m := range a.router.Members() {
+		members[uint32(m.Incarnation)] = m
+	}
+	for _, sl := range a.supervisor.Status() {
+		s.Workers = append(s.Workers, workerStatus(sl, members[sl.Incarnation]))
+	}
+	return s
+}
+
+func workerStatus(sl supervisor.SlotStatus, m routing.MemberStatus) admin.Worker {
+	resident, cpu, _ := supervisor.ProcessUsage(sl.PID)
+	return admin.Worker{
+		Slot: sl.Slot, State: sl.State, Since: sl.Since, PID: sl.PID, Started: sl.Started,
+		Sessions: m.Sessions, Untaken: m.Untaken, Open: m.Open,
+		Restarts: max(sl.Starts-1, 0), Deaths: sl.Deaths, LastExit: sl.Cause, Next: sl.Next,
+		ResidentBytes: resident, CPUSeconds: cpu.Seconds(),
+	}
+}
+
+func (a *app) counters() admin.Counters {
+	s := &a.front.Stats
+	return admin.Counters{
+		Accepted: s.Accepted.Load(), Handed: s.Handed.Load(), Returned: s.Returned.Load(),
+		Rerouted: s.Rerouted.Load(), Refused: s.Refused.Load(),
+		Known: s.Known.Load(), Unknown: s.Unknown.Load(), Without: s.Without.Load(),
+		Abandoned: s.Abandoned.Load(), Pauses: s.Pauses.Load(), Bound: a.router.Bound(),
+	}
 }
 
 // A target makes a worker a routing target: what the router decides goes to

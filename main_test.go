@@ -191,6 +191,7 @@ var imports = []struct {
 	{"workerproto/demo", []string{"workerproto"}, "it is a worker like any other"},
 	{"workerproto/node", nil, "it holds files"},
 	{"workerproto/nodeipc", []string{"workerproto", "fdpass", "fdpass/poll"}, "it is another dialect of workerproto, and neither executes nor accepts"},
+	{"supervisor/admin", nil, "it is given what it tells"},
 	{"supervisor/config", nil, "values are plain"},
 	{"supervisor/logs", nil, "it writes lines"},
 	{"supervisor", []string{"supervisor/logs", "workerproto", "workerproto/nodeipc", "fdpass", "fdpass/poll"}, "it knows no HTTP, session or TCP"},
@@ -200,7 +201,7 @@ var imports = []struct {
 var outside = map[string][]string{
 	"github.com/oklog/run":       {""},
 	"github.com/BurntSushi/toml": {"supervisor/config"},
-	"golang.org/x/sys/unix":      {"fdpass", "fdpass/poll", "routing/front", "supervisor"},
+	"golang.org/x/sys/unix":      {"fdpass", "fdpass/poll", "routing/front", "supervisor", "supervisor/admin"},
 }
 
 func TestImportsPointDownward(t *testing.T) {

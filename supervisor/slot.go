@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -28,15 +29,27 @@ const (
 	done
 )
 
-// A slot is a seat for one worker at a time. Its fields belong to run.
+// A slot is a seat for one worker at a time. Its fields belong to run, but for
+// status.
 type slot struct {
 	s *Supervisor
 	n int
 
 	state  state
+	since  time.Time
 	w      *Worker // nil while waiting and when done
+	starts int     // processes, ever
 	deaths int     // in a row
+	cause  string  // how the last process ended
 	timer  *time.Timer
+
+	status atomic.Pointer[SlotStatus]
+}
+
+func newSlot(s *Supervisor, n int) *slot {
+	sl := &slot{s: s, n: n, since: time.Now()}
+	sl.publish(0)
+	return sl
 }
 
 // run owns the slot from the first spawn until it is done.
@@ -78,7 +91,10 @@ func (sl *slot) onEvent(e event) {
 // enter changes the state; the timer event comes after d, or never if d is
 // negative.
 func (sl *slot) enter(next state, d time.Duration) {
-	sl.state = next
+	if next != sl.state {
+		sl.state, sl.since = next, time.Now()
+	}
+	sl.publish(d)
 	sl.timer.Stop()
 	if d >= 0 {
 		sl.timer.Reset(d)
@@ -135,6 +151,7 @@ func (sl *slot) spawn() {
 		return
 	}
 	sl.w = w
+	sl.starts++
 	s.watch(w)
 	w.log(s.log).Debug("worker started", "command", s.spec.Argv)
 	sl.enter(starting, s.spec.StartTimeout)
@@ -278,7 +295,7 @@ func (sl *slot) onExited() {
 	if sl.s.stopping.Err() != nil {
 		w.log(sl.s.log).Info("worker stopped", "exit", w.cause())
 		w.tasks.Wait()
-		sl.w = nil
+		sl.w, sl.cause = nil, w.cause()
 		sl.enter(done, never)
 		return
 	}
@@ -293,7 +310,7 @@ func (sl *slot) onExited() {
 
 // rest waits before the next process.
 func (sl *slot) rest(cause string, lines []string) {
-	sl.w = nil
+	sl.w, sl.cause = nil, cause
 	sl.deaths++
 	sl.s.noteFailure(sl.n, cause, lines)
 	if sl.s.stopping.Err() != nil {

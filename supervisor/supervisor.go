@@ -95,6 +95,7 @@ type Supervisor struct {
 	mark     string           // K=V in the environment of our workers and nobody else's
 	hub      *workerproto.Hub // where native workers meet
 	nodeHub  *nodeipc.Hub     // and those of Node
+	slots    []*slot
 
 	stopping context.Context // done: bring the workers to an end
 	stop     context.CancelFunc
@@ -122,6 +123,9 @@ func New(spec Spec, clientOf func(*Worker) Client, log *slog.Logger) *Supervisor
 	}
 	s.stopping, s.stop = context.WithCancel(context.Background())
 	s.killing, s.kill = context.WithCancel(context.Background())
+	for n := 1; n <= spec.Workers; n++ {
+		s.slots = append(s.slots, newSlot(s, n))
+	}
 	return s
 }
 
@@ -142,8 +146,8 @@ func (s *Supervisor) Run() error {
 	wonder := time.AfterFunc(readySoon, s.wonder)
 	defer wonder.Stop()
 	var slots sync.WaitGroup
-	for n := 1; n <= s.spec.Workers; n++ {
-		slots.Go((&slot{s: s, n: n}).run)
+	for _, sl := range s.slots {
+		slots.Go(sl.run)
 	}
 	slots.Wait()
 	s.mu.Lock()

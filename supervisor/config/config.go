@@ -106,6 +106,10 @@ type Config struct {
 	// "keep" trying.
 	OnCrashLoop string
 
+	// Control is the path of the control socket, which has a slash in it; or
+	// "auto", for one in a directory of the user's, or "off".
+	Control string
+
 	// Env is what the workers get beside stickyd's own environment, as
 	// NAME=VALUE, each name once and sorted by name. No name is empty or
 	// starts with STICKYD_.

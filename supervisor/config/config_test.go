@@ -57,6 +57,7 @@ func TestDefaults(t *testing.T) {
 		DrainTimeout:    30 * time.Second,
 		StopTimeout:     10 * time.Second,
 		OnCrashLoop:     "exit",
+		Control:         "auto",
 		Command:         []string{"./myserver"},
 		LogFormat:       "auto",
 		LogLevel:        "info",
@@ -94,6 +95,7 @@ var samples = map[string]sample{
 	"on-crash-loop": {"keep", `"keep"`},
 	"env":           {"A=1", `{ A = "1" }`},
 	"command":       {"", `["node", "server.js"]`},
+	"control":       {"./control.sock", `"./control.sock"`},
 	"log-format":    {"json", `"json"`},
 	"log-level":     {"debug", `"debug"`},
 }

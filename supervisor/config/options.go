@@ -171,6 +171,11 @@ var options = []option{
 		kind: arguments(func(l *loaded) *[]string { return &l.Command }),
 	},
 	{
+		name: "control", arg: "SOCKET", def: "auto",
+		help: "where stickyd status and the like ask",
+		kind: one(controlSocket(), func(l *loaded) *string { return &l.Control }),
+	},
+	{
 		name: "log-format", arg: "FORMAT", def: "auto",
 		help: "auto: text on a terminal, else json",
 		kind: one(choice("auto", "text", "json"), func(l *loaded) *string { return &l.LogFormat }),

@@ -266,6 +266,18 @@ func path() rule[string] {
 	}}
 }
 
+// controlSocket is the path of a Unix socket, auto or off. A word without a slash
+// is more likely to be a mistake than a file in the working directory.
+func controlSocket() rule[string] {
+	allowed := fmt.Sprintf("auto, off, or a path with a slash in it, of at most %d bytes", maxSocketPath)
+	return rule[string]{formString, allowed, func(text string) (string, error) {
+		if text == "auto" || text == "off" || strings.ContainsRune(text, '/') && len(text) <= maxSocketPath {
+			return text, nil
+		}
+		return "", fmt.Errorf("must be %s", allowed)
+	}}
+}
+
 // yes is a flag that needs no value.
 func yes() rule[bool] {
 	return rule[bool]{formString, "", func(text string) (bool, error) {

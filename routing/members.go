@@ -1,0 +1,30 @@
+package routing
+
+import (
+	"cmp"
+	"slices"
+)
+
+// A MemberStatus is what the router knows of a member at one time.
+type MemberStatus struct {
+	Slot        int
+	Incarnation Incarnation
+	Sessions    int
+	Untaken     int // connections routed to it and not yet taken
+	Open        int // connections that count as load: neither part of a session nor closed
+}
+
+// Members returns what is known of the members, by incarnation.
+func (r *Router) Members() []MemberStatus {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	all := make([]MemberStatus, 0, len(r.members))
+	for _, m := range r.members {
+		all = append(all, MemberStatus{
+			Slot: m.Slot, Incarnation: m.incarnation,
+			Sessions: m.sessions(), Untaken: m.inFlight, Open: m.pending,
+		})
+	}
+	slices.SortFunc(all, func(a, b MemberStatus) int { return cmp.Compare(a.Incarnation, b.Incarnation) })
+	return all
+}

@@ -1,0 +1,109 @@
+package e2e
+
+import (
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/stickyd/stickyd/supervisor/admin"
+)
+
+// controlled starts stickyd with ready workers and a control socket.
+func controlled(t *testing.T, n int, command []string, flags ...string) (s *server, pids map[int]int, control string) {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "stickyd-e2e-control-") // short enough for a socket's path
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	control = filepath.Join(dir, "control.sock")
+	s, pids = startReady(t, n, command, append(flags, "--control", control)...)
+	return s, pids, control
+}
+
+// ask runs a command that talks to a stickyd.
+func ask(t *testing.T, verb, control string, flags ...string) (status int, out string) {
+	t.Helper()
+	cmd := exec.Command(binary, append([]string{verb, "--control", control}, flags...)...)
+	text, err := cmd.CombinedOutput()
+	if _, exited := err.(*exec.ExitError); err != nil && !exited {
+		t.Fatal(err)
+	}
+	return cmd.ProcessState.ExitCode(), string(text)
+}
+
+func askStatus(t *testing.T, control string) (s admin.Status) {
+	t.Helper()
+	status, out := ask(t, "status", control, "--json")
+	if err := json.Unmarshal([]byte(out), &s); status != 0 || err != nil {
+		t.Fatalf("status --json: exit status %d, %v: %s", status, err, out)
+	}
+	return s
+}
+
+func TestStatusShowsWorkersAndTheirSessions(t *testing.T) {
+	s, pids, control := controlled(t, 2, worker("app"))
+	for range 10 {
+		s.mustGet("/handshake")
+	}
+	st := askStatus(t, control)
+	if st.PID != s.cmd.Process.Pid || st.Sessions != 10 || len(st.Listen) != 1 || st.Listen[0] != s.addr || st.Stopping {
+		t.Errorf("status %+v", st)
+	}
+	sessions := 0
+	for i, w := range st.Workers {
+		if w.Slot != i+1 || w.PID != pids[w.Slot] || w.State != "ready" || w.Restarts != 0 || w.ResidentBytes == 0 || w.LastExit != "" {
+			t.Errorf("worker %+v", w)
+		}
+		sessions += w.Sessions
+	}
+	if len(st.Workers) != 2 || sessions != 10 {
+		t.Errorf("%d workers with %d sessions", len(st.Workers), sessions)
+	}
+	syscall.Kill(pids[2], syscall.SIGKILL)
+	s.awaitN(2, "worker ready", func(e event) bool { return e.num("slot") == 2 })
+	eventually(t, "the status of the replacement", func() bool {
+		w := askStatus(t, control).Workers[1]
+		return w.PID != pids[2] && w.State == "ready" && w.Restarts == 1 && w.LastExit == "signal: killed" && w.Sessions == 0
+	})
+	if status, out := ask(t, "status", control); status != 0 || !strings.Contains(out, "SLOT  STATE") || !strings.Contains(out, "signal: killed") {
+		t.Errorf("exit status %d: %s", status, out)
+	}
+}
+
+func TestStopCommandWaitsAndRemovesTheSocket(t *testing.T) {
+	s, _, control := controlled(t, 2, worker("app"))
+	status, out := ask(t, "stop", control)
+	if status != 0 || !strings.HasSuffix(out, "stopped\n") {
+		t.Errorf("exit status %d: %s", status, out)
+	}
+	if code := s.wait(); code != 0 {
+		t.Errorf("stickyd's exit status is %d", code)
+	}
+	if _, err := os.Lstat(control); !os.IsNotExist(err) {
+		t.Error("the socket is still there: ", err)
+	}
+	if status, out := ask(t, "status", control); status != 1 || !strings.Contains(out, "nobody answers on the control socket") {
+		t.Errorf("afterwards: exit status %d: %s", status, out)
+	}
+}
+
+func TestControlIsFoundByPort(t *testing.T) {
+	s, _ := startReady(t, 1, worker("app"))
+	port := s.addr[strings.LastIndexByte(s.addr, ':')+1:]
+	if status, out := ask(t, "status", port); status != 0 || !strings.Contains(out, s.addr) {
+		t.Errorf("exit status %d: %s", status, out)
+	}
+}
+
+func TestControlCanBeOff(t *testing.T) {
+	s, _ := startReady(t, 1, worker("app"), "--control", "off")
+	port := s.addr[strings.LastIndexByte(s.addr, ':')+1:]
+	if status, out := ask(t, "status", port); status != 1 {
+		t.Errorf("exit status %d: %s", status, out)
+	}
+}

@@ -1,0 +1,269 @@
+package admin
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// fake is a stickyd that is asked.
+type fake struct {
+	status  Status
+	stopped chan struct{} // closed by the first Stop
+	once    sync.Once
+}
+
+func (f *fake) Status() Status { return f.status }
+func (f *fake) Stop()          { f.once.Do(func() { close(f.stopped) }) }
+
+var port3000 = &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 3000}
+
+// ownPlace lets sockets be in a directory of the test's.
+func ownPlace(t *testing.T) {
+	dir, err := os.MkdirTemp("", "stickyd-admin-") // short enough for a socket's path
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	t.Setenv("TMPDIR", dir)
+	t.Setenv("XDG_RUNTIME_DIR", dir)
+	old := systemDirectory
+	systemDirectory = filepath.Join(dir, "run")
+	t.Cleanup(func() { systemDirectory = old })
+}
+
+// serve runs a server with the given control socket until the test ends.
+func serve(t *testing.T, path string, clients net.Addr) (*fake, *Server, *Listener) {
+	t.Helper()
+	f := &fake{stopped: make(chan struct{}), status: Status{Version: "v1", PID: 7, Sessions: 3, Listen: []string{clients.String()}}}
+	ln, err := Listen(path, clients, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := NewServer(f, slog.New(slog.DiscardHandler))
+	ran := make(chan error, 1)
+	go func() { ran <- s.Run(ln) }()
+	t.Cleanup(func() {
+		s.Ended()
+		if err := <-ran; err != nil {
+			t.Error(err)
+		}
+		if ln.Path() != "" {
+			t.Error("the socket was not removed: ", ln.Path())
+		}
+	})
+	return f, s, ln
+}
+
+// command runs a command and returns what it printed.
+func command(args ...string) (status int, out, errs string) {
+	var o, e bytes.Buffer
+	status = Command(args, &o, &e)
+	return status, o.String(), e.String()
+}
+
+func TestStatusFindsTheOneThatRuns(t *testing.T) {
+	ownPlace(t)
+	if status, _, errs := command("status"); status != 1 || !strings.Contains(errs, "no stickyd of this user is running; looked in ") {
+		t.Errorf("with none: exit status %d, %q", status, errs)
+	}
+	serve(t, "", port3000)
+	status, out, errs := command("status")
+	if status != 0 || !strings.HasPrefix(out, "stickyd v1, pid 7, ") || errs != "" {
+		t.Fatalf("exit status %d, %q, %q", status, out, errs)
+	}
+	_, out, _ = command("status", "--json")
+	var s Status
+	if err := json.Unmarshal([]byte(out), &s); err != nil || s.Sessions != 3 {
+		t.Errorf("JSON: %v, %+v", err, s)
+	}
+}
+
+func TestSeveralAreToldApart(t *testing.T) {
+	ownPlace(t)
+	serve(t, "", port3000)
+	serve(t, "", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 2), Port: 3000}) // the same port of another address
+	serve(t, "", &net.UnixAddr{Name: "/tmp/clients.sock", Net: "unix"})
+	status, _, errs := command("status")
+	if status != 1 || !strings.Contains(errs, "several are running: 3000, 3000-") || !strings.Contains(errs, "unix-tmp-clients.sock") {
+		t.Errorf("exit status %d, %q", status, errs)
+	}
+	if status, out, errs := command("status", "--control", "3000"); status != 0 || !strings.Contains(out, "127.0.0.1:3000") {
+		t.Errorf("by port: exit status %d, %q, %q", status, out, errs)
+	}
+	if status, _, errs := command("status", "--control", "4000"); status != 1 || !strings.Contains(errs, "no stickyd of this user is at 4000; there are: 3000") {
+		t.Errorf("by a port that is nobody's: exit status %d, %q", status, errs)
+	}
+}
+
+func TestStopWaitsForTheEnd(t *testing.T) {
+	ownPlace(t)
+	path := filepath.Join(os.TempDir(), "c.sock")
+	f, s, _ := serve(t, path, port3000)
+	f.status.Workers = []Worker{{Slot: 1, PID: 9, Sessions: 2}, {Slot: 2}}
+	go func() {
+		<-f.stopped
+		s.Ended()
+	}()
+	status, out, errs := command("stop", "--control", path)
+	if want := "stopping: 1 workers with 2 sessions are left\nstopped\n"; status != 0 || out != want {
+		t.Errorf("exit status %d, %q, %q; want %q", status, out, errs, want)
+	}
+}
+
+// A stickyd that dies meanwhile has not said that it stopped.
+func TestStopOfOneThatBreaksOff(t *testing.T) {
+	ownPlace(t)
+	ln, err := Listen("", port3000, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var served sync.WaitGroup
+	served.Go(func() {
+		c, err := ln.Accept()
+		if err != nil {
+			return
+		}
+		c.Read(make([]byte, 4096))
+		c.Write([]byte("HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n{\"message\":\"stopping\"}\n"))
+		c.Close()
+	})
+	defer served.Wait()
+	defer ln.Close()
+	client := newClient(ln.Path())
+	if err := client.operate(context.Background(), "/v1/stop", func(string) {}); err == nil || !strings.Contains(err.Error(), "has not said how it ended") {
+		t.Errorf("error %v", err)
+	}
+}
+
+func TestSocketIsTheUsersAlone(t *testing.T) {
+	ownPlace(t)
+	_, _, ln := serve(t, "", port3000)
+	for path, want := range map[string]os.FileMode{ln.Path(): 0o600, filepath.Dir(ln.Path()): 0o700} {
+		if info, err := os.Stat(path); err != nil || info.Mode().Perm() != want {
+			t.Errorf("%s has mode %v, want %v (%v)", path, info.Mode(), want, err)
+		}
+	}
+}
+
+// In /tmp anybody may have made the directory.
+func TestDirectoryOfOthersIsNotUsed(t *testing.T) {
+	ownPlace(t)
+	for _, dir := range directories() {
+		if err := os.Mkdir(dir, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chmod(dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if ln, err := Listen("", port3000, slog.New(slog.DiscardHandler)); err == nil {
+		ln.Close()
+		t.Error("a directory that others may read was used")
+	} else if !strings.Contains(err.Error(), "is not a directory of this user alone") {
+		t.Error(err)
+	}
+}
+
+func TestListenClearsUpAfterTheKilled(t *testing.T) {
+	ownPlace(t)
+	dir, err := ownDirectory()
+	if err != nil {
+		t.Fatal(err)
+	}
+	stale := filepath.Join(dir, "4000"+suffix)
+	dead, err := net.ListenUnix("unix", &net.UnixAddr{Name: stale, Net: "unix"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	dead.SetUnlinkOnClose(false)
+	dead.Close()
+	serve(t, "", port3000)
+	if _, err := os.Lstat(stale); !os.IsNotExist(err) {
+		t.Error("the socket of one that was killed is still there: ", err)
+	}
+}
+
+func TestListenRefuses(t *testing.T) {
+	ownPlace(t)
+	path := filepath.Join(os.TempDir(), "c.sock")
+	serve(t, path, port3000)
+	if _, err := Listen(path, port3000, slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), "somebody listens on") {
+		t.Errorf("a path in use: %v", err)
+	}
+	file := filepath.Join(os.TempDir(), "precious")
+	os.WriteFile(file, []byte("x"), 0o600)
+	if _, err := Listen(file, port3000, slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), "is no socket") {
+		t.Errorf("a file: %v", err)
+	}
+	if text, _ := os.ReadFile(file); string(text) != "x" {
+		t.Error("the file is gone")
+	}
+}
+
+func TestFollowRenames(t *testing.T) {
+	ownPlace(t)
+	_, _, ln := serve(t, "", port3000)
+	if err := ln.Follow(&net.TCPAddr{Port: 4000}); err != nil {
+		t.Fatal(err)
+	}
+	if status, _, errs := command("status", "--control", "4000"); status != 0 {
+		t.Errorf("exit status %d, %s", status, errs)
+	}
+}
+
+func TestUnknownRequestsGetAnError(t *testing.T) {
+	ownPlace(t)
+	_, _, ln := serve(t, "", port3000)
+	_, err := newClient(ln.Path()).do(context.Background(), "POST", "/v1/dance")
+	if err == nil || err.Error() != "no POST /v1/dance here" {
+		t.Errorf("error %v", err)
+	}
+}
+
+func TestBadUsage(t *testing.T) {
+	for _, args := range [][]string{{"status", "--dance"}, {"stop", "now"}, {"status", "--control"}} {
+		if status, _, errs := command(args...); status != 2 || !strings.Contains(errs, "stickyd "+args[0]+" --help shows how to use it") {
+			t.Errorf("%q: exit status %d, %q", args, status, errs)
+		}
+	}
+	for _, v := range verbs {
+		if status, out, _ := command(v.name, "--help"); status != 0 || !strings.HasPrefix(out, "Usage: stickyd "+v.name+" [flags]\n") {
+			t.Errorf("%s --help: exit status %d, %q", v.name, status, out)
+		}
+	}
+}
+
+func TestTable(t *testing.T) {
+	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	s := Status{
+		Version: "v1.2", PID: 70, Started: now.Add(-50 * time.Hour), Listen: []string{":3000", "unix:/a"}, Sessions: 1234, Stopping: true,
+		Workers: []Worker{
+			{Slot: 1, State: "ready", PID: 71, Started: now.Add(-3725 * time.Second), Sessions: 1234, Untaken: 2, Restarts: 1,
+				ResidentBytes: 54 << 20, CPUSeconds: 12.34, LastExit: "signal: killed"},
+			{Slot: 2, State: "waiting", Restarts: 3, Deaths: 4, LastExit: "exit status 1", Next: now.Add(4 * time.Second)},
+			{Slot: 3, State: "waiting"},
+		},
+	}
+	var b strings.Builder
+	if err := s.write(&b, now); err != nil {
+		t.Fatal(err)
+	}
+	want := `stickyd v1.2, pid 70, up 2d2h, stopping, :3000 unix:/a, 1234 sessions
+SLOT  STATE    PID  UP    SESSIONS  UNTAKEN  RESTARTS  MEMORY  CPU    LAST EXIT
+1     ready    71   1h2m  1234      2        1         54 MiB  12.3s  signal: killed
+2     waiting  –    –     –         –        3         –       –      exit status 1, 4 in a row; next start in 4s
+3     waiting  –    –     –         –        0         –       –      
+`
+	if b.String() != want {
+		t.Errorf("got\n%s\nwant\n%s", b.String(), want)
+	}
+}

@@ -1,0 +1,34 @@
+package supervisor
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"strconv"
+	"time"
+)
+
+// clockTick is the unit of CPU times in /proc: USER_HZ is 100 on every
+// architecture that Go runs on (proc_pid_stat(5)).
+const clockTick = 10 * time.Millisecond
+
+// ProcessUsage returns how much memory a process has resident, in bytes, and
+// how much CPU time it has used; ok is false if there is no such process. What
+// it has started is not in it.
+func ProcessUsage(pid int) (resident int64, cpu time.Duration, ok bool) {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return 0, 0, false
+	}
+	_, rest, _ := bytes.Cut(stat, []byte(") ")) // the name may hold anything
+	fields := bytes.Fields(rest)
+	const utime, stime, rss = 11, 12, 21 // from the third field on
+	if len(fields) <= rss {
+		return 0, 0, false
+	}
+	number := func(i int) int64 {
+		n, _ := strconv.ParseInt(string(fields[i]), 10, 64)
+		return n
+	}
+	return number(rss) * int64(os.Getpagesize()), time.Duration(number(utime)+number(stime)) * clockTick, true
+}
