@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"log/slog"
 	"net"
 	"os"
@@ -119,28 +120,33 @@ func TestStopWaitsForTheEnd(t *testing.T) {
 	}
 }
 
-// A stickyd that dies meanwhile has not said that it stopped.
-func TestStopOfOneThatBreaksOff(t *testing.T) {
-	ownPlace(t)
-	ln, err := Listen("", port3000, slog.New(slog.DiscardHandler))
-	if err != nil {
-		t.Fatal(err)
-	}
-	var served sync.WaitGroup
-	served.Go(func() {
-		c, err := ln.Accept()
+// An operation has succeeded only if stickyd says so.
+func TestOperationThatIsNotReached(t *testing.T) {
+	for said, want := range map[string]string{
+		`{"message":"stopping"}`:            "has not said how it ended", // it died
+		`{"message":"","error":"too late"}`: "too late",
+	} {
+		ownPlace(t)
+		ln, err := Listen("", port3000, slog.New(slog.DiscardHandler))
 		if err != nil {
-			return
+			t.Fatal(err)
 		}
-		c.Read(make([]byte, 4096))
-		c.Write([]byte("HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n{\"message\":\"stopping\"}\n"))
-		c.Close()
-	})
-	defer served.Wait()
-	defer ln.Close()
-	client := newClient(ln.Path())
-	if err := client.operate(context.Background(), "/v1/stop", func(string) {}); err == nil || !strings.Contains(err.Error(), "has not said how it ended") {
-		t.Errorf("error %v", err)
+		var served sync.WaitGroup
+		served.Go(func() {
+			c, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			c.Read(make([]byte, 4096))
+			fmt.Fprintf(c, "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n%s\n", said)
+			c.Close()
+		})
+		err = newClient(ln.Path()).operate(context.Background(), "/v1/stop", func(string) {})
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: error %v", said, err)
+		}
+		ln.Close()
+		served.Wait()
 	}
 }
 
