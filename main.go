@@ -31,6 +31,7 @@ import (
 	"github.com/stickyd/stickyd/supervisor/admin"
 	"github.com/stickyd/stickyd/supervisor/config"
 	"github.com/stickyd/stickyd/supervisor/logs"
+	"github.com/stickyd/stickyd/supervisor/systemd"
 	"github.com/stickyd/stickyd/workerproto"
 	"github.com/stickyd/stickyd/workerproto/demo"
 	"github.com/stickyd/stickyd/workerproto/node"
@@ -182,6 +183,7 @@ type app struct {
 	front      *front.Front
 	supervisor *supervisor.Supervisor
 	admin      *admin.Server
+	manager    *systemd.Manager
 	control    *admin.Listener   // nil: none
 	loop       *poll.Loop        // waits for clients and workers; nil: the runtime's poller does
 	listeners  []*front.Listener // set by setListeners
@@ -240,7 +242,8 @@ func build(c *config.Config) (*app, error) {
 		ParkTimeout: c.ParkTimeout, QueueTimeout: c.QueueTimeout, MaxWaiting: c.MaxWaiting,
 	}, a.router, a.log.Logger)
 	a.admin = admin.NewServer(a, a.log.Logger)
-	return a, nil
+	a.manager, err = systemd.New(a.log.Logger)
+	return a, err
 }
 
 var dumpSignals = map[string]syscall.Signal{
@@ -338,6 +341,7 @@ func (a *app) run() error {
 	g.Add(a.awaitSignal(hurryNow))
 	g.Add(a.accept(hurry))
 	g.Add(a.sweeper())
+	g.Add(a.inform())
 	g.Add(a.supervise(hurryNow))
 	if a.control != nil {
 		g.Add(a.answer())
@@ -407,9 +411,13 @@ func (a *app) awaitSignal(hurry func()) (execute func() error, interrupt func(er
 			}
 		}, func(error) {
 			a.stopping.Store(true)
+			a.manager.Stopping(a.config.DrainTimeout + a.config.StopTimeout + lastWords)
 			close(ended)
 		}
 }
+
+// lastWords is how long the end may take when the workers are gone.
+const lastWords = 10 * time.Second
 
 // next returns the next signal that is not an echo of the one that came first:
 // who sends one to a whole process group, or to a process and its group, sends
@@ -597,6 +605,52 @@ func (a *app) counters() admin.Counters {
 	}
 }
 
+// inform keeps the service manager informed, until the end has begun.
+func (a *app) inform() (execute func() error, interrupt func(error)) {
+	ctx, cancel := context.WithCancel(context.Background())
+	return func() error {
+			a.manager.Watch(ctx, a.alive, a.summary)
+			return nil
+		}, func(error) {
+			cancel()
+		}
+}
+
+// alive reports whether the loop, through which all clients come, goes on, and
+// whether the router answers.
+func (a *app) alive(soon context.Context) bool {
+	a.router.Members()
+	if a.loop == nil {
+		return true
+	}
+	turned := make(chan struct{}, 1)
+	stop := a.loop.EachTurn(func() (rest bool) {
+		select {
+		case turned <- struct{}{}:
+		default:
+		}
+		return true
+	})
+	defer stop()
+	select {
+	case <-turned:
+		return true
+	case <-soon.Done():
+		return false
+	}
+}
+
+// summary is the state in a line.
+func (a *app) summary() string {
+	all, ready := a.supervisor.Status(), 0
+	for _, sl := range all {
+		if sl.State == "ready" {
+			ready++
+		}
+	}
+	return fmt.Sprintf("%d of %d workers ready", ready, len(all))
+}
+
 // A target makes a worker a routing target: what the router decides goes to
 // the worker's link, and what the worker says goes to the router.
 type target struct {
@@ -620,8 +674,12 @@ func (t *target) Hand(c front.Conn, session bool) error {
 func (t *target) Flush() { t.worker.Link.Flush() }
 
 func (t *target) Incarnation() uint32 { return uint32(t.member.Incarnation()) }
-func (t *target) Ready()              { t.app.router.Add(t.member, t.worker.Link.RegistersLate()) }
-func (t *target) Draining()           { t.app.router.Retire(t.member) }
+
+func (t *target) Ready() {
+	t.app.router.Add(t.member, t.worker.Link.RegistersLate())
+	t.app.manager.Ready() // whoever waits for that can connect
+}
+func (t *target) Draining() { t.app.router.Retire(t.member) }
 
 func (t *target) Gone(untaken []workerproto.Connection) (sessions int) {
 	sessions = t.remove()

@@ -194,14 +194,16 @@ var imports = []struct {
 	{"supervisor/admin", nil, "it is given what it tells"},
 	{"supervisor/config", nil, "values are plain"},
 	{"supervisor/logs", nil, "it writes lines"},
+	{"supervisor/systemd", nil, "it is given what it tells"},
 	{"supervisor", []string{"supervisor/logs", "workerproto", "workerproto/nodeipc", "fdpass", "fdpass/poll"}, "it knows no HTTP, session or TCP"},
 }
 
 // outside is who may import what from elsewhere.
 var outside = map[string][]string{
-	"github.com/oklog/run":       {""},
-	"github.com/BurntSushi/toml": {"supervisor/config"},
-	"golang.org/x/sys/unix":      {"fdpass", "fdpass/poll", "routing/front", "supervisor", "supervisor/admin"},
+	"github.com/oklog/run":                    {""},
+	"github.com/BurntSushi/toml":              {"supervisor/config"},
+	"github.com/coreos/go-systemd/v22/daemon": {"supervisor/systemd"},
+	"golang.org/x/sys/unix":                   {"fdpass", "fdpass/poll", "routing/front", "supervisor", "supervisor/admin"},
 }
 
 func TestImportsPointDownward(t *testing.T) {
