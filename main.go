@@ -269,12 +269,20 @@ func (a *app) start() error {
 	}
 	err := a.listen()
 	if err == nil {
-		err = a.openControl()
+		if err = a.openControl(); err != nil {
+			a.closeListeners()
+		}
 	}
 	if err != nil {
 		a.cleanUp()
 	}
 	return err
+}
+
+func (a *app) closeListeners() {
+	for _, ln := range a.listeners {
+		ln.Close()
+	}
 }
 
 // openControl opens the control socket. One that nobody asked for is worth no
@@ -316,9 +324,7 @@ func (a *app) listen() error {
 	for _, addr := range a.config.Listen {
 		ln, err := front.Listen(addr, a.loop)
 		if err != nil {
-			for _, ln := range a.listeners {
-				ln.Close()
-			}
+			a.closeListeners()
 			return err
 		}
 		a.setListeners(append(a.listeners, ln))
@@ -343,9 +349,7 @@ func (a *app) run() error {
 	g.Add(a.sweeper())
 	g.Add(a.inform())
 	g.Add(a.supervise(hurryNow))
-	if a.control != nil {
-		g.Add(a.answer())
-	}
+	finish := a.answer()
 	err := g.Run()
 	a.front.Stop(hurry, nil) // what the last workers left is answered
 	var stopped signalError
@@ -356,6 +360,7 @@ func (a *app) run() error {
 	a.log.Info("stopped", "accepted", s.Accepted.Load(), "handed", s.Handed.Load(), "returned", s.Returned.Load(),
 		"rerouted", s.Rerouted.Load(), "refused", s.Refused.Load(), "accept_pauses", s.Pauses.Load(),
 		"sessions_bound", a.router.Bound(), "known_ids", s.Known.Load(), "unknown_ids", s.Unknown.Load())
+	finish(err)
 	return err
 }
 
@@ -512,12 +517,12 @@ func (a *app) follow(addr string) *front.Listener {
 		a.log.Error("cannot listen where the workers want to", "addr", addr, "err", err, "listen", strings.Join(a.config.Listen, " "))
 		return nil
 	}
-	for _, old := range a.listeners {
-		old.Close()
-	}
+	a.closeListeners()
 	a.setListeners([]*front.Listener{ln})
 	if a.control != nil {
-		a.control.Follow(ln.Addr()) // else it keeps its name, by which it is found as well
+		if err := a.control.Follow(ln.Addr()); err != nil {
+			a.log.Warn("the control socket keeps its name", "path", a.control.Path(), "err", err)
+		}
 	}
 	a.log.Info("listening, instead, where the workers want to", "addr", ln.Addr().String())
 	return ln
@@ -528,7 +533,6 @@ func (a *app) follow(addr string) *front.Listener {
 func (a *app) supervise(hurry func()) (execute func() error, interrupt func(error)) {
 	return func() error {
 			defer hurry() // there is nobody left to wait for
-			defer a.admin.Ended()
 			return a.supervisor.Run()
 		}, func(error) {
 			a.supervisor.Stop()
@@ -552,10 +556,23 @@ func (a *app) sweeper() (execute func() error, interrupt func(error)) {
 		}
 }
 
-// answer runs the control socket, until the workers are gone: who looks at how
-// they drain must not be shut out.
-func (a *app) answer() (execute func() error, interrupt func(error)) {
-	return func() error { return a.admin.Run(a.control) }, func(error) {}
+// answer runs the control socket, until finish is called: who looks at how
+// workers drain must not be shut out. That it fails is worth a line in the log.
+func (a *app) answer() (finish func(error)) {
+	if a.control == nil {
+		return func(error) {}
+	}
+	var serving sync.WaitGroup
+	serving.Go(func() {
+		if err := a.admin.Serve(a.control); err != nil {
+			a.log.Error("stickyd status and the like do not find this process any more", "err", err)
+		}
+	})
+	return func(err error) {
+		a.admin.Finish(err)
+		a.control.Close()
+		serving.Wait()
+	}
 }
 
 // Stop is called by the control socket.

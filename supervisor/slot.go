@@ -38,7 +38,7 @@ type slot struct {
 	state  state
 	since  time.Time
 	w      *Worker // nil while waiting and when done
-	starts int     // processes, ever
+	starts int     // of processes, ever, also of those that came to nothing
 	deaths int     // in a row
 	cause  string  // how the last process ended
 	timer  *time.Timer
@@ -136,6 +136,7 @@ func (sl *slot) onTimer() {
 // spawn starts the next process.
 func (sl *slot) spawn() {
 	s := sl.s
+	sl.starts++
 	w := &Worker{Slot: sl.n, started: time.Now(), events: make(chan event, maxEvents)}
 	w.stdout = output{worker: w, stream: logs.Stdout}
 	w.stderr = output{worker: w, stream: logs.Stderr}
@@ -151,7 +152,6 @@ func (sl *slot) spawn() {
 		return
 	}
 	sl.w = w
-	sl.starts++
 	s.watch(w)
 	w.log(s.log).Debug("worker started", "command", s.spec.Argv)
 	sl.enter(starting, s.spec.StartTimeout)

@@ -13,7 +13,7 @@ type SlotStatus struct {
 	Started     time.Time // when it was
 	Ready       time.Time // when it became so; zero: it has not
 
-	Starts int       // processes, this one included
+	Starts int       // of processes, this one included, and those that came to nothing
 	Deaths int       // in a row, before they were healthy
 	Cause  string    // how the process before this one ended; "" if none has
 	Next   time.Time // when the next one starts; zero if that is not planned
@@ -24,6 +24,9 @@ func (s *Supervisor) Status() []SlotStatus {
 	all := make([]SlotStatus, len(s.slots))
 	for i, sl := range s.slots {
 		all[i] = *sl.status.Load()
+		if ready := all[i].Ready; !ready.IsZero() && time.Since(ready) >= backoffHealthy {
+			all[i].Deaths = 0 // its death would be the first
+		}
 	}
 	return all
 }

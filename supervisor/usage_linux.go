@@ -20,9 +20,8 @@ func ProcessUsage(pid int) (resident int64, cpu time.Duration, ok bool) {
 	if err != nil {
 		return 0, 0, false
 	}
-	_, rest, _ := bytes.Cut(stat, []byte(") ")) // the name may hold anything
-	fields := bytes.Fields(rest)
-	const utime, stime, rss = 11, 12, 21 // from the third field on
+	fields := bytes.Fields(stat[bytes.LastIndexByte(stat, ')')+1:]) // the name may hold anything
+	const utime, stime, rss = 11, 12, 21                            // from the third field on
 	if len(fields) <= rss {
 		return 0, 0, false
 	}

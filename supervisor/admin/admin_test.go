@@ -4,13 +4,16 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -34,11 +37,10 @@ func ownPlace(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
-	t.Setenv("TMPDIR", dir)
 	t.Setenv("XDG_RUNTIME_DIR", dir)
-	old := systemDirectory
-	systemDirectory = filepath.Join(dir, "run")
-	t.Cleanup(func() { systemDirectory = old })
+	system, public := systemDirectory, publicDirectory
+	systemDirectory, publicDirectory = filepath.Join(dir, "run"), dir
+	t.Cleanup(func() { systemDirectory, publicDirectory = system, public })
 }
 
 // serve runs a server with the given control socket until the test ends.
@@ -51,9 +53,10 @@ func serve(t *testing.T, path string, clients net.Addr) (*fake, *Server, *Listen
 	}
 	s := NewServer(f, slog.New(slog.DiscardHandler))
 	ran := make(chan error, 1)
-	go func() { ran <- s.Run(ln) }()
+	go func() { ran <- s.Serve(ln) }()
 	t.Cleanup(func() {
-		s.Ended()
+		ln.Close()
+		s.http.Close()
 		if err := <-ran; err != nil {
 			t.Error(err)
 		}
@@ -73,7 +76,7 @@ func command(args ...string) (status int, out, errs string) {
 
 func TestStatusFindsTheOneThatRuns(t *testing.T) {
 	ownPlace(t)
-	if status, _, errs := command("status"); status != 1 || !strings.Contains(errs, "no stickyd of this user is running; looked in ") {
+	if status, _, errs := command("status"); status != 1 || !strings.Contains(errs, "no stickyd of this user was found in ") {
 		t.Errorf("with none: exit status %d, %q", status, errs)
 	}
 	serve(t, "", port3000)
@@ -91,32 +94,79 @@ func TestStatusFindsTheOneThatRuns(t *testing.T) {
 func TestSeveralAreToldApart(t *testing.T) {
 	ownPlace(t)
 	serve(t, "", port3000)
-	serve(t, "", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 2), Port: 3000}) // the same port of another address
 	serve(t, "", &net.UnixAddr{Name: "/tmp/clients.sock", Net: "unix"})
+	tcp, unix := "3000-"+strconv.Itoa(os.Getpid()), "unix-"+strconv.Itoa(os.Getpid())
 	status, _, errs := command("status")
-	if status != 1 || !strings.Contains(errs, "several are running: 3000, 3000-") || !strings.Contains(errs, "unix-tmp-clients.sock") {
+	if status != 1 || !strings.Contains(errs, "several are running: "+tcp+", "+unix+"; say which with --control "+tcp) {
 		t.Errorf("exit status %d, %q", status, errs)
 	}
-	if status, out, errs := command("status", "--control", "3000"); status != 0 || !strings.Contains(out, "127.0.0.1:3000") {
-		t.Errorf("by port: exit status %d, %q, %q", status, out, errs)
+	for _, control := range []string{"3000", tcp} {
+		if status, out, errs := command("status", "--control", control); status != 0 || !strings.Contains(out, "127.0.0.1:3000") {
+			t.Errorf("by %s: exit status %d, %q, %q", control, status, out, errs)
+		}
 	}
-	if status, _, errs := command("status", "--control", "4000"); status != 1 || !strings.Contains(errs, "no stickyd of this user is at 4000; there are: 3000") {
+	if status, _, errs := command("status", "--control", "300"); status != 1 || !strings.Contains(errs, "no stickyd of this user is at 300; there are: "+tcp) {
 		t.Errorf("by a port that is nobody's: exit status %d, %q", status, errs)
+	}
+}
+
+// One that still ends has the same port as the next one.
+func TestTheNextOneAtThePort(t *testing.T) {
+	ownPlace(t)
+	_, _, ln := serve(t, "", port3000)
+	next := filepath.Join(filepath.Dir(ln.Path()), "3000-1.sock")
+	serve(t, next, port3000)
+	if status, _, errs := command("status", "--control", "3000"); status != 1 || !strings.Contains(errs, "several are running: 3000-1, 3000-") {
+		t.Errorf("exit status %d, %q", status, errs)
+	}
+}
+
+func TestCloseLeavesWhatIsNotOurs(t *testing.T) {
+	ownPlace(t)
+	path := filepath.Join(publicDirectory, "c.sock")
+	old, err := Listen(path, port3000, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	os.Remove(path) // somebody tidied up
+	serve(t, path, port3000)
+	old.Close()
+	if status, _, errs := command("status", "--control", path); status != 0 {
+		t.Errorf("exit status %d, %s", status, errs)
 	}
 }
 
 func TestStopWaitsForTheEnd(t *testing.T) {
 	ownPlace(t)
-	path := filepath.Join(os.TempDir(), "c.sock")
+	path := filepath.Join(publicDirectory, "c.sock")
 	f, s, _ := serve(t, path, port3000)
 	f.status.Workers = []Worker{{Slot: 1, PID: 9, Sessions: 2}, {Slot: 2}}
+	var ended atomic.Bool
 	go func() {
 		<-f.stopped
-		s.Ended()
+		s.Finish(nil)
+		ended.Store(true)
+		s.http.Close() // as the end of the process does
 	}()
 	status, out, errs := command("stop", "--control", path)
 	if want := "stopping: 1 workers with 2 sessions are left\nstopped\n"; status != 0 || out != want {
 		t.Errorf("exit status %d, %q, %q; want %q", status, out, errs, want)
+	}
+	if !ended.Load() {
+		t.Error("it did not wait for the end of the process")
+	}
+}
+
+func TestStopTellsOfAFailure(t *testing.T) {
+	ownPlace(t)
+	f, s, _ := serve(t, "", port3000)
+	go func() {
+		<-f.stopped
+		s.Finish(errors.New("no luck"))
+		s.http.Close()
+	}()
+	if status, _, errs := command("stop"); status != 1 || !strings.Contains(errs, "it ended with an error: no luck") {
+		t.Errorf("exit status %d, %q", status, errs)
 	}
 }
 
@@ -200,15 +250,27 @@ func TestListenClearsUpAfterTheKilled(t *testing.T) {
 
 func TestListenRefuses(t *testing.T) {
 	ownPlace(t)
-	path := filepath.Join(os.TempDir(), "c.sock")
+	path := filepath.Join(publicDirectory, "c.sock")
 	serve(t, path, port3000)
 	if _, err := Listen(path, port3000, slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), "somebody listens on") {
 		t.Errorf("a path in use: %v", err)
 	}
-	file := filepath.Join(os.TempDir(), "precious")
+	file := filepath.Join(publicDirectory, "precious")
 	os.WriteFile(file, []byte("x"), 0o600)
-	if _, err := Listen(file, port3000, slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), "is no socket") {
+	if _, err := Listen(file, port3000, slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), "is no control socket of this user") {
 		t.Errorf("a file: %v", err)
+	}
+	datagrams := filepath.Join(publicDirectory, "log")
+	log, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: datagrams, Net: "unixgram"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer log.Close()
+	if _, err := Listen(datagrams, port3000, slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), "is no control socket of this user") {
+		t.Errorf("somebody else's socket: %v", err)
+	}
+	if _, err := os.Lstat(datagrams); err != nil {
+		t.Error("it is gone: ", err)
 	}
 	if text, _ := os.ReadFile(file); string(text) != "x" {
 		t.Error("the file is gone")

@@ -35,6 +35,8 @@ func (c *client) do(ctx context.Context, method, path string) (io.ReadCloser, er
 	resp, err := c.http.Do(req)
 	var refused *net.OpError
 	switch {
+	case err != nil && ctx.Err() != nil:
+		return nil, context.Cause(ctx)
 	case errors.As(err, &refused) && refused.Op == "dial":
 		return nil, fmt.Errorf("nobody answers on the control socket: %w", refused)
 	case err != nil:
@@ -64,9 +66,14 @@ func (c *client) status(ctx context.Context) (s Status, err error) {
 	return s, nil
 }
 
+var errNotWaited = errors.New("no longer waited for; it goes on")
+
 // operate starts an operation, passes on its progress and waits for its end.
 func (c *client) operate(ctx context.Context, path string, say func(string)) error {
 	body, err := c.do(ctx, "POST", path)
+	if ctx.Err() != nil {
+		return errNotWaited
+	}
 	if err != nil {
 		return err
 	}
@@ -76,7 +83,7 @@ func (c *client) operate(ctx context.Context, path string, say func(string)) err
 		err := lines.Decode(&p)
 		switch {
 		case ctx.Err() != nil:
-			return errors.New("no longer waited for; it goes on")
+			return errNotWaited
 		case err != nil:
 			return fmt.Errorf("stickyd has not said how it ended: %w", err)
 		case p.Error != "":
@@ -87,6 +94,7 @@ func (c *client) operate(ctx context.Context, path string, say func(string)) err
 			last = p.Message
 		}
 		if p.Done {
+			io.Copy(io.Discard, body) // until the process has ended
 			return nil
 		}
 	}

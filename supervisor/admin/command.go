@@ -114,6 +114,9 @@ func status(ctx context.Context, c *call) error {
 	defer tick.Stop()
 	for first := true; ; first = false {
 		s, err := c.client.status(ctx)
+		if c.watch && ctx.Err() != nil {
+			return nil // ^C
+		}
 		if err != nil {
 			return err
 		}

@@ -5,7 +5,8 @@
 // in JSON:
 //
 //	GET  /v1/status   a [Status]
-//	POST /v1/stop     stops stickyd; a [Progress] a line until it is done
+//	POST /v1/stop     stops stickyd; a [Progress] a line until it is done, and
+//	                  then nothing until the process ends
 //
 // An error is a status from 400 on with {"error": "..."}. Fields may be added
 // within a version, and are never renamed or taken away.

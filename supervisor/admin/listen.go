@@ -1,7 +1,6 @@
 package admin
 
 import (
-	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -12,52 +11,67 @@ import (
 )
 
 // Listen opens the control socket at path, or, if that is "", in a directory of
-// this user's under the name of the address where clients connect. Only this
-// user, and root, get an answer on it. Closing it removes it.
+// this user's under a name that tells the address where clients connect. Only
+// this user, and root, get an answer on it. Closing it removes it.
 func Listen(path string, clients net.Addr, log *slog.Logger) (*Listener, error) {
-	l := &Listener{log: log, path: path}
+	var ln *net.UnixListener
+	var err error
+	dir := ""
 	if path == "" {
-		dir, err := ownDirectory()
-		if err != nil {
+		if dir, err = ownDirectory(); err != nil {
 			return nil, fmt.Errorf("no place for the control socket: %w", err)
 		}
 		removeStale(dir)
-		l.dir, l.path = dir, pathFor(dir, clients)
-	} else if answers(path) {
-		return nil, fmt.Errorf("cannot open the control socket: somebody listens on %s already", path)
+		path = filepath.Join(dir, nameFor(clients)+suffix)
+		ln, err = listenHidden(dir, path)
+	} else {
+		ln, err = listenAt(path)
 	}
-	var err error
-	if l.UnixListener, err = listenAt(l.path); err != nil {
+	if err != nil {
 		return nil, fmt.Errorf("cannot open the control socket: %w", err)
 	}
-	return l, nil
-}
-
-// pathFor returns where the socket of a stickyd that listens at clients goes.
-func pathFor(dir string, clients net.Addr) string {
-	path := filepath.Join(dir, nameFor(clients)+suffix)
-	if answers(path) { // another, at the same port of another address
-		path = filepath.Join(dir, nameFor(clients)+"-"+strconv.Itoa(os.Getpid())+suffix)
+	info, err := os.Lstat(path)
+	if err != nil {
+		ln.Close()
+		return nil, fmt.Errorf("cannot open the control socket: %w", err)
 	}
-	return path
+	return &Listener{UnixListener: ln, log: log, dir: dir, path: path, file: info}, nil
 }
 
-// listenAt binds under another name first: who finds a socket that refuses
+// listenHidden binds under another name first: who finds a socket that refuses
 // connections takes it for one that was left behind.
-func listenAt(path string) (*net.UnixListener, error) {
-	if info, err := os.Lstat(path); err == nil && info.Mode()&os.ModeSocket == 0 {
-		return nil, fmt.Errorf("%s is there and is no socket", path)
-	}
-	hidden := filepath.Join(filepath.Dir(path), ".new-"+strconv.Itoa(os.Getpid()))
+func listenHidden(dir, path string) (*net.UnixListener, error) {
+	hidden := filepath.Join(dir, ".new-"+strconv.Itoa(os.Getpid()))
 	os.Remove(hidden)
-	ln, err := net.ListenUnix("unix", &net.UnixAddr{Name: hidden, Net: "unix"})
+	ln, err := listenAt(hidden)
+	if err != nil {
+		return nil, err
+	}
+	if err := os.Rename(hidden, path); err != nil {
+		ln.Close()
+		os.Remove(hidden)
+		return nil, err
+	}
+	return ln, nil
+}
+
+func listenAt(path string) (*net.UnixListener, error) {
+	switch probe(path) {
+	case live:
+		return nil, fmt.Errorf("somebody listens on %s already", path)
+	case foreign:
+		return nil, fmt.Errorf("%s is there, and is no control socket of this user", path)
+	case stale:
+		os.Remove(path)
+	}
+	ln, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
 	if err != nil {
 		return nil, err
 	}
 	ln.SetUnlinkOnClose(false)
-	if err := errors.Join(os.Chmod(hidden, 0o600), os.Rename(hidden, path)); err != nil {
+	if err := os.Chmod(path, 0o600); err != nil {
 		ln.Close()
-		os.Remove(hidden)
+		os.Remove(path)
 		return nil, err
 	}
 	return ln, nil
@@ -67,7 +81,7 @@ func listenAt(path string) (*net.UnixListener, error) {
 func removeStale(dir string) {
 	paths, _ := filepath.Glob(filepath.Join(dir, "*"+suffix))
 	for _, path := range paths {
-		if !answers(path) {
+		if probe(path) == stale {
 			os.Remove(path)
 		}
 	}
@@ -81,6 +95,7 @@ type Listener struct {
 
 	mu   sync.Mutex
 	path string // "" once it is closed
+	file os.FileInfo
 }
 
 // Path is where it is.
@@ -98,7 +113,7 @@ func (l *Listener) Follow(clients net.Addr) error {
 	if l.dir == "" || l.path == "" {
 		return nil
 	}
-	to := pathFor(l.dir, clients)
+	to := filepath.Join(l.dir, nameFor(clients)+suffix)
 	err := os.Rename(l.path, to)
 	if err == nil {
 		l.path = to
@@ -122,13 +137,13 @@ func (l *Listener) Accept() (net.Conn, error) {
 	}
 }
 
-// Close closes and removes it.
+// Close closes and removes it, unless something else has taken its place.
 func (l *Listener) Close() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.path != "" {
+	if info, err := os.Lstat(l.path); l.path != "" && err == nil && os.SameFile(info, l.file) {
 		os.Remove(l.path)
-		l.path = ""
 	}
+	l.path = ""
 	return l.UnixListener.Close()
 }

@@ -1,7 +1,6 @@
 package admin
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"net"
@@ -15,13 +14,18 @@ import (
 
 const suffix = ".sock"
 
-// systemDirectory is root's (file-hierarchy(7)). Tests have another.
-var systemDirectory = "/run/stickyd"
+// Where directories of users are: root's, by file-hierarchy(7), and everybody's,
+// which is not $TMPDIR, since that differs between services and shells. Tests
+// have others.
+var (
+	systemDirectory = "/run/stickyd"
+	publicDirectory = "/tmp"
+)
 
 // directories are where a user's sockets may be, the best first.
 func directories() []string {
 	user := "stickyd-" + strconv.Itoa(os.Geteuid())
-	all := []string{filepath.Join(os.TempDir(), user)}
+	all := []string{filepath.Join(publicDirectory, user)}
 	if run := os.Getenv("XDG_RUNTIME_DIR"); run != "" {
 		all = append([]string{filepath.Join(run, "stickyd")}, all...)
 	}
@@ -62,18 +66,20 @@ func ownDirectory() (string, error) {
 	return "", errors.Join(errs...)
 }
 
-// nameFor is what the socket of a stickyd that listens at addr is called: by
-// its port, since two can't share that as a rule.
+// nameFor is what the socket of this process is called, if it listens at addr:
+// by the port, for people, and by the process, since the next stickyd may listen
+// there while this one still ends.
 func nameFor(addr net.Addr) string {
+	listens := "unix"
 	if tcp, ok := addr.(*net.TCPAddr); ok {
-		return strconv.Itoa(tcp.Port)
+		listens = strconv.Itoa(tcp.Port)
 	}
-	return "unix-" + strings.Trim(strings.ReplaceAll(addr.String(), "/", "-"), "-")
+	return listens + "-" + strconv.Itoa(os.Getpid())
 }
 
 // An Instance is a stickyd of this user that can be reached.
 type Instance struct {
-	Name string // its port, as a rule
+	Name string // PORT-PID, or unix-PID
 	Path string // of its control socket
 }
 
@@ -85,7 +91,7 @@ func Instances() (all []Instance) {
 		}
 		paths, _ := filepath.Glob(filepath.Join(dir, "*"+suffix))
 		for _, path := range paths {
-			if answers(path) {
+			if probe(path) == live {
 				all = append(all, Instance{strings.TrimSuffix(filepath.Base(path), suffix), path})
 			}
 		}
@@ -94,36 +100,67 @@ func Instances() (all []Instance) {
 	return all
 }
 
-// answers reports whether somebody listens on a Unix socket.
-func answers(path string) bool {
-	c, err := net.Dial("unix", path)
-	if err == nil {
-		c.Close()
+// What a path may be.
+type finding int
+
+const (
+	free    finding = iota // nothing is there
+	stale                  // a socket of this user's, on which nobody listens any more
+	live                   // somebody listens
+	foreign                // something else
+)
+
+// probe finds out what is at a path. Of the errors of connect(2) only one says
+// that nobody listens; the others are as well those of one that is busy, or
+// stopped.
+func probe(path string) finding {
+	info, err := os.Lstat(path)
+	if errors.Is(err, os.ErrNotExist) {
+		return free
 	}
-	return err == nil
+	if err != nil || info.Mode()&os.ModeSocket == 0 {
+		return foreign
+	}
+	c, err := net.Dial("unix", path)
+	stat, _ := info.Sys().(*syscall.Stat_t)
+	switch {
+	case err == nil:
+		c.Close()
+		return live
+	case errors.Is(err, syscall.ECONNREFUSED) && stat != nil && int(stat.Uid) == os.Geteuid():
+		return stale
+	case errors.Is(err, syscall.EAGAIN):
+		return live // its queue is full
+	}
+	return foreign
 }
 
-// find returns the path of the one instance that is meant: by a path, by the
-// name of one, or, with neither, the only one that there is.
+// find returns the path of the one instance that is meant: by a path, by its
+// port or whole name, or, with neither, the only one that there is.
 func find(control string) (string, error) {
 	if strings.ContainsRune(control, '/') {
 		return control, nil
 	}
 	all := Instances()
-	var names []string
-	for _, i := range all {
-		if i.Name == control {
-			return i.Path, nil
-		}
-		names = append(names, i.Name)
-	}
+	meant := slices.DeleteFunc(slices.Clone(all), func(i Instance) bool {
+		return control != "" && i.Name != control && !strings.HasPrefix(i.Name, control+"-")
+	})
 	switch {
-	case len(all) == 0:
-		return "", fmt.Errorf("no stickyd of this user is running; looked in %s", strings.Join(directories(), " and "))
-	case control != "":
-		return "", fmt.Errorf("no stickyd of this user is at %s; there are: %s", control, strings.Join(names, ", "))
-	case len(all) > 1:
-		return "", fmt.Errorf("several are running: %s; say which with --control %s", strings.Join(names, ", "), cmp.Or(names[0], "PORT"))
+	case len(meant) == 1:
+		return meant[0].Path, nil
+	case len(meant) > 1:
+		return "", fmt.Errorf("several are running: %s; say which with --control %s", names(meant), meant[0].Name)
+	case len(all) > 0:
+		return "", fmt.Errorf("no stickyd of this user is at %s; there are: %s", control, names(all))
 	}
-	return all[0].Path, nil
+	return "", fmt.Errorf("no stickyd of this user was found in %s; where one has a control socket elsewhere, or is another user's, "+
+		"say --control PATH", strings.Join(directories(), " and "))
+}
+
+func names(all []Instance) string {
+	var b []string
+	for _, i := range all {
+		b = append(b, i.Name)
+	}
+	return strings.Join(b, ", ")
 }

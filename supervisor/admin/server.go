@@ -1,12 +1,13 @@
 package admin
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/http"
+	"sync"
 	"time"
 )
 
@@ -19,15 +20,19 @@ type Running interface {
 // A Server answers on the control socket.
 type Server struct {
 	running Running
-	ended   context.Context // done: the workers are gone
-	end     context.CancelFunc
 	http    *http.Server
+
+	ended   chan struct{} // closed by Finish
+	outcome Progress      // the last line of who waits for that
+	telling sync.WaitGroup
+
+	mu   sync.Mutex
+	over bool // Finish was called: nobody is added to telling
 }
 
 // NewServer returns a server for r.
 func NewServer(r Running, log *slog.Logger) *Server {
-	s := &Server{running: r}
-	s.ended, s.end = context.WithCancel(context.Background())
+	s := &Server{running: r, ended: make(chan struct{})}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /v1/status", s.status)
 	mux.HandleFunc("POST /v1/stop", s.stop)
@@ -44,30 +49,40 @@ func NewServer(r Running, log *slog.Logger) *Server {
 	return s
 }
 
-// lastWords is how long answers may take when stickyd is at its end.
-const lastWords = time.Second
-
-// Run serves ln, which it closes, until Ended was called.
-func (s *Server) Run(ln *Listener) error {
-	closed := make(chan error, 1)
-	go func() { closed <- s.http.Serve(ln) }()
-	select {
-	case err := <-closed:
+// Serve serves ln until that is closed. An error means that there is no control
+// socket any more.
+func (s *Server) Serve(ln *Listener) error {
+	if err := s.http.Serve(ln); !errors.Is(err, net.ErrClosed) && !errors.Is(err, http.ErrServerClosed) {
 		return fmt.Errorf("control socket %s: %w", ln.Path(), err)
-	case <-s.ended.Done():
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), lastWords)
-	defer cancel()
-	err := s.http.Shutdown(ctx)
-	if errors.Is(err, context.DeadlineExceeded) {
-		err = s.http.Close()
-	}
-	<-closed
-	return err
+	return nil
 }
 
-// Ended says that the workers are gone: who waits for that is told.
-func (s *Server) Ended() { s.end() }
+// lastWords is how long those may take who are told of the end.
+const lastWords = time.Second
+
+// Finish tells those who wait for stickyd's end how it came to it. What it was
+// asked to tell them last is told when it returns. Their connections stay open:
+// that these break off is how they know that the process has ended, too.
+func (s *Server) Finish(err error) {
+	s.outcome = Progress{Message: "stopped", Done: true}
+	if err != nil {
+		s.outcome = Progress{Error: "it ended with an error: " + err.Error()}
+	}
+	s.mu.Lock()
+	s.over = true
+	s.mu.Unlock()
+	close(s.ended)
+	told := make(chan struct{})
+	go func() {
+		s.telling.Wait()
+		close(told)
+	}()
+	select {
+	case <-told:
+	case <-time.After(lastWords): // somebody does not read
+	}
+}
 
 func (s *Server) status(rw http.ResponseWriter, _ *http.Request) {
 	rw.Header().Set("Content-Type", "application/json")
@@ -77,8 +92,21 @@ func (s *Server) status(rw http.ResponseWriter, _ *http.Request) {
 // progressPause is the time between two lines of progress.
 const progressPause = time.Second
 
-// stop answers when the workers are gone.
+// tells lets Finish wait until told is called.
+func (s *Server) tells() (told func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.over {
+		return func() {}
+	}
+	s.telling.Add(1)
+	return sync.OnceFunc(s.telling.Done)
+}
+
+// stop says what is waited for, until Finish says how it ended.
 func (s *Server) stop(rw http.ResponseWriter, r *http.Request) {
+	told := s.tells()
+	defer told()
 	s.running.Stop()
 	rw.Header().Set("Content-Type", "application/x-ndjson")
 	lines, flush := json.NewEncoder(rw), http.NewResponseController(rw)
@@ -89,8 +117,11 @@ func (s *Server) stop(rw http.ResponseWriter, r *http.Request) {
 		flush.Flush()
 		select {
 		case <-tick.C:
-		case <-s.ended.Done():
-			lines.Encode(Progress{Message: "stopped", Done: true})
+		case <-s.ended:
+			lines.Encode(s.outcome)
+			flush.Flush()
+			told()
+			<-r.Context().Done() // the end of the process comes first, as a rule
 			return
 		case <-r.Context().Done():
 			return // who asked waits no longer; it goes on

@@ -25,9 +25,15 @@ func (s *Status) write(to io.Writer, now time.Time) error {
 	return table.Flush()
 }
 
+// longestExit keeps the table in shape.
+const longestExit = 60
+
 // cells are the columns behind the state.
 func (w *Worker) cells(now time.Time) []string {
 	restarts, exit := fmt.Sprint(w.Restarts), w.LastExit
+	if r := []rune(exit); len(r) > longestExit { // what to do about it stands in the log
+		exit = string(r[:longestExit]) + "…"
+	}
 	if w.PID == 0 {
 		if !w.Next.IsZero() {
 			exit += fmt.Sprintf(", %d in a row; next start in %s", w.Deaths, since(now, w.Next))
