@@ -10,6 +10,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
+	"net/http"
 	"os"
 	"os/signal"
 	"runtime"
@@ -184,7 +186,8 @@ type app struct {
 	supervisor *supervisor.Supervisor
 	admin      *admin.Server
 	manager    *systemd.Manager
-	control    *admin.Listener   // nil: none
+	control    *admin.Listener // nil: none
+	metrics    []net.Listener
 	loop       *poll.Loop        // waits for clients and workers; nil: the runtime's poller does
 	listeners  []*front.Listener // set by setListeners
 	preload    *node.Copy        // nil: none
@@ -269,14 +272,36 @@ func (a *app) start() error {
 	}
 	err := a.listen()
 	if err == nil {
-		if err = a.openControl(); err != nil {
+		if err = errors.Join(a.openMetrics(), a.openControl()); err != nil {
 			a.closeListeners()
+			a.closeAdmin()
 		}
 	}
 	if err != nil {
 		a.cleanUp()
 	}
 	return err
+}
+
+func (a *app) openMetrics() error {
+	for _, addr := range a.config.Metrics {
+		ln, err := admin.ListenMetrics(addr)
+		if err != nil {
+			return err
+		}
+		a.metrics = append(a.metrics, ln)
+		a.log.Info("metrics", "addr", ln.Addr().String())
+	}
+	return nil
+}
+
+func (a *app) closeAdmin() {
+	for _, ln := range a.metrics {
+		ln.Close()
+	}
+	if a.control != nil {
+		a.control.Close()
+	}
 }
 
 func (a *app) closeListeners() {
@@ -556,21 +581,28 @@ func (a *app) sweeper() (execute func() error, interrupt func(error)) {
 		}
 }
 
-// answer runs the control socket, until finish is called: who looks at how
-// workers drain must not be shut out. That it fails is worth a line in the log.
+// answer runs the control socket and the metrics, until finish is called: who
+// looks at how workers drain must not be shut out. That they fail is worth a
+// line in the log.
 func (a *app) answer() (finish func(error)) {
-	if a.control == nil {
-		return func(error) {}
-	}
 	var serving sync.WaitGroup
-	serving.Go(func() {
-		if err := a.admin.Serve(a.control); err != nil {
-			a.log.Error("stickyd status and the like do not find this process any more", "err", err)
-		}
-	})
+	serve := func(what string, f func() error) {
+		serving.Go(func() {
+			if err := f(); !errors.Is(err, net.ErrClosed) && !errors.Is(err, http.ErrServerClosed) {
+				a.log.Error("nobody is answered any more", "on", what, "err", err)
+			}
+		})
+	}
+	metrics := admin.NewMetrics(a, a.log.Logger)
+	for _, ln := range a.metrics {
+		serve("metrics", func() error { return metrics.Serve(ln) })
+	}
+	if a.control != nil {
+		serve("control socket", func() error { return a.admin.Serve(a.control) })
+	}
 	return func(err error) {
 		a.admin.Finish(err)
-		a.control.Close()
+		a.closeAdmin()
 		serving.Wait()
 	}
 }

@@ -200,10 +200,11 @@ var imports = []struct {
 
 // outside is who may import what from elsewhere.
 var outside = map[string][]string{
-	"github.com/oklog/run":                    {""},
-	"github.com/BurntSushi/toml":              {"supervisor/config"},
-	"github.com/coreos/go-systemd/v22/daemon": {"supervisor/systemd"},
-	"golang.org/x/sys/unix":                   {"fdpass", "fdpass/poll", "routing/front", "supervisor", "supervisor/admin"},
+	"github.com/prometheus/client_golang/prometheus": {"supervisor/admin"},
+	"github.com/oklog/run":                           {""},
+	"github.com/BurntSushi/toml":                     {"supervisor/config"},
+	"github.com/coreos/go-systemd/v22/daemon":        {"supervisor/systemd"},
+	"golang.org/x/sys/unix":                          {"fdpass", "fdpass/poll", "routing/front", "supervisor", "supervisor/admin"},
 }
 
 func TestImportsPointDownward(t *testing.T) {

@@ -2,6 +2,8 @@ package e2e
 
 import (
 	"encoding/json"
+	"io"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -105,5 +107,21 @@ func TestControlCanBeOff(t *testing.T) {
 	port := s.addr[strings.LastIndexByte(s.addr, ':')+1:]
 	if status, out := ask(t, "status", port); status != 1 {
 		t.Errorf("exit status %d: %s", status, out)
+	}
+}
+
+func TestMetricsAreServed(t *testing.T) {
+	s, _ := startReady(t, 2, worker("app"), "--metrics", "127.0.0.1:0")
+	s.mustGet("/handshake")
+	resp, err := http.Get("http://" + s.await("metrics", nil).str("addr") + "/metrics")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	for _, line := range []string{"stickyd_sessions 1", "stickyd_connections_accepted_total 1", `stickyd_worker_ready{slot="2"} 1`} {
+		if !strings.Contains(string(body), "\n"+line+"\n") {
+			t.Errorf("no line %q (%v): %s", line, err, body)
+		}
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -57,7 +58,7 @@ func serve(t *testing.T, path string, clients net.Addr) (*fake, *Server, *Listen
 	t.Cleanup(func() {
 		ln.Close()
 		s.http.Close()
-		if err := <-ran; err != nil {
+		if err := <-ran; !errors.Is(err, net.ErrClosed) && !errors.Is(err, http.ErrServerClosed) {
 			t.Error(err)
 		}
 		if ln.Path() != "" {

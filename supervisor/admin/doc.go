@@ -1,7 +1,7 @@
-// Package admin is the control socket of a running stickyd, and the commands
-// that talk to it.
+// Package admin is the control socket of a running stickyd, the commands that
+// talk to it, and its metrics.
 //
-// It is a Unix socket of the user's own, on which HTTP is spoken, with bodies
+// The socket is a Unix socket of the user's own, on which HTTP is spoken, with bodies
 // in JSON:
 //
 //	GET  /v1/status   a [Status]

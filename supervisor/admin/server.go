@@ -2,10 +2,8 @@ package admin
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"net/http"
 	"sync"
 	"time"
@@ -49,14 +47,8 @@ func NewServer(r Running, log *slog.Logger) *Server {
 	return s
 }
 
-// Serve serves ln until that is closed. An error means that there is no control
-// socket any more.
-func (s *Server) Serve(ln *Listener) error {
-	if err := s.http.Serve(ln); !errors.Is(err, net.ErrClosed) && !errors.Is(err, http.ErrServerClosed) {
-		return fmt.Errorf("control socket %s: %w", ln.Path(), err)
-	}
-	return nil
-}
+// Serve serves ln until it is closed, which the error says then.
+func (s *Server) Serve(ln *Listener) error { return s.http.Serve(ln) }
 
 // lastWords is how long those may take who are told of the end.
 const lastWords = time.Second

@@ -110,6 +110,10 @@ type Config struct {
 	// "auto", for one in a directory of the user's, or "off".
 	Control string
 
+	// Metrics are where Prometheus is answered, written as Listen; none is
+	// valid.
+	Metrics []string
+
 	// Env is what the workers get beside stickyd's own environment, as
 	// NAME=VALUE, each name once and sorted by name. No name is empty or
 	// starts with STICKYD_.

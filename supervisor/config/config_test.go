@@ -96,6 +96,7 @@ var samples = map[string]sample{
 	"env":           {"A=1", `{ A = "1" }`},
 	"command":       {"", `["node", "server.js"]`},
 	"control":       {"./control.sock", `"./control.sock"`},
+	"metrics":       {"127.0.0.1:9090", `["127.0.0.1:9090"]`},
 	"log-format":    {"json", `"json"`},
 	"log-level":     {"debug", `"debug"`},
 }

@@ -176,6 +176,11 @@ var options = []option{
 		kind: one(controlSocket(), func(l *loaded) *string { return &l.Control }),
 	},
 	{
+		name: "metrics", arg: "ADDR", example: "127.0.0.1:9090",
+		help: "serve /metrics for Prometheus; repeatable",
+		kind: many(address(), func(l *loaded) *[]string { return &l.Metrics }, nil),
+	},
+	{
 		name: "log-format", arg: "FORMAT", def: "auto",
 		help: "auto: text on a terminal, else json",
 		kind: one(choice("auto", "text", "json"), func(l *loaded) *string { return &l.LogFormat }),

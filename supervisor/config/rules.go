@@ -272,7 +272,7 @@ func controlSocket() rule[string] {
 	allowed := fmt.Sprintf("auto, off, or a path with a slash in it, of at most %d bytes", maxSocketPath)
 	return rule[string]{formString, allowed, func(text string) (string, error) {
 		if text == "auto" || text == "off" || strings.ContainsRune(text, '/') && len(text) <= maxSocketPath {
-			return text, nil
+			return text, withoutNUL(text)
 		}
 		return "", fmt.Errorf("must be %s", allowed)
 	}}

@@ -1,0 +1,84 @@
+package admin
+
+import (
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus/testutil"
+)
+
+func TestMetrics(t *testing.T) {
+	f := &fake{status: Status{
+		Started: time.UnixMilli(1500), Sessions: 7,
+		Counters: Counters{Accepted: 10, Handed: 9, Returned: 8, Rerouted: 7, Refused: 6, Known: 5, Unknown: 4, Without: 3, Abandoned: 2, Pauses: 1, Bound: 11},
+		Workers: []Worker{
+			{Slot: 1, State: "ready", Sessions: 7, Untaken: 2, Restarts: 3, ResidentBytes: 4096, CPUSeconds: 1.5},
+			{Slot: 2, State: "waiting"},
+		},
+	}}
+	rec := httptest.NewRecorder()
+	NewMetrics(f, slog.New(slog.DiscardHandler)).Handler.ServeHTTP(rec, httptest.NewRequest("GET", "/metrics", nil))
+	body := rec.Body.String()
+	for _, line := range []string{
+		"stickyd_start_time_seconds 1.5",
+		"stickyd_sessions 7",
+		"stickyd_sessions_bound_total 11",
+		"stickyd_connections_accepted_total 10",
+		"stickyd_connections_handed_total 9",
+		"stickyd_connections_returned_total 8",
+		"stickyd_connections_rerouted_total 7",
+		"stickyd_connections_refused_total 6",
+		"stickyd_connections_abandoned_total 2",
+		"stickyd_accept_pauses_total 1",
+		`stickyd_lookups_total{outcome="owner"} 5`,
+		`stickyd_lookups_total{outcome="unknown"} 4`,
+		`stickyd_lookups_total{outcome="none"} 3`,
+		`stickyd_worker_ready{slot="1"} 1`,
+		`stickyd_worker_ready{slot="2"} 0`,
+		`stickyd_worker_sessions{slot="1"} 7`,
+		`stickyd_worker_untaken_connections{slot="1"} 2`,
+		`stickyd_worker_restarts_total{slot="1"} 3`,
+		`stickyd_worker_resident_memory_bytes{slot="1"} 4096`,
+		`stickyd_worker_cpu_seconds{slot="1"} 1.5`,
+	} {
+		if !strings.Contains(body, "\n"+line+"\n") {
+			t.Errorf("no line %q", line)
+		}
+	}
+	if rec.Code != http.StatusOK || !strings.Contains(body, "\ngo_goroutines ") {
+		t.Errorf("status %d: %s", rec.Code, body)
+	}
+	if problems, err := testutil.CollectAndLint(collector{f}); err != nil || len(problems) > 0 {
+		t.Errorf("%v, %v", problems, err)
+	}
+}
+
+func TestListenMetrics(t *testing.T) {
+	ownPlace(t)
+	path := filepath.Join(publicDirectory, "m.sock")
+	ln, err := ListenMetrics("unix:" + path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := ListenMetrics("unix:" + path); err == nil || !strings.Contains(err.Error(), "cannot serve metrics: somebody listens on") {
+		t.Errorf("a second time: %v", err)
+	}
+	ln.Close()
+	if _, err := os.Lstat(path); !os.IsNotExist(err) {
+		t.Error("the socket is still there: ", err)
+	}
+	tcp, err := ListenMetrics("127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tcp.Close()
+	if _, err := ListenMetrics(tcp.Addr().String()); err == nil || !strings.Contains(err.Error(), "address already in use") {
+		t.Errorf("a port in use: %v", err)
+	}
+}
