@@ -411,7 +411,7 @@ func (e signalError) Error() string { return "got signal " + e.String() }
 // at once.
 func (a *app) awaitSignal(hurry func()) (execute func() error, interrupt func(error)) {
 	signals := make(chan os.Signal, 2)
-	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
+	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGQUIT)
 	if !signal.Ignored(syscall.SIGHUP) { // nohup(1)
 		signal.Notify(signals, syscall.SIGHUP)
 	}

@@ -47,6 +47,24 @@ func (s *server) killNow() {
 	}
 }
 
+// QUIT is what nginx and its kin stop gracefully for. Go would print its stacks.
+func TestQuitStopsGracefully(t *testing.T) {
+	s, _ := startReady(t, 1, worker("app"))
+	file := filepath.Join(t.TempDir(), "go")
+	slow := s.beginSlow(file)
+	s.signal(syscall.SIGQUIT)
+	s.await("stopping: open requests may finish, a second signal stops at once", nil)
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if r := <-slow; r.status != http.StatusOK {
+		t.Error("an open request: status", r.status)
+	}
+	if status := s.wait(); status != 0 {
+		t.Error("exit status", status)
+	}
+}
+
 // A terminal that is closed ends stickyd as TERM does; nohup keeps it.
 func TestHangupStops(t *testing.T) {
 	s, _ := startReady(t, 1, worker("app"))

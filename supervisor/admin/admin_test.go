@@ -289,6 +289,21 @@ func TestFollowRenames(t *testing.T) {
 	}
 }
 
+func TestOneThatHangsIsNamed(t *testing.T) {
+	ownPlace(t)
+	limit := answerLimit
+	answerLimit = 20 * time.Millisecond
+	defer func() { answerLimit = limit }()
+	ln, err := Listen("", port3000, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close() // nobody accepts
+	if status, _, errs := command("status"); status != 1 || !strings.Contains(errs, "has not answered within 20ms; is it stopped, or hung?") {
+		t.Errorf("exit status %d, %q", status, errs)
+	}
+}
+
 func TestUnknownRequestsGetAnError(t *testing.T) {
 	ownPlace(t)
 	_, _, ln := serve(t, "", port3000)

@@ -15,7 +15,7 @@ import (
 type client struct{ http *http.Client }
 
 // answerLimit is how long a stickyd has to answer what needs no time.
-const answerLimit = 10 * time.Second
+var answerLimit = 10 * time.Second // tests have less of it
 
 func newClient(path string) *client {
 	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
@@ -34,11 +34,14 @@ func (c *client) do(ctx context.Context, method, path string) (io.ReadCloser, er
 	}
 	resp, err := c.http.Do(req)
 	var refused *net.OpError
+	var slow net.Error
 	switch {
 	case err != nil && ctx.Err() != nil:
 		return nil, context.Cause(ctx)
 	case errors.As(err, &refused) && refused.Op == "dial":
 		return nil, fmt.Errorf("nobody answers on the control socket: %w", refused)
+	case errors.As(err, &slow) && slow.Timeout():
+		return nil, fmt.Errorf("stickyd has not answered within %v; is it stopped, or hung?", answerLimit)
 	case err != nil:
 		return nil, err
 	case resp.StatusCode < 400:
@@ -53,7 +56,7 @@ func (c *client) do(ctx context.Context, method, path string) (io.ReadCloser, er
 }
 
 func (c *client) status(ctx context.Context) (s Status, err error) {
-	ctx, cancel := context.WithTimeout(ctx, answerLimit)
+	ctx, cancel := context.WithTimeout(ctx, 2*answerLimit) // for its head, and for the rest
 	defer cancel()
 	body, err := c.do(ctx, "GET", "/v1/status")
 	if err != nil {
