@@ -669,24 +669,7 @@ func (a *app) inform() (execute func() error, interrupt func(error)) {
 // whether the router answers.
 func (a *app) alive(soon context.Context) bool {
 	a.router.Members()
-	if a.loop == nil {
-		return true
-	}
-	turned := make(chan struct{}, 1)
-	stop := a.loop.EachTurn(func() (rest bool) {
-		select {
-		case turned <- struct{}{}:
-		default:
-		}
-		return true
-	})
-	defer stop()
-	select {
-	case <-turned:
-		return true
-	case <-soon.Done():
-		return false
-	}
+	return a.loop == nil || a.loop.Turns(soon)
 }
 
 // summary is the state in a line.
@@ -728,6 +711,7 @@ func (t *target) Ready() {
 	t.app.router.Add(t.member, t.worker.Link.RegistersLate())
 	t.app.manager.Ready() // whoever waits for that can connect
 }
+
 func (t *target) Draining() { t.app.router.Retire(t.member) }
 
 func (t *target) Gone(untaken []workerproto.Connection) (sessions int) {

@@ -191,7 +191,7 @@ var imports = []struct {
 	{"workerproto/demo", []string{"workerproto"}, "it is a worker like any other"},
 	{"workerproto/node", nil, "it holds files"},
 	{"workerproto/nodeipc", []string{"workerproto", "fdpass", "fdpass/poll"}, "it is another dialect of workerproto, and neither executes nor accepts"},
-	{"supervisor/admin", nil, "it is given what it tells"},
+	{"supervisor/admin", []string{"supervisor/logs"}, "it is given what it tells"},
 	{"supervisor/config", nil, "values are plain"},
 	{"supervisor/logs", nil, "it writes lines"},
 	{"supervisor/systemd", nil, "it is given what it tells"},

@@ -12,20 +12,25 @@ func TestProcessUsage(t *testing.T) {
 		t.Errorf("of ourselves: %d bytes, %v, %v", resident, cpu, ok)
 	}
 	// A name may look like the rest of the line.
-	sleep, err := exec.LookPath("sleep")
+	odd := filepath.Join(t.TempDir(), "x) S 1 2 3")
+	if err := os.Symlink("/bin/sh", odd); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(odd, "-c", "echo; read line")
+	in, err := cmd.StdinPipe()
 	if err != nil {
 		t.Fatal(err)
 	}
-	odd := filepath.Join(t.TempDir(), "x) S 1 2 3")
-	if err := os.Symlink(sleep, odd); err != nil {
+	out, err := cmd.StdoutPipe()
+	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command(odd, "60")
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
 	defer cmd.Wait()
-	defer cmd.Process.Kill()
+	defer in.Close()          // ends it
+	out.Read(make([]byte, 1)) // it runs
 	if resident, cpu, ok := ProcessUsage(cmd.Process.Pid); !ok || resident < 100<<10 || resident > 1<<30 || cpu.Minutes() > 1 {
 		t.Errorf("of %s: %d bytes, %v, %v", odd, resident, cpu, ok)
 	}

@@ -1,6 +1,7 @@
 package poll
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"runtime"
@@ -150,6 +151,26 @@ func (l *Loop) Stir() {
 	// either we see that the loop is at rest, or f sees what our caller did.
 	if l.atRest.Load() {
 		l.rouse()
+	}
+}
+
+// Turns reports whether the loop goes on: false if it has not come round when ctx
+// is done.
+func (l *Loop) Turns(ctx context.Context) bool {
+	turned := make(chan struct{}, 1)
+	stop := l.EachTurn(func() (rest bool) {
+		select {
+		case turned <- struct{}{}:
+		default:
+		}
+		return true
+	})
+	defer stop()
+	select {
+	case <-turned:
+		return true
+	case <-ctx.Done():
+		return false
 	}
 }
 

@@ -29,6 +29,9 @@ func (*Loop) Stir() {}
 // EachTurn never calls f.
 func (*Loop) EachTurn(f func() (rest bool)) (stop func()) { return func() {} }
 
+// Turns reports true: there is nothing that might hang.
+func (*Loop) Turns(context.Context) bool { return true }
+
 type watch struct{}
 
 func newLooped(int, *Loop, bool) (*watch, error)             { return nil, errors.ErrUnsupported }

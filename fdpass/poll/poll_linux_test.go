@@ -9,6 +9,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -403,6 +404,32 @@ func TestStirEndsRest(t *testing.T) {
 
 // A loop that lingers waits for its doors, and then looks at the others as well;
 // but it lingers only where something often comes in by a door, and once.
+func TestTurnsSaysWhetherTheLoopGoesOn(t *testing.T) {
+	l := runLoop(t)
+	ctx, cancel := context.WithTimeout(t.Context(), deadline)
+	defer cancel()
+	if !l.Turns(ctx) {
+		t.Error("a loop at rest does not turn")
+	}
+	hangs, goOn := make(chan struct{}), make(chan struct{})
+	var once sync.Once
+	stop := l.EachTurn(func() (rest bool) {
+		once.Do(func() { close(hangs); <-goOn })
+		return true
+	})
+	defer stop()
+	<-hangs
+	short, cancelShort := context.WithCancel(ctx)
+	cancelShort()
+	if l.Turns(short) {
+		t.Error("a loop that hangs turns")
+	}
+	close(goOn)
+	if !l.Turns(ctx) {
+		t.Error("it does not turn again")
+	}
+}
+
 func TestLinger(t *testing.T) {
 	l, err := NewLoop() // nobody runs it: the test does
 	if err != nil {

@@ -285,6 +285,37 @@ func FuzzSameAnswer(f *testing.F) {
 	})
 }
 
+// HeadLen measures what ParseHead parses, and nothing else.
+func TestHeadLen(t *testing.T) {
+	const whole = "GET /a?sid=1 HTTP/1.1\r\nHost: h\r\nX: GET /b HTTP/1.1\r\n\r\n"
+	for _, tt := range []struct {
+		name, raw, method, target string
+		want                      int // -1: not ok
+	}{
+		{"whole", whole, "GET", "/a?sid=1", len(whole)},
+		{"more behind it", whole + whole, "GET", "/a?sid=1", len(whole)},
+		{"empty lines before it", "\r\n\r\n" + whole, "GET", "/a?sid=1", 4 + len(whole)},
+		{"too many of them", strings.Repeat("\r\n", 5) + whole, "GET", "/a?sid=1", -1},
+		{"bare line feeds", strings.ReplaceAll(whole, "\r", ""), "GET", "/a?sid=1", len(whole) - 4},
+		{"another method", whole, "PUT", "/a?sid=1", -1},
+		{"a longer method", whole, "GE", "/a?sid=1", -1},
+		{"another target", whole, "GET", "/b?sid=1", -1},
+		{"the beginning of a target", whole, "GET", "/a?sid=", -1},
+		{"no blank line", whole[:len(whole)-2], "GET", "/a?sid=1", -1},
+		{"no end of the line", "GET /a?sid=1 HTTP/1.1", "GET", "/a?sid=1", -1},
+		{"nothing", "", "GET", "/a?sid=1", -1},
+	} {
+		n, ok := HeadLen([]byte(tt.raw), tt.method, tt.target)
+		if ok != (tt.want >= 0) || ok && n != tt.want {
+			t.Errorf("%s: %d, %v, want %d", tt.name, n, ok, tt.want)
+		}
+		head, status := ParseHead([]byte(tt.raw), true)
+		if ok && (status != Complete || head.Len != n) {
+			t.Errorf("%s: ParseHead has %d bytes, status %v", tt.name, head.Len, status)
+		}
+	}
+}
+
 func BenchmarkFindInBrowserHead(b *testing.B) {
 	s := mustParse(b, "query:sid")
 	raw := []byte("GET /socket.io/?EIO=4&transport=polling&t=P7abc&sid=aB3_-xYz0123456789AA HTTP/1.1\r\n" + host +

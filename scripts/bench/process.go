@@ -68,8 +68,9 @@ func (p *process) read(out io.Reader) {
 		p.mu.Lock()
 		if isCollection {
 			p.collections = append(p.collections, c)
+		} else {
+			p.lines = append(p.lines[max(0, len(p.lines)-lastLines+1):], lines.Text())
 		}
-		p.lines = append(p.lines[max(0, len(p.lines)-lastLines+1):], lines.Text())
 		p.mu.Unlock()
 	}
 }

@@ -125,3 +125,20 @@ func TestMetricsAreServed(t *testing.T) {
 		}
 	}
 }
+
+// A start that fails leaves nothing behind.
+func TestControlSocketThatCannotBe(t *testing.T) {
+	dir, err := os.MkdirTemp("", "stickyd-e2e-control-") // short enough for a socket's path
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+	clients, control := filepath.Join(dir, "clients.sock"), filepath.Join(dir, "missing", "control.sock")
+	out, err := exec.Command(binary, append([]string{"--listen", "unix:" + clients, "--control", control, "--"}, worker("app")...)...).CombinedOutput()
+	if want := "cannot open the control socket: listen unix " + control; err == nil || !strings.Contains(string(out), want) {
+		t.Errorf("%v: %s", err, out)
+	}
+	if left, _ := os.ReadDir(dir); len(left) > 0 {
+		t.Error("left behind: ", left)
+	}
+}

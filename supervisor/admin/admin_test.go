@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -14,7 +15,6 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -142,20 +142,33 @@ func TestStopWaitsForTheEnd(t *testing.T) {
 	path := filepath.Join(publicDirectory, "c.sock")
 	f, s, _ := serve(t, path, port3000)
 	f.status.Workers = []Worker{{Slot: 1, PID: 9, Sessions: 2}, {Slot: 2}}
-	var ended atomic.Bool
-	go func() {
-		<-f.stopped
-		s.Finish(nil)
-		ended.Store(true)
-		s.http.Close() // as the end of the process does
-	}()
-	status, out, errs := command("stop", "--control", path)
-	if want := "stopping: 1 workers with 2 sessions are left\nstopped\n"; status != 0 || out != want {
-		t.Errorf("exit status %d, %q, %q; want %q", status, out, errs, want)
+	out := &lineWriter{lines: make(chan string, 10)}
+	returned := make(chan int, 1)
+	go func() { returned <- Command([]string{"stop", "--control", path}, out, io.Discard) }()
+	<-f.stopped
+	s.Finish(nil)
+	for _, want := range []string{"stopping: 1 workers with 2 sessions are left\n", "stopped\n"} {
+		if got := <-out.lines; got != want {
+			t.Errorf("said %q, want %q", got, want)
+		}
 	}
-	if !ended.Load() {
-		t.Error("it did not wait for the end of the process")
+	select {
+	case <-returned:
+		t.Fatal("it did not wait for the end of the process")
+	case <-time.After(20 * time.Millisecond): // time enough for one that does not
 	}
+	s.http.Close() // as the end of the process does
+	if status := <-returned; status != 0 {
+		t.Error("exit status ", status)
+	}
+}
+
+// A lineWriter passes on what is written.
+type lineWriter struct{ lines chan string }
+
+func (w *lineWriter) Write(b []byte) (int, error) {
+	w.lines <- string(b)
+	return len(b), nil
 }
 
 func TestStopTellsOfAFailure(t *testing.T) {

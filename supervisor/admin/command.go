@@ -12,6 +12,8 @@ import (
 	"slices"
 	"syscall"
 	"time"
+
+	"github.com/stickyd/stickyd/supervisor/logs"
 )
 
 // Exit statuses of commands.
@@ -120,7 +122,7 @@ func status(ctx context.Context, c *call) error {
 		if err != nil {
 			return err
 		}
-		if c.watch && isTerminal(c.out) {
+		if f, ok := c.out.(*os.File); ok && c.watch && logs.IsTerminal(f) {
 			io.WriteString(c.out, clearAll)
 		} else if !first && !c.json {
 			fmt.Fprintln(c.out)
@@ -139,15 +141,6 @@ func status(ctx context.Context, c *call) error {
 			return nil
 		}
 	}
-}
-
-func isTerminal(w io.Writer) bool {
-	f, ok := w.(*os.File)
-	if !ok {
-		return false
-	}
-	info, err := f.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }
 
 func stop(ctx context.Context, c *call) error {

@@ -1,8 +1,8 @@
 // Package admin is the control socket of a running stickyd, the commands that
 // talk to it, and its metrics.
 //
-// The socket is a Unix socket of the user's own, on which HTTP is spoken, with bodies
-// in JSON:
+// The socket is a Unix socket of the user's own, on which HTTP is spoken, with
+// bodies in JSON:
 //
 //	GET  /v1/status   a [Status]
 //	POST /v1/stop     stops stickyd; a [Progress] a line until it is done, and

@@ -43,7 +43,7 @@ type Logs struct {
 // where stderr is a terminal, that leave out what is below level. Close must
 // follow.
 func New(format, level string, stdout, stderr *os.File) *Logs {
-	l := &Logs{json: format == "json" || format == "auto" && !isTerminal(stderr)}
+	l := &Logs{json: format == "json" || format == "auto" && !IsTerminal(stderr)}
 	l.spools[Stderr] = newSpool(stderr, l.droppedNote)
 	l.spools[Stdout] = l.spools[Stderr]
 	if !sameFile(stdout, stderr) { // or their lines would change places
@@ -112,7 +112,8 @@ func (l *Logs) droppedNote(lines int) []byte {
 	return b.Bytes()
 }
 
-func isTerminal(f *os.File) bool {
+// IsTerminal reports whether what is written to f is read by a person.
+func IsTerminal(f *os.File) bool {
 	info, err := f.Stat()
 	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }
