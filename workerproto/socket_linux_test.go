@@ -185,6 +185,10 @@ func TestConnErrorsAreNets(t *testing.T) {
 			if strings.Contains(err.Error(), "stickyd-conn") || !strings.Contains(err.Error(), client.LocalAddr().String()) {
 				t.Errorf("%v: does not say which connection it was", err)
 			}
+			var opErr *net.OpError
+			if op, _, _ := strings.Cut(tt.name, " "); (op == "read" || op == "write") && (!errors.As(err, &opErr) || opErr.Op != op) {
+				t.Errorf("%v: does not say that it was a %s", err, op)
+			}
 			var netErr net.Error
 			if timeout := tt.want == os.ErrDeadlineExceeded; !errors.As(err, &netErr) || netErr.Timeout() != timeout {
 				t.Errorf("%#v: want a net.Error that is a timeout: %t", err, timeout)
