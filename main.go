@@ -223,21 +223,15 @@ func build(c *config.Config) (*app, error) {
 		sweep: make(chan struct{}, 1), wanted: make(chan string, 1),
 	}
 	a.supervisor = supervisor.New(supervisor.Spec{
-		Argv: c.Command, Env: c.Env, Workers: c.Workers,
-		Protocol: supervisor.Protocol(c.Protocol), Serialization: nodeipc.Serialization(c.Serialization),
-		Window: c.Window, Sessions: sources.Strings(),
-		StartTimeout: c.StartTimeout, HangTimeout: c.HangTimeout,
-		DumpSignal: dumpSignals[c.DumpSignal], DumpGrace: c.DumpGrace,
-		DrainTimeout: c.DrainTimeout, StopTimeout: c.StopTimeout,
-		KeepTrying: c.OnCrashLoop == "keep",
-		Loop:       a.loop,
-		Guardian:   []string{self(), guardianVerb},
+		Launch: launchOf(c, sources), Limits: limitsOf(c), Workers: c.Workers,
+		Loop:     a.loop,
+		Guardian: []string{self(), guardianVerb},
 		Listens:    a.want, Owns: a.owns, Open: front.NewSockets(a.log.Logger).Open,
-		Preload: a.unpacked(c.NodePreload),
+		Preload: func() (string, error) { return a.preload.Preload() },
 		Output: func(w *supervisor.Worker, stream logs.Stream, line []byte) {
 			a.log.Line(w.Slot, w.PID, stream, line)
 		},
-	}, func(w *supervisor.Worker) supervisor.Client { return a.join(w) }, a.log.Logger)
+	}, a, a.log.Logger)
 	a.router = routing.NewRouter(balancer, c.Window, a.table, a.supervisor.Sync)
 	a.front = front.New(front.Config{
 		Sessions: sources, Client: clientFrom[c.Balance], Trusted: c.TrustedProxies,
@@ -247,6 +241,24 @@ func build(c *config.Config) (*app, error) {
 	a.admin = admin.NewServer(a, a.log.Logger)
 	a.manager, err = systemd.New(a.log.Logger)
 	return a, err
+}
+
+func launchOf(c *config.Config, sources session.Sources) supervisor.Launch {
+	return supervisor.Launch{
+		Argv: c.Command, Env: c.Env, Preload: c.NodePreload,
+		Protocol: supervisor.Protocol(c.Protocol), Serialization: nodeipc.Serialization(c.Serialization),
+		Window: c.Window, Sessions: sources.Strings(),
+	}
+}
+
+func limitsOf(c *config.Config) supervisor.Limits {
+	return supervisor.Limits{
+		StartTimeout: c.StartTimeout, MinReady: c.MinReady, HangTimeout: c.HangTimeout,
+		DumpSignal: dumpSignals[c.DumpSignal], DumpGrace: c.DumpGrace,
+		DrainTimeout: c.DrainTimeout, StopTimeout: c.StopTimeout,
+		KeepTrying: c.OnCrashLoop == "keep",
+		Parallel:   c.Parallel, MaxUnready: c.MaxUnready,
+	}
 }
 
 var dumpSignals = map[string]syscall.Signal{
@@ -326,14 +338,6 @@ func (a *app) openControl() (err error) {
 		return nil
 	}
 	return err
-}
-
-// unpacked returns what gives workers the preload, nil for nothing.
-func (a *app) unpacked(wanted bool) func() (path string, err error) {
-	if !wanted {
-		return nil
-	}
-	return func() (string, error) { return a.preload.Preload() }
 }
 
 // cleanUp removes what start left in the file system.
@@ -691,7 +695,8 @@ type target struct {
 	member *routing.Member
 }
 
-func (a *app) join(w *supervisor.Worker) *target {
+// Join is called by the supervisor for each new worker.
+func (a *app) Join(w *supervisor.Worker) supervisor.Client {
 	t := &target{app: a, worker: w}
 	t.member = a.router.Join(w.Slot, t)
 	return t
@@ -721,6 +726,10 @@ func (t *target) Gone(untaken []workerproto.Connection) (sessions int) {
 	}
 	return sessions
 }
+
+func (t *target) Remaining() (sessions, open int) { return t.app.router.Remaining(t.member) }
+
+func (t *target) Release() (sessions int) { return t.remove() }
 
 // Unreachable: another worker tells the clients that their sessions are gone.
 func (t *target) Unreachable() {

@@ -28,3 +28,11 @@ func (r *Router) Members() []MemberStatus {
 	slices.SortFunc(all, func(a, b MemberStatus) int { return cmp.Compare(a.Incarnation, b.Incarnation) })
 	return all
 }
+
+// Remaining returns how many sessions m has, and how many connections that count
+// as load beside them.
+func (r *Router) Remaining(m *Member) (sessions, open int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return m.sessions(), m.pending
+}

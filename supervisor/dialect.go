@@ -63,19 +63,19 @@ const (
 func (s *Supervisor) offer(w *Worker) []string {
 	env := []string{
 		workerproto.EnvWorker + "=" + strconv.Itoa(w.Slot),
-		workerproto.EnvWorkers + "=" + strconv.Itoa(s.spec.Workers),
+		workerproto.EnvWorkers + "=" + strconv.Itoa(w.terms.Workers),
 	}
-	if s.spec.Protocol != Node {
+	if w.launch.Protocol != Node {
 		env = append(env,
 			workerproto.EnvFD+"="+strconv.Itoa(controlFD),
 			workerproto.EnvProtocol+"="+strconv.Itoa(workerproto.Version))
 	}
-	if s.spec.Protocol != Native {
+	if w.launch.Protocol != Native {
 		// The id becomes cluster.worker.id. Other workers tell by it who has
 		// died, so a slot's number, which comes back, would not do.
 		env = append(env,
 			workerproto.EnvNodeChannel+"="+strconv.Itoa(controlFD),
-			workerproto.EnvNodeSerialization+"="+string(s.spec.Serialization),
+			workerproto.EnvNodeSerialization+"="+string(w.launch.Serialization),
 			workerproto.EnvNodeID+"="+strconv.FormatUint(uint64(w.terms.Incarnation), 10))
 	}
 	return env
@@ -83,7 +83,7 @@ func (s *Supervisor) offer(w *Worker) []string {
 
 // newLink takes ownership of conn.
 func (s *Supervisor) newLink(conn *fdpass.Conn, w *Worker) Link {
-	if s.spec.Protocol == Native {
+	if w.launch.Protocol == Native {
 		return s.nativeLink(conn, w)
 	}
 	return &undecided{conn: conn, become: func(first byte) Link { return s.linkFor(first, conn, w) }}
@@ -113,8 +113,8 @@ func (s *Supervisor) linkFor(first byte, conn *fdpass.Conn, w *Worker) Link {
 		return s.nodeLink(conn, w, nodeipc.JSON)
 	case first == 0:
 		return s.nodeLink(conn, w, nodeipc.Advanced)
-	case s.spec.Protocol == Node:
-		return s.nodeLink(conn, w, s.spec.Serialization)
+	case w.launch.Protocol == Node:
+		return s.nodeLink(conn, w, w.launch.Serialization)
 	}
 	return s.nativeLink(conn, w)
 }

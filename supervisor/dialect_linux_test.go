@@ -20,6 +20,8 @@ type nobody struct{ workerproto.Traffic }
 func (nobody) Incarnation() uint32                   { return 7 }
 func (nobody) Ready()                                {}
 func (nobody) Draining()                             {}
+func (nobody) Remaining() (sessions, open int)       { return 0, 0 }
+func (nobody) Release() (sessions int)               { return 0 }
 func (nobody) Gone([]workerproto.Connection) (n int) { return 0 }
 
 func newTestLink(t *testing.T, p Protocol) (l Link, worker *fdpass.Conn) {
@@ -31,8 +33,8 @@ func newTestLink(t *testing.T, p Protocol) (l Link, worker *fdpass.Conn) {
 	if worker, err = fdpass.Adopt(far); err != nil {
 		t.Fatal(err)
 	}
-	s := New(Spec{Protocol: p, Serialization: nodeipc.Advanced, Workers: 1}, nil, slog.New(slog.DiscardHandler))
-	w := &Worker{Slot: 1, client: nobody{}, events: make(chan event, maxEvents)}
+	s := New(Spec{Launch: Launch{Protocol: p, Serialization: nodeipc.Advanced}, Workers: 1}, nil, slog.New(slog.DiscardHandler))
+	w := &Worker{Slot: 1, launch: s.launch, client: nobody{}, events: make(chan event, maxEvents)}
 	t.Cleanup(func() { worker.Close() })
 	return s.newLink(near, w), worker
 }
@@ -115,8 +117,8 @@ func TestEnvironmentOffersTheDialects(t *testing.T) {
 		{Node, []string{"NODE_CHANNEL_FD=3", "NODE_CHANNEL_SERIALIZATION_MODE=json", "NODE_UNIQUE_ID=7",
 			"STICKYD_WORKER=2", "STICKYD_WORKERS=4"}},
 	} {
-		s := New(Spec{Protocol: tt.protocol, Serialization: nodeipc.JSON, Workers: 4}, nil, nil)
-		env, err := s.environment(&Worker{Slot: 2, terms: workerproto.Terms{Incarnation: 7}})
+		s := New(Spec{Launch: Launch{Protocol: tt.protocol, Serialization: nodeipc.JSON}, Workers: 4}, nil, nil)
+		env, err := s.environment(&Worker{Slot: 2, launch: s.launch, terms: workerproto.Terms{Incarnation: 7, Workers: 4}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -145,9 +147,9 @@ func TestPreloadIsAddedToWhatTheUserHasSet(t *testing.T) {
 		{[]string{"NODE_OPTIONS=--title="}, "/tmp/p.js", `NODE_OPTIONS=--title= --require "/tmp/p.js"`},
 		{nil, `/my "tmp\/p.js`, `NODE_OPTIONS=--require "/my \"tmp\\/p.js"`},
 	} {
-		s := New(Spec{Workers: 1, Env: tt.env, Preload: func() (string, error) { return tt.path, nil }}, nil, slog.New(slog.DiscardHandler))
+		s := New(Spec{Workers: 1, Launch: Launch{Env: tt.env, Preload: true}, Preload: func() (string, error) { return tt.path, nil }}, nil, slog.New(slog.DiscardHandler))
 		t.Setenv("NODE_OPTIONS", "")
-		env, err := s.environment(&Worker{})
+		env, err := s.environment(&Worker{launch: s.launch})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -162,8 +164,8 @@ func TestPreloadIsAddedToWhatTheUserHasSet(t *testing.T) {
 		}
 	}
 	broken := errors.New("no space left")
-	s := New(Spec{Preload: func() (string, error) { return "", broken }}, nil, slog.New(slog.DiscardHandler))
-	if _, err := s.environment(&Worker{}); err != broken {
+	s := New(Spec{Launch: Launch{Preload: true}, Preload: func() (string, error) { return "", broken }}, nil, slog.New(slog.DiscardHandler))
+	if _, err := s.environment(&Worker{launch: s.launch}); err != broken {
 		t.Error("started without:", err)
 	}
 }

@@ -114,26 +114,28 @@ type guardian struct {
 	mark string // see ward
 	log  *slog.Logger
 
-	mu     sync.Mutex
-	groups map[int]bool
-	pipe   *os.File
-	closed bool
-	stop   chan struct{} // closed with it
-	watch  sync.WaitGroup
+	mu      sync.Mutex
+	groups  map[int]bool
+	pipe    *os.File
+	process *process // the one that it leads to
+	closed  bool
+	frozen  bool
+	stop    chan struct{} // closed with it
+	watch   sync.WaitGroup
 }
 
 func startGuardian(argv []string, mark string, log *slog.Logger) (*guardian, error) {
 	g := &guardian{argv: argv, mark: mark, log: log, groups: make(map[int]bool), stop: make(chan struct{})}
-	cmd, err := g.start()
+	p, err := g.start()
 	if err != nil {
 		return nil, fmt.Errorf("cannot start the guardian process: %w", err)
 	}
-	g.watch.Go(func() { g.keep(cmd) })
+	g.watch.Go(func() { g.keep(p) })
 	return g, nil
 }
 
 // start starts a process and tells it the groups that there are.
-func (g *guardian) start() (*exec.Cmd, error) {
+func (g *guardian) start() (*process, error) {
 	r, w, err := os.Pipe()
 	if err != nil {
 		return nil, err
@@ -146,34 +148,38 @@ func (g *guardian) start() (*exec.Cmd, error) {
 		w.Close()
 		return nil, err
 	}
+	p := newProcess(cmd.Process)
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.closed {
 		w.Close()
-		return cmd, nil
+		return p, nil
 	}
-	g.pipe = w
+	g.pipe, g.process = w, p
 	g.say("= %s", g.mark)
 	for pgid := range g.groups {
 		g.say("+ %d", pgid)
 	}
-	return cmd, nil
+	return p, nil
 }
 
 // keep replaces a guardian that died before us, and returns when it ended
-// after close.
-func (g *guardian) keep(cmd *exec.Cmd) {
-	for cmd != nil {
+// after close, or freeze was called.
+func (g *guardian) keep(p *process) {
+	for p != nil {
 		began := time.Now()
-		err := cmd.Wait()
+		if !p.await() {
+			return // frozen
+		}
+		p.reap()
 		if g.dropPipe() {
 			return
 		}
-		g.log.Warn("guardian process died, starting another", "err", err)
+		g.log.Warn("guardian process died, starting another", "exit", p.state.String())
 		if time.Since(began) < guardianRetry && !g.pause() {
 			return
 		}
-		cmd = g.restart()
+		p = g.restart()
 	}
 }
 
@@ -187,11 +193,11 @@ func (g *guardian) dropPipe() (closed bool) {
 }
 
 // restart tries until it has a new guardian; nil if none is wanted any more.
-func (g *guardian) restart() *exec.Cmd {
+func (g *guardian) restart() *process {
 	for {
-		cmd, err := g.start()
+		p, err := g.start()
 		if err == nil {
-			return cmd
+			return p
 		}
 		g.log.Error("cannot start the guardian process, trying again", "err", err, "in", guardianRetry)
 		if !g.pause() {

@@ -4,24 +4,12 @@ import (
 	"bytes"
 	"fmt"
 	"os"
-	"os/exec"
 	"strconv"
 	"strings"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
-
-// awaitExit waits until the process has ended and leaves it a zombie, so that
-// its number, which is its group's as well, stays its own.
-func awaitExit(cmd *exec.Cmd) {
-	for {
-		err := unix.Waitid(unix.P_PID, cmd.Process.Pid, nil, unix.WEXITED|unix.WNOWAIT, nil)
-		if err != unix.EINTR {
-			return
-		}
-	}
-}
 
 // setName names the process for ps and top, and not for killall stickyd.
 func setName(name string) {

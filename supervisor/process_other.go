@@ -3,14 +3,8 @@
 package supervisor
 
 import (
-	"os/exec"
-
 	"golang.org/x/sys/unix"
 )
-
-// awaitExit: these systems have no portable wait that leaves the zombie, so it is
-// reaped here, and what is left of its group is killed after that.
-func awaitExit(cmd *exec.Cmd) { cmd.Wait() }
 
 func setName(string) {}
 

@@ -3,7 +3,6 @@ package supervisor
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"math/rand/v2"
 	"sync/atomic"
@@ -24,36 +23,53 @@ const (
 	ready
 	dumping
 	draining
+	finishing
 	stopping
 	killing
+	drained
 	done
 )
 
-// A slot is a seat for one worker at a time. Its fields belong to run, but for
-// status.
+// A slot is a seat for one worker at a time. While a worker is replaced there
+// are two slots of that number: the one that it has, and its heir's. Its fields
+// belong to run, but for the channels and status.
 type slot struct {
-	s *Supervisor
-	n int
+	s          *Supervisor
+	n          int
+	generation int
+	launch     *Launch
+	trial      *trial // nil: it has nothing to prove
+	orders     chan order
+	gone       chan struct{} // closed when run has returned
+	vacated    chan struct{} // closed when it has no process and gets none
 
-	state  state
-	since  time.Time
-	w      *Worker // nil while waiting and when done
-	starts int     // of processes, ever, also of those that came to nothing
-	deaths int     // in a row
-	cause  string  // how the last process ended
-	timer  *time.Timer
+	state   state
+	since   time.Time
+	w       *Worker // nil while waiting, drained and done
+	leaving bool    // no process follows this one
+	rests   bool    // and then the slot stays empty, and is not done
+	starts  int     // of processes, ever, also of those that came to nothing
+	deaths  int     // in a row
+	cause   string  // how the last process ended
+	timer   *time.Timer
 
 	status atomic.Pointer[SlotStatus]
 }
 
-func newSlot(s *Supervisor, n int) *slot {
-	sl := &slot{s: s, n: n, since: time.Now()}
+func newSlot(s *Supervisor, n, generation int, l *Launch, t *trial) *slot {
+	sl := &slot{
+		s: s, n: n, generation: generation, launch: l, trial: t, since: time.Now(),
+		orders: make(chan order), gone: make(chan struct{}), vacated: make(chan struct{}),
+	}
 	sl.publish(0)
 	return sl
 }
 
+func (sl *slot) limits() *Limits { return sl.s.limits.Load() }
+
 // run owns the slot from the first spawn until it is done.
 func (sl *slot) run() {
+	defer close(sl.gone)
 	sl.timer = time.NewTimer(0)
 	defer sl.timer.Stop()
 	stop, kill := sl.s.stopping.Done(), sl.s.killing.Done()
@@ -69,12 +85,16 @@ func (sl *slot) run() {
 		case <-stop:
 			stop = nil
 			sl.onStop()
+		case o := <-sl.orders:
+			sl.onOrder(o)
 		case e := <-events:
 			sl.onEvent(e)
 		case <-sl.timer.C:
 			sl.onTimer()
 		}
 	}
+	sl.prove(ErrStopping)
+	sl.empty()
 }
 
 func (sl *slot) onEvent(e event) {
@@ -114,18 +134,20 @@ func (sl *slot) onTimer() {
 	case waiting:
 		sl.spawn()
 	case starting:
-		w.log(sl.s.log).Error("worker is not ready in time, killing it",
-			"start_timeout", sl.s.spec.StartTimeout, "hint", w.Link.Hint())
-		w.fault = fmt.Sprintf("not ready within %v and killed by stickyd", sl.s.spec.StartTimeout)
+		limit := sl.limits().StartTimeout
+		w.log(sl.s.log).Error("worker is not ready in time, killing it", "start_timeout", limit, "hint", w.Link.Hint())
+		w.fault = endNotReady
 		sl.kill()
 	case ready:
-		sl.checkHung()
+		sl.look()
 	case dumping:
 		sl.kill()
 	case draining:
 		sl.checkDrained()
+	case finishing:
+		sl.checkFinished()
 	case stopping:
-		w.log(sl.s.log).Warn("worker did not stop in time, killing it", "stop_timeout", sl.s.spec.StopTimeout)
+		w.log(sl.s.log).Warn("worker did not stop in time, killing it", "stop_timeout", sl.limits().StopTimeout)
 		sl.kill()
 	case killing:
 		w.log(sl.s.log).Error("worker is still there after SIGKILL")
@@ -137,24 +159,26 @@ func (sl *slot) onTimer() {
 func (sl *slot) spawn() {
 	s := sl.s
 	sl.starts++
-	w := &Worker{Slot: sl.n, started: time.Now(), events: make(chan event, maxEvents)}
+	w := &Worker{Slot: sl.n, Generation: sl.generation, launch: sl.launch, started: time.Now(), events: make(chan event, maxEvents)}
 	w.stdout = output{worker: w, stream: logs.Stdout}
 	w.stderr = output{worker: w, stream: logs.Stderr}
-	w.client = s.clientOf(w)
+	w.client = s.clients.Join(w)
 	w.terms = workerproto.Terms{
-		Slot: sl.n, Workers: s.spec.Workers, Incarnation: w.client.Incarnation(),
-		Window: s.spec.Window, Sessions: s.spec.Sessions,
+		Slot: sl.n, Workers: s.wanted(), Incarnation: w.client.Incarnation(),
+		Window: sl.launch.Window, Sessions: sl.launch.Sessions,
 	}
 	if err := s.spawn(w); err != nil {
 		w.client.Gone(nil)
-		s.noteNotStarted(err)
+		if sl.trial == nil {
+			s.noteNotStarted(err)
+		}
 		sl.rest(err.Error(), nil)
 		return
 	}
 	sl.w = w
 	s.watch(w)
-	w.log(s.log).Debug("worker started", "command", s.spec.Argv)
-	sl.enter(starting, s.spec.StartTimeout)
+	w.log(s.log).Debug("worker started", "command", sl.launch.Argv)
+	sl.enter(starting, sl.limits().StartTimeout)
 }
 
 func (sl *slot) onReady() {
@@ -166,53 +190,81 @@ func (sl *slot) onReady() {
 	sl.s.noteReady()
 	w.client.Ready()
 	w.log(sl.s.log).Info("worker ready", "after", w.readyAt.Sub(w.started).Round(time.Millisecond))
-	sl.enter(ready, sl.hangCheck())
+	sl.enter(ready, never)
+	sl.look()
+}
+
+// look is what is done about a ready worker from time to time.
+func (sl *slot) look() {
+	if sl.checkHung() {
+		return
+	}
+	next := sl.hangCheck()
+	if sl.trial != nil {
+		left := time.Until(sl.w.readyAt.Add(sl.limits().MinReady))
+		if left <= 0 {
+			sl.prove(nil)
+		} else if next < 0 || left < next {
+			next = left
+		}
+	}
+	sl.enter(ready, next)
 }
 
 func (sl *slot) hangCheck() time.Duration {
-	if sl.s.spec.HangTimeout == 0 {
+	limit := sl.limits().HangTimeout
+	if limit == 0 {
 		return never
 	}
-	return max(hangSoonest, min(time.Second, sl.s.spec.HangTimeout/hangChecks))
+	return max(hangSoonest, min(time.Second, limit/hangChecks))
 }
 
 // checkHung asks a worker that leaves a connection untaken for evidence,
 // before it is killed.
-func (sl *slot) checkHung() {
-	w, spec := sl.w, &sl.s.spec
+func (sl *slot) checkHung() (hung bool) {
+	w, limits := sl.w, sl.limits()
+	if !w.hung(limits.HangTimeout) {
+		return false
+	}
+	log := w.log(sl.s.log)
+	sl.retire()
+	w.fault = endHung
+	if limits.DumpSignal == 0 {
+		log.Error("worker hangs, killing it", "hang_timeout", limits.HangTimeout)
+		sl.kill()
+		return true
+	}
+	log.Error("worker hangs, asking for its stacks before killing it",
+		"hang_timeout", limits.HangTimeout, "signal", limits.DumpSignal.String(), "dump_grace", limits.DumpGrace)
+	w.signal(limits.DumpSignal)
+	sl.enter(dumping, limits.DumpGrace)
+	return true
+}
+
+// hung reports whether the worker has taken nothing for so long though a
+// connection waits for it.
+func (w *Worker) hung(limit time.Duration) bool {
+	if limit == 0 {
+		return false
+	}
 	since, ok := w.Link.UntakenSince()
-	if ok && time.Since(since) >= spec.HangTimeout {
+	if ok && time.Since(since) >= limit {
 		// It may be we who were stopped: hear first what it has said.
 		w.Link.Sync()
 		since, ok = w.Link.UntakenSince()
 	}
-	if !ok || time.Since(since) < spec.HangTimeout {
-		sl.enter(ready, sl.hangCheck())
-		return
-	}
-	log := w.log(sl.s.log)
-	sl.retire()
-	if spec.DumpSignal == 0 {
-		log.Error("worker hangs, killing it", "hang_timeout", spec.HangTimeout)
-		sl.kill()
-		return
-	}
-	log.Error("worker hangs, asking for its stacks before killing it",
-		"hang_timeout", spec.HangTimeout, "signal", spec.DumpSignal.String(), "dump_grace", spec.DumpGrace)
-	w.signal(spec.DumpSignal)
-	sl.enter(dumping, spec.DumpGrace)
+	return ok && time.Since(since) >= limit
 }
 
 func (sl *slot) onStop() {
 	switch sl.state {
-	case waiting:
+	case waiting, drained:
 		sl.enter(done, never)
 	case starting:
 		sl.terminate()
-	case ready:
+	case ready, draining:
 		sl.retire()
-		sl.w.Link.Drain(sl.s.spec.DrainTimeout, true)
-		sl.drain()
+		sl.finish(sl.limits().DrainTimeout)
 	case dumping:
 		sl.kill()
 	}
@@ -220,7 +272,7 @@ func (sl *slot) onStop() {
 
 func (sl *slot) onKill() {
 	switch sl.state {
-	case waiting:
+	case waiting, drained:
 		sl.enter(done, never)
 	case done, killing:
 	default:
@@ -235,75 +287,45 @@ func (sl *slot) onLinkEnded(err error) {
 	switch {
 	case errors.Is(err, workerproto.ErrProtocol):
 		w.log(sl.s.log).Error("worker broke the protocol, killing it", "err", err)
+		w.fault = endProtocol
 		sl.kill() // first: it may have what bury hands to others
 		sl.bury()
-	case sl.state == ready && errors.Is(err, workerproto.ErrLeft):
-		w.log(sl.s.log).Info("worker leaves of its own accord", "drain_timeout", sl.s.spec.DrainTimeout)
+	case (sl.state == ready || sl.state == draining) && errors.Is(err, workerproto.ErrLeft):
+		w.log(sl.s.log).Info("worker leaves of its own accord", "drain_timeout", sl.limits().DrainTimeout)
 		sl.bury()
-		sl.drain()
-		sl.checkDrained()
-	case sl.state == starting || sl.state == ready:
+		sl.awaitFinish(sl.limits().DrainTimeout)
+		sl.checkFinished()
+	case sl.state == starting || sl.state == ready || sl.state == draining:
 		// Usually the first that is heard of an exit: no line in the log.
 		sl.bury()
 		sl.terminate()
 	case sl.state == dumping:
 		sl.bury()
-	case sl.state == draining:
-		sl.checkDrained()
+	case sl.state == finishing:
+		sl.checkFinished()
 	}
-}
-
-// drain gives the worker time to finish.
-func (sl *slot) drain() {
-	sl.w.drainUntil = time.Now().Add(sl.s.spec.DrainTimeout)
-	sl.enter(draining, sl.s.spec.DrainTimeout)
-}
-
-// drainCheck is the time between looks at a worker that has closed its link
-// and goes on, and drainChecks how many in a row must find nothing open: it may
-// have something to save.
-const (
-	drainCheck  = 250 * time.Millisecond
-	drainChecks = 4
-)
-
-// checkDrained ends a worker that drains and whose link has ended, when its
-// time is over, or earlier if it has nothing more to answer: it holds no
-// socket. A native worker ends by itself then; a Node program lives for as long
-// as any timer does, such as a cluster adapter's.
-func (sl *slot) checkDrained() {
-	w := sl.w
-	left := time.Until(w.drainUntil)
-	if left <= 0 {
-		w.log(sl.s.log).Warn("worker did not finish in time, sending SIGTERM", "drain_timeout", sl.s.spec.DrainTimeout)
-		sl.terminate()
-		return
-	}
-	if holdsSockets(w.PID) {
-		w.drained = 0
-	} else if w.drained++; w.drained == drainChecks {
-		w.log(sl.s.log).Debug("worker has finished, sending SIGTERM")
-		sl.terminate()
-		return
-	}
-	sl.enter(draining, min(left, drainCheck))
 }
 
 func (sl *slot) onExited() {
 	w := sl.w
 	sessions := sl.bury()
-	if sl.s.stopping.Err() != nil {
-		w.log(sl.s.log).Info("worker stopped", "exit", w.cause())
-		w.tasks.Wait()
-		sl.w, sl.cause = nil, w.cause()
-		sl.enter(done, never)
-		return
+	wanted := sl.s.stopping.Err() != nil || sl.leaving && w.fault == ""
+	if wanted {
+		w.log(sl.s.log).Info("worker stopped", "exit", w.cause(), "sessions_lost", sessions)
+	} else {
+		w.log(sl.s.log).Warn("worker died", "exit", w.cause(),
+			"up", time.Since(w.started).Round(time.Millisecond), "sessions_lost", sessions)
 	}
-	up := time.Since(w.started).Round(time.Millisecond)
-	w.log(sl.s.log).Warn("worker died", "exit", w.cause(), "up", up, "sessions_lost", sessions)
+	w.reaping.Wait()
 	w.tasks.Wait()
+	sl.s.noteEnd(sl.n, w.end(wanted))
 	if !w.readyAt.IsZero() && time.Since(w.readyAt) >= backoffHealthy {
 		sl.deaths = 0
+	}
+	if wanted {
+		sl.w, sl.cause = nil, w.cause()
+		sl.vacate()
+		return
 	}
 	sl.rest(w.cause(), w.last.get())
 }
@@ -312,9 +334,14 @@ func (sl *slot) onExited() {
 func (sl *slot) rest(cause string, lines []string) {
 	sl.w, sl.cause = nil, cause
 	sl.deaths++
-	sl.s.noteFailure(sl.n, cause, lines)
-	if sl.s.stopping.Err() != nil {
-		sl.enter(done, never)
+	if sl.trial != nil {
+		sl.leaving = true // one that proves nothing is not tried again
+		sl.prove(errors.New(withLines(cause, lines)))
+	} else {
+		sl.s.noteFailure(sl.n, cause, lines)
+	}
+	if sl.s.stopping.Err() != nil || sl.leaving {
+		sl.vacate()
 		return
 	}
 	wait := backoff(sl.deaths, rand.Float64())
@@ -326,8 +353,32 @@ func (sl *slot) rest(cause string, lines []string) {
 	sl.enter(waiting, wait)
 }
 
+// vacate leaves the slot without a process.
+func (sl *slot) vacate() {
+	if sl.rests && sl.s.stopping.Err() == nil {
+		sl.enter(drained, never)
+	} else {
+		sl.enter(done, never)
+	}
+	sl.empty()
+}
+
+// empty says once that there is no process and will be none.
+func (sl *slot) empty() {
+	select {
+	case <-sl.vacated:
+	default:
+		close(sl.vacated)
+	}
+}
+
 // retire says once that the worker gets no new sessions.
-func (sl *slot) retire() { sl.w.client.Draining() }
+func (sl *slot) retire() {
+	if !sl.w.retired {
+		sl.w.retired = true
+		sl.w.client.Draining()
+	}
+}
 
 // bury takes the worker out of everything but the process table, once; later
 // calls do nothing. It returns how many sessions were lost.
@@ -339,7 +390,7 @@ func (sl *slot) bury() (sessions int) {
 	w.gone = true
 	untaken := w.Link.Close()
 	sl.s.removeLink(w.Link)
-	w.lost = w.client.Gone(untaken)
+	w.lost += w.client.Gone(untaken)
 	if n := len(untaken); n > 0 {
 		w.log(sl.s.log).Info("connections that the worker had not taken go elsewhere", "connections", n)
 	}
@@ -348,7 +399,7 @@ func (sl *slot) bury() (sessions int) {
 
 func (sl *slot) terminate() {
 	sl.w.signal(syscall.SIGTERM)
-	sl.enter(stopping, sl.s.spec.StopTimeout)
+	sl.enter(stopping, sl.limits().StopTimeout)
 }
 
 func (sl *slot) kill() {

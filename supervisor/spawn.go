@@ -42,7 +42,7 @@ func (s *Supervisor) spawn(w *Worker) (err error) {
 		w.stdout.close()
 		return err
 	}
-	cmd := exec.Command(s.spec.Argv[0], s.spec.Argv[1:]...)
+	cmd := exec.Command(w.launch.Argv[0], w.launch.Argv[1:]...)
 	if cmd.Env, err = s.environment(w); err != nil {
 		w.stdout.close()
 		w.stderr.close()
@@ -56,9 +56,9 @@ func (s *Supervisor) spawn(w *Worker) (err error) {
 	if err := cmd.Start(); err != nil {
 		w.stdout.close()
 		w.stderr.close()
-		return startError(s.spec.Argv, err)
+		return startError(w.launch.Argv, err)
 	}
-	w.cmd, w.PID = cmd, cmd.Process.Pid
+	w.process, w.PID = newProcess(cmd.Process), cmd.Process.Pid
 	s.guardian.add(w.PID)
 	w.Link = s.newLink(parent, w)
 	return nil
@@ -67,7 +67,7 @@ func (s *Supervisor) spawn(w *Worker) (err error) {
 // environment is ours, without what speaks of our own supervisor, with the
 // user's and with what announces stickyd.
 func (s *Supervisor) environment(w *Worker) ([]string, error) {
-	env := make([]string, 0, len(os.Environ())+len(s.spec.Env)+8)
+	env := make([]string, 0, len(os.Environ())+len(w.launch.Env)+8)
 	for _, kv := range os.Environ() {
 		switch name, _, _ := strings.Cut(kv, "="); name {
 		case "LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES", "NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC",
@@ -76,8 +76,8 @@ func (s *Supervisor) environment(w *Worker) ([]string, error) {
 			env = append(env, kv)
 		}
 	}
-	env = append(env, s.spec.Env...)
-	if s.spec.Preload != nil {
+	env = append(env, w.launch.Env...)
+	if w.launch.Preload && s.spec.Preload != nil {
 		path, err := s.spec.Preload()
 		if err != nil {
 			return nil, err

@@ -4,9 +4,15 @@ import "time"
 
 // A SlotStatus is what a slot was doing at one time.
 type SlotStatus struct {
-	Slot  int
-	State string // one of the package's table
-	Since time.Time
+	Slot       int
+	Generation int
+	State      string // one of the package's table
+	Why        string // what it waits for; "" if that is plain
+	Since      time.Time
+	Until      time.Time // when the time of one that drains or finishes is over
+	Left       int       // sessions of one that drains
+	Leaving    bool      // no process follows this one
+	OnTrial    bool      // it has to prove itself before it replaces another
 
 	PID         int       // of the slot's worker; 0: there is none
 	Incarnation uint32    // of that worker
@@ -19,14 +25,19 @@ type SlotStatus struct {
 	Next   time.Time // when the next one starts; zero if that is not planned
 }
 
-// Status returns what each slot is doing, by number. It waits for nobody.
-func (s *Supervisor) Status() []SlotStatus {
-	all := make([]SlotStatus, len(s.slots))
-	for i, sl := range s.slots {
-		all[i] = *sl.status.Load()
-		if ready := all[i].Ready; !ready.IsZero() && time.Since(ready) >= backoffHealthy {
-			all[i].Deaths = 0 // its death would be the first
+// Status returns what each slot is doing, by number; of one number the oldest
+// first. It waits for nobody.
+func (s *Supervisor) Status() (all []SlotStatus) {
+	stopping := s.stopping.Err() != nil
+	for _, sl := range s.all() {
+		now := *sl.status.Load()
+		if now.State == done.String() && !stopping {
+			continue // it is about to be removed
 		}
+		if !now.Ready.IsZero() && time.Since(now.Ready) >= backoffHealthy {
+			now.Deaths = 0 // its death would be the first
+		}
+		all = append(all, now)
 	}
 	return all
 }
@@ -35,12 +46,17 @@ func (s *Supervisor) Status() []SlotStatus {
 // after d, if that is not negative.
 func (sl *slot) publish(d time.Duration) {
 	now := &SlotStatus{
-		Slot: sl.n, State: sl.state.String(), Since: sl.since,
+		Slot: sl.n, Generation: sl.generation, State: sl.state.String(), Why: sl.why(), Since: sl.since,
 		Starts: sl.starts, Deaths: sl.deaths, Cause: sl.cause,
+		Leaving: sl.leaving && !sl.rests, OnTrial: sl.trial != nil,
 	}
 	if w := sl.w; w != nil {
 		now.PID, now.Incarnation = w.PID, w.terms.Incarnation
 		now.Started, now.Ready = w.started, w.readyAt
+		if sl.state == draining || sl.state == finishing {
+			now.Until = w.drainUntil
+			now.Left, _ = w.client.Remaining()
+		}
 	}
 	if sl.state == waiting && d >= 0 {
 		now.Next = time.Now().Add(d)
@@ -50,7 +66,8 @@ func (sl *slot) publish(d time.Duration) {
 
 var stateNames = [...]string{
 	waiting: "waiting", starting: "starting", ready: "ready", dumping: "dumping",
-	draining: "draining", stopping: "stopping", killing: "killing", done: "done",
+	draining: "draining", finishing: "finishing", stopping: "stopping", killing: "killing",
+	drained: "drained", done: "done",
 }
 
 func (s state) String() string { return stateNames[s] }

@@ -1,130 +1,64 @@
 package supervisor
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
-	"errors"
-	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
-	"syscall"
-	"time"
+	"sync/atomic"
 
-	"github.com/stickyd/stickyd/fdpass/poll"
-	"github.com/stickyd/stickyd/supervisor/logs"
 	"github.com/stickyd/stickyd/workerproto"
 	"github.com/stickyd/stickyd/workerproto/nodeipc"
 )
 
-// A Spec says what to run and how long to wait for what. All durations are
-// positive but where zero is explained.
-type Spec struct {
-	Argv    []string // the command; [0] is looked up in PATH
-	Env     []string // K=V, added to this process's own
-	Workers int      // slots
-
-	Protocol      Protocol
-	Serialization nodeipc.Serialization // of workers that speak Node's protocol
-
-	Window   int      // see workerproto.Terms
-	Sessions []string // see workerproto.Terms
-
-	StartTimeout time.Duration  // from exec to ready
-	HangTimeout  time.Duration  // nothing taken for so long while a connection waits; 0: never hung
-	DumpSignal   syscall.Signal // sent to a hung worker before it is killed; 0: none
-	DumpGrace    time.Duration  // between that and SIGKILL
-	DrainTimeout time.Duration  // for open requests to finish
-	StopTimeout  time.Duration  // between SIGTERM and SIGKILL
-
-	// KeepTrying goes on for ever where no worker has ever become ready.
-	KeepTrying bool
-
-	// Loop waits for what workers say; nil: the runtime's poller does. It must
-	// run for as long as Run does.
-	Loop *poll.Loop
-
-	// Guardian is the argv of a process that calls RunGuardian.
-	Guardian []string
-
-	// Listens is told where a server of a worker that gets its connections
-	// from us would listen by itself, as an address of stickyd's. It may be
-	// called from several goroutines and must not block.
-	Listens func(addr string)
-
-	// Owns and Open are nodeipc's.
-	Owns func(addr string) bool
-	Open func(network, addr string, nth int) (fd int, release func(), err error)
-
-	// Preload returns the path of a script that each Node process among the
-	// workers loads first; nil for none. It is called before each is started.
-	Preload func() (path string, err error)
-
-	// Output gets each line that a worker writes, without its end. It may be
-	// called from several goroutines and must not wait; line is valid during
-	// the call.
-	Output func(w *Worker, stream logs.Stream, line []byte)
-}
-
-// A Client is whom a worker works for: it is told of one worker. Ready,
-// Draining and Gone are called from the slot's goroutine, in this order, each
-// at most once, Gone always. Traffic is the worker's own, see workerproto.
-type Client interface {
-	// Incarnation is the number that the worker is known by, never used before.
-	Incarnation() uint32
-
-	// Ready: the worker takes connections, through its Link.
-	Ready()
-
-	// Draining: the worker gets no new sessions.
-	Draining()
-
-	// Gone: the worker is dead, or will get no connection any more. untaken
-	// are the connections that it never had; they are the client's now. It
-	// returns how many sessions were lost.
-	Gone(untaken []workerproto.Connection) (sessions int)
-
-	workerproto.Traffic
-}
-
 // A Supervisor runs the slots of one Spec.
 type Supervisor struct {
 	spec     Spec
-	clientOf func(*Worker) Client
+	limits   atomic.Pointer[Limits]
+	clients  Clients
 	log      *slog.Logger
 	guardian *guardian
 	mark     string           // K=V in the environment of our workers and nobody else's
 	hub      *workerproto.Hub // where native workers meet
 	nodeHub  *nodeipc.Hub     // and those of Node
-	slots    []*slot
 
 	stopping context.Context // done: bring the workers to an end
 	stop     context.CancelFunc
 	killing  context.Context // done: at once
 	kill     context.CancelFunc
 
-	mu      sync.Mutex
-	started time.Time
-	ready   bool // some worker has been ready
-	failed  []failure
-	fatal   error
-	links   map[Link]struct{}
+	running   sync.WaitGroup // the slots, and operations, which may add to it
+	operation operation
+
+	mu         sync.Mutex
+	slots      []*slot // by number; of one number the oldest first
+	launch     *Launch // of slots that are added
+	workers    int     // how many there are to be
+	generation int     // the newest
+	over       bool    // nothing is added any more
+	links      map[Link]struct{}
+	loop       crashLoop
+	ends       map[int]map[string]int64 // by slot and cause
 }
 
-// New returns a supervisor; Run starts it. clientOf is called for each worker
-// before its process exists, from several goroutines.
-func New(spec Spec, clientOf func(*Worker) Client, log *slog.Logger) *Supervisor {
+// New returns a supervisor; Run starts it.
+func New(spec Spec, clients Clients, log *slog.Logger) *Supervisor {
 	s := &Supervisor{
-		spec: spec, clientOf: clientOf, log: log,
+		spec: spec, clients: clients, log: log,
 		hub:     workerproto.NewHub(),
 		nodeHub: nodeipc.NewHub(),
-		failed:  make([]failure, spec.Workers),
 		mark:    workerproto.EnvInstance + "=" + rand.Text(),
 		links:   make(map[Link]struct{}),
+		launch:  &spec.Launch, workers: spec.Workers, generation: 1,
+		loop: crashLoop{failed: make(map[int]failure)}, ends: make(map[int]map[string]int64),
 	}
+	s.limits.Store(&spec.Limits)
 	s.stopping, s.stop = context.WithCancel(context.Background())
 	s.killing, s.kill = context.WithCancel(context.Background())
 	for n := 1; n <= spec.Workers; n++ {
-		s.slots = append(s.slots, newSlot(s, n))
+		s.insertLocked(newSlot(s, n, s.generation, s.launch, nil))
 	}
 	return s
 }
@@ -139,20 +73,21 @@ func (s *Supervisor) Run() error {
 	}
 	s.guardian = g
 	defer g.close()
+	defer s.watchStart()()
 
-	s.started = time.Now()
-	patience := time.AfterFunc(crashLoopPatience, s.judge)
-	defer patience.Stop()
-	wonder := time.AfterFunc(readySoon, s.wonder)
-	defer wonder.Stop()
-	var slots sync.WaitGroup
+	s.mu.Lock()
 	for _, sl := range s.slots {
-		slots.Go(sl.run)
+		s.startLocked(sl)
 	}
-	slots.Wait()
+	s.mu.Unlock()
+	<-s.stopping.Done()
+	s.mu.Lock()
+	s.over = true
+	s.mu.Unlock()
+	s.running.Wait()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.fatal
+	return s.loop.fatal
 }
 
 // Stop asks for the end: drain, SIGTERM, SIGKILL, each with its time limit.
@@ -162,6 +97,49 @@ func (s *Supervisor) Stop() { s.stop() }
 func (s *Supervisor) Kill() {
 	s.stop() // first: what dies of kill must not be started again
 	s.kill()
+}
+
+// SetLimits changes the limits of all workers, those that run included: what is
+// waited for already is waited for as before.
+func (s *Supervisor) SetLimits(l Limits) { s.limits.Store(&l) }
+
+// add starts another slot. It returns false if it is too late for that.
+func (s *Supervisor) add(sl *slot) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.over {
+		return false
+	}
+	s.insertLocked(sl)
+	s.startLocked(sl)
+	return true
+}
+
+func (s *Supervisor) insertLocked(sl *slot) {
+	i, _ := slices.BinarySearchFunc(s.slots, sl.n+1, func(sl *slot, n int) int { return cmp.Compare(sl.n, n) })
+	s.slots = slices.Insert(s.slots, i, sl)
+}
+
+func (s *Supervisor) startLocked(sl *slot) {
+	s.running.Go(func() {
+		sl.run()
+		if s.stopping.Err() == nil { // else the last thing that is known of it stays to be seen
+			s.remove(sl)
+		}
+	})
+}
+
+func (s *Supervisor) remove(sl *slot) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.slots = slices.DeleteFunc(s.slots, func(other *slot) bool { return other == sl })
+}
+
+// all returns the slots there are.
+func (s *Supervisor) all() []*slot {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.slots)
 }
 
 // Sync returns once every frame that a worker had sent when it was called has
@@ -188,99 +166,4 @@ func (s *Supervisor) removeLink(l Link) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.links, l)
-}
-
-// A failure is what is known of a slot whose workers die.
-type failure struct {
-	count int
-	cause string
-	lines []string
-}
-
-const (
-	// crashLoopPatience and crashLoopFailures say when to give up on a command
-	// that has never become ready: not before so long, and not before each
-	// slot has failed so often.
-	crashLoopPatience = 10 * time.Second
-	crashLoopFailures = 3
-)
-
-// readySoon is when somebody who waits would like to hear why.
-const readySoon = 5 * time.Second
-
-// notAWorker is the likeliest reason why a command does not become ready.
-const notAWorker = "is it a stickyd worker? One calls workerproto.Listen and Serve, " +
-	"speaks workerproto/PROTOCOL.md, or is a Node program that calls setupWorker(io) or listens"
-
-// wonder says so if no worker is ready after some time.
-func (s *Supervisor) wonder() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if !s.ready && s.fatal == nil {
-		s.log.Warn("no worker has said yet that it is ready", "command", s.spec.Argv, "start_timeout", s.spec.StartTimeout, "hint", notAWorker)
-	}
-}
-
-// noteReady says that the command works.
-func (s *Supervisor) noteReady() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.ready = true
-}
-
-// noteFailure says that a worker of slot n died.
-func (s *Supervisor) noteFailure(n int, cause string, lines []string) {
-	s.mu.Lock()
-	f := &s.failed[n-1]
-	f.count++
-	f.cause, f.lines = cause, lines
-	s.mu.Unlock()
-	s.judge()
-}
-
-// noteNotStarted says that no process came of a spawn. If it is the command that
-// can't be executed, and never could, that is fatal; want of processes or
-// descriptors passes.
-func (s *Supervisor) noteNotStarted(err error) {
-	var hopeless *commandError
-	if !errors.As(err, &hopeless) {
-		return
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if !s.ready && s.fatal == nil && !s.spec.KeepTrying {
-		s.fatal = err
-		s.stop()
-	}
-}
-
-// judge ends everything if no worker has ever become ready and each slot has
-// failed several times: a typo must not loop for ever.
-func (s *Supervisor) judge() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.ready || s.fatal != nil || s.spec.KeepTrying || time.Since(s.started) < crashLoopPatience {
-		return
-	}
-	for _, f := range s.failed {
-		if f.count < crashLoopFailures {
-			return
-		}
-	}
-	s.fatal = s.crashLoopError()
-	s.stop()
-}
-
-func (s *Supervisor) crashLoopError() error {
-	f := s.failed[0]
-	text := fmt.Sprintf("no worker has become ready: worker 1 failed %d times, at last with %s", f.count, f.cause)
-	if len(f.lines) == 0 {
-		text += "; it printed nothing"
-	} else {
-		text += "; its last lines:"
-		for _, line := range f.lines {
-			text += "\n    " + line
-		}
-	}
-	return errors.New(text + "\n" + notAWorker)
 }

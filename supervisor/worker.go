@@ -1,7 +1,6 @@
 package supervisor
 
 import (
-	"os/exec"
 	"sync"
 	"syscall"
 	"time"
@@ -11,30 +10,31 @@ import (
 
 // A Worker is one process in a slot.
 type Worker struct {
-	Slot int // 1 to Spec.Workers
-	PID  int
-	Link Link // to Hand it connections, once it is ready
+	Slot       int // from 1 on
+	Generation int // from 1 on: a rolling restart makes a new one
+	PID        int
+	Link       Link // to Hand it connections, once it is ready
 
+	launch  *Launch
 	client  Client
 	terms   workerproto.Terms
-	cmd     *exec.Cmd
+	process *process
 	started time.Time
 	readyAt time.Time // zero: never
+	retired bool      // client.Draining was called
 	gone    bool      // client.Gone was called
-	lost    int       // and said that so many sessions were lost
-	fault   string    // why we killed it; "" if we did not
+	lost    int       // sessions
+	fault   end       // why we killed it; "" if we did not
 
-	drainUntil time.Time // of one that drains: the end of its time
-	drained    int       // looks in a row at which it had nothing to answer
+	drainUntil time.Time // of one that drains or finishes: the end of its time
+	idle       int       // looks in a row at which it had nothing left
 
 	stdout, stderr output
 	last           lastLines
 
-	reaping sync.Mutex
-	reaped  bool // PID may be another's
-
-	events chan event // what happened to it, for its slot
-	tasks  sync.WaitGroup
+	events  chan event // what happened to it, for its slot
+	reaping sync.WaitGroup
+	tasks   sync.WaitGroup // all others that watch it
 }
 
 // An event is something that happened to a worker.
@@ -70,10 +70,7 @@ func (s *Supervisor) watch(w *Worker) {
 	})
 	w.tasks.Go(func() { w.stdout.copy(s.spec.Output) })
 	w.tasks.Go(func() { w.stderr.copy(s.spec.Output) })
-	w.tasks.Go(func() {
-		s.reap(w)
-		w.events <- event{kind: exited}
-	})
+	w.reaping.Go(func() { s.reap(w) })
 }
 
 // outputGrace is how long a dead worker's output is still read, where
@@ -83,31 +80,16 @@ const outputGrace = 200 * time.Millisecond
 // reap waits for the process, and ends what is left of its group while the
 // zombie still holds the group's number.
 func (s *Supervisor) reap(w *Worker) {
-	awaitExit(w.cmd)
-	w.signal(syscall.SIGKILL)
+	if !w.process.await() {
+		return // frozen
+	}
+	w.process.reap()
 	s.guardian.remove(w.PID)
-	w.reaping.Lock()
-	w.cmd.Wait() // the error is in ProcessState; it returns at once
-	w.reaped = true
-	w.reaping.Unlock()
 	w.stdout.finish(outputGrace)
 	w.stderr.finish(outputGrace)
+	w.events <- event{kind: exited}
 }
 
 // signal sends a signal to the worker's process group, while its number is its
 // own.
-func (w *Worker) signal(sig syscall.Signal) {
-	w.reaping.Lock()
-	defer w.reaping.Unlock()
-	if !w.reaped {
-		syscall.Kill(-w.PID, sig)
-	}
-}
-
-// cause says how the process ended, and what for if we ended it.
-func (w *Worker) cause() string {
-	if w.fault != "" {
-		return w.fault
-	}
-	return w.cmd.ProcessState.String()
-}
+func (w *Worker) signal(sig syscall.Signal) { w.process.signal(sig) }

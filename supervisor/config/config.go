@@ -102,6 +102,18 @@ type Config struct {
 	// StopTimeout is the time between SIGTERM and SIGKILL, 0 to 1h.
 	StopTimeout time.Duration
 
+	// MinReady is how long a worker that replaces another must have been ready
+	// before the other drains, 0 to 1h.
+	MinReady time.Duration
+
+	// Parallel is how many workers a rolling restart replaces at a time, 1 to
+	// 1024.
+	Parallel int
+
+	// MaxUnready is how many of the workers that a rolling restart has replaced
+	// may not be ready any more before it stops, 0 to 1024.
+	MaxUnready int
+
 	// OnCrashLoop says what to do when no worker ever gets ready: "exit" or
 	// "keep" trying.
 	OnCrashLoop string

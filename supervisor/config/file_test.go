@@ -170,6 +170,9 @@ func checkRanges(t *testing.T, c *Config) {
 	within("dump_grace", int64(c.DumpGrace), 0, int64(time.Minute))
 	within("drain_timeout", int64(c.DrainTimeout), 0, int64(24*time.Hour))
 	within("stop_timeout", int64(c.StopTimeout), 0, int64(time.Hour))
+	within("min_ready", int64(c.MinReady), 0, int64(time.Hour))
+	within("parallel", int64(c.Parallel), 1, 1024)
+	within("max_unready", int64(c.MaxUnready), 0, 1024)
 	if c.HangTimeout != 0 {
 		within("hang_timeout", int64(c.HangTimeout), int64(100*time.Millisecond), int64(time.Hour))
 	}

@@ -145,7 +145,7 @@ var options = []option{
 	},
 	{
 		name: "drain-timeout", arg: "DUR", def: "30s", common: true,
-		help: "for open requests to finish",
+		help: "for sessions and open requests to end",
 		kind: one(duration(0, 24*time.Hour),
 			func(l *loaded) *time.Duration { return &l.DrainTimeout }),
 	},
@@ -154,6 +154,22 @@ var options = []option{
 		help: "from SIGTERM to SIGKILL",
 		kind: one(duration(0, time.Hour),
 			func(l *loaded) *time.Duration { return &l.StopTimeout }),
+	},
+	{
+		name: "min-ready", arg: "DUR", def: "2s",
+		help: "ready for DUR before it replaces another",
+		kind: one(duration(0, time.Hour),
+			func(l *loaded) *time.Duration { return &l.MinReady }),
+	},
+	{
+		name: "parallel", arg: "N", def: "1",
+		help: "workers that are replaced at a time",
+		kind: one(number(1, 1024), func(l *loaded) *int { return &l.Parallel }),
+	},
+	{
+		name: "max-unready", arg: "N", def: "0",
+		help: "new ones that died before it stops",
+		kind: one(number(0, 1024), func(l *loaded) *int { return &l.MaxUnready }),
 	},
 	{
 		name: "on-crash-loop", arg: "HOW", def: "exit",

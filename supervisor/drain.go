@@ -1,0 +1,156 @@
+package supervisor
+
+import "time"
+
+// This file is how a worker comes to an end that somebody wants: it drains, by
+// session, it finishes what is open, and is asked to stop.
+
+// An order is what a slot is told by others.
+type order int
+
+const (
+	leave     order = iota // drain by session, and then be done
+	vacateNow              // the same, without waiting for sessions any longer
+	takeRest               // drain by session, and then stay without a process
+)
+
+// order hands the slot an order; one that is done does not need it any more.
+func (sl *slot) order(o order) {
+	select {
+	case sl.orders <- o:
+	case <-sl.gone:
+	}
+}
+
+func (sl *slot) onOrder(o order) {
+	sl.leaving, sl.rests = true, o == takeRest
+	sl.publish(never)
+	switch sl.state {
+	case waiting, drained:
+		sl.vacate()
+	case starting:
+		sl.terminate()
+	case ready:
+		if o == vacateNow {
+			sl.retire()
+			sl.cutOff()
+			return
+		}
+		sl.drain()
+	case draining:
+		if o == vacateNow {
+			sl.cutOff()
+		}
+	}
+}
+
+// drain lets the worker's sessions come to their ends. It gets no new ones.
+func (sl *slot) drain() {
+	w, limit := sl.w, sl.limits().DrainTimeout
+	sl.retire()
+	w.drainUntil = time.Now().Add(limit)
+	w.Link.Drain(limit, false)
+	sessions, _ := w.client.Remaining()
+	w.log(sl.s.log).Info("worker drains: it keeps its sessions and gets no new ones", "sessions", sessions, "drain_timeout", limit)
+	sl.checkDrained()
+}
+
+const (
+	// drainPause is the time between looks at a worker that drains, and
+	// drainLooks how many in a row must find no session before connections of
+	// none are left to end by themselves: a handshake may be under way.
+	drainPause = 100 * time.Millisecond
+	drainLooks = 10
+)
+
+// checkDrained goes on to finish when the worker has no session any more, or
+// has had its time.
+func (sl *slot) checkDrained() {
+	w := sl.w
+	if sl.checkHung() {
+		return
+	}
+	left := time.Until(w.drainUntil)
+	sessions, open := w.client.Remaining()
+	if sessions > 0 {
+		w.idle = 0
+	} else {
+		w.idle++
+	}
+	switch {
+	case left <= 0:
+		w.log(sl.s.log).Warn("sessions did not end in time", "drain_timeout", sl.limits().DrainTimeout, "sessions", sessions)
+		sl.cutOff()
+	case sessions == 0 && open == 0, w.idle >= drainLooks:
+		w.log(sl.s.log).Debug("worker has no sessions any more")
+		sl.finish(max(left, finishGrace))
+	default:
+		sl.enter(draining, min(left, drainPause))
+	}
+}
+
+// finishGrace is how long a worker whose time is over still has to say so to
+// its clients: to answer polls and to close WebSockets.
+const finishGrace = 3 * time.Second
+
+// cutOff ends what sessions the worker has. From here on they are unknown, so
+// that their clients find another worker as soon as this one lets them go.
+func (sl *slot) cutOff() {
+	sl.w.lost += sl.w.client.Release()
+	sl.finish(min(finishGrace, sl.limits().DrainTimeout))
+}
+
+// finish tells the worker that no connection comes any more.
+func (sl *slot) finish(limit time.Duration) {
+	sl.w.Link.Drain(limit, true)
+	sl.awaitFinish(limit)
+}
+
+// awaitFinish gives the worker time to finish.
+func (sl *slot) awaitFinish(limit time.Duration) {
+	sl.w.drainUntil, sl.w.idle = time.Now().Add(limit), 0
+	sl.enter(finishing, limit)
+}
+
+// finishCheck is the time between looks at a worker that has closed its link
+// and goes on, and finishLooks how many in a row must find nothing open: it may
+// have something to save.
+const (
+	finishCheck = 250 * time.Millisecond
+	finishLooks = 4
+)
+
+// checkFinished ends a worker that finishes and whose link has ended, when its
+// time is over, or earlier if it has nothing more to answer: it holds no
+// socket. A native worker ends by itself then; a Node program lives for as long
+// as any timer does, such as a cluster adapter's.
+func (sl *slot) checkFinished() {
+	w := sl.w
+	left := time.Until(w.drainUntil)
+	if left <= 0 {
+		w.log(sl.s.log).Warn("worker did not finish in time, sending SIGTERM")
+		sl.terminate()
+		return
+	}
+	if holdsSockets(w.PID) {
+		w.idle = 0
+	} else if w.idle++; w.idle == finishLooks {
+		w.log(sl.s.log).Debug("worker has finished, sending SIGTERM")
+		sl.terminate()
+		return
+	}
+	sl.enter(finishing, min(left, finishCheck))
+}
+
+// why says in a few words what a slot waits for.
+func (sl *slot) why() string {
+	switch {
+	case sl.state == draining:
+		return "its sessions may end, or their time"
+	case sl.state == drained:
+		return "drained; stickyd restart brings it back"
+	case sl.trial != nil && sl.state == ready:
+		return "has to stay ready for a while"
+	}
+	return ""
+}

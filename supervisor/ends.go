@@ -1,0 +1,68 @@
+package supervisor
+
+import (
+	"maps"
+	"syscall"
+)
+
+// An end is why a worker's process ended.
+type end string
+
+// The ends.
+const (
+	endStopped  end = "stopped"   // it was asked to
+	endExit     end = "exit"      // by itself
+	endSignal   end = "signal"    // of a signal that was not ours
+	endHung     end = "hung"      // killed, since it took no connections
+	endProtocol end = "protocol"  // killed, since it broke the protocol
+	endNotReady end = "not_ready" // killed, since it did not get ready
+)
+
+// faultTexts are what a worker's cause of death says where we killed it.
+var faultTexts = map[end]string{
+	endHung:     "hung and killed by stickyd",
+	endProtocol: "broke the protocol and killed by stickyd",
+	endNotReady: "not ready in time and killed by stickyd",
+}
+
+// cause says how the process ended, and what for if we ended it.
+func (w *Worker) cause() string {
+	if text := faultTexts[w.fault]; text != "" {
+		return text
+	}
+	return w.process.state.String()
+}
+
+// end says which end the process had. wanted says that it was asked to.
+func (w *Worker) end(wanted bool) end {
+	status, _ := w.process.state.Sys().(syscall.WaitStatus)
+	switch {
+	case w.fault != "":
+		return w.fault
+	case wanted:
+		return endStopped
+	case status.Signaled():
+		return endSignal
+	}
+	return endExit
+}
+
+func (s *Supervisor) noteEnd(n int, e end) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ends[n] == nil {
+		s.ends[n] = make(map[string]int64)
+	}
+	s.ends[n][string(e)]++
+}
+
+// Ends returns how often workers of each slot have ended, by cause.
+func (s *Supervisor) Ends() map[int]map[string]int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	all := make(map[int]map[string]int64, len(s.ends))
+	for n, ends := range s.ends {
+		all[n] = maps.Clone(ends)
+	}
+	return all
+}

@@ -1,0 +1,64 @@
+package supervisor
+
+import (
+	"os"
+	"sync"
+	"syscall"
+)
+
+// A process is a child of ours that leads a process group. One goroutine waits
+// for it: await, then, if it has exited, reap.
+type process struct {
+	pid   int
+	os    *os.Process
+	wait  *exitWait
+	state *os.ProcessState // after reap
+
+	mu     sync.Mutex
+	reaped bool // pid may be another's
+}
+
+// adopt makes a process of a child that was started before this program took
+// over from another in the same process. One that has exited meanwhile can be
+// adopted as well, as long as nobody has reaped it.
+func adopt(pid int) (*process, error) {
+	p, err := os.FindProcess(pid)
+	if err != nil {
+		return nil, err
+	}
+	return newProcess(p), nil
+}
+
+func newProcess(p *os.Process) *process { return &process{pid: p.Pid, os: p, wait: newExitWait(p)} }
+
+// await waits until the process has exited, and leaves it a zombie where the
+// system allows, so that its number, which is its group's as well, stays its
+// own. It returns false if interrupt was called before.
+func (p *process) await() (exited bool) { return p.wait.await() }
+
+// interrupt ends await. After that the process can be adopted anew.
+func (p *process) interrupt() { p.wait.interrupt() }
+
+// reap ends what is left of the group and takes the exit status.
+func (p *process) reap() {
+	p.signal(syscall.SIGKILL)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.state = p.wait.reap()
+	p.reaped = true
+}
+
+// drop gives up a process that await was interrupted for.
+func (p *process) drop() {
+	p.wait.close()
+	p.os.Release()
+}
+
+// signal sends a signal to the process group, while its number is its own.
+func (p *process) signal(sig syscall.Signal) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.reaped {
+		syscall.Kill(-p.pid, sig)
+	}
+}

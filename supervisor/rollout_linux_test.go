@@ -1,0 +1,309 @@
+package supervisor
+
+import (
+	"fmt"
+	"log"
+	"log/slog"
+	"os"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stickyd/stickyd/supervisor/logs"
+	"github.com/stickyd/stickyd/workerproto"
+)
+
+// The test binary is its own worker and guardian.
+func TestMain(m *testing.M) {
+	if len(os.Args) > 2 && os.Args[1] == "play-worker" {
+		playWorker(os.Args[2])
+	}
+	if len(os.Args) > 1 && os.Args[1] == "play-guardian" {
+		RunGuardian(os.Stdin)
+		os.Exit(0)
+	}
+	// Programs built with -race sleep for a second before they exit.
+	os.Setenv("GORACE", "atexit_sleep_ms=0 "+os.Getenv("GORACE"))
+	os.Exit(m.Run())
+}
+
+func playWorker(kind string) {
+	if kind == "dies-at-boot" {
+		fmt.Println("no such module")
+		os.Exit(3)
+	}
+	w, err := workerproto.Listen("")
+	if err != nil {
+		log.Fatal(err)
+	}
+	if kind == "never-ready" {
+		select {}
+	}
+	go func() {
+		if kind == "dies-when-ready" {
+			fmt.Println("no such table")
+			os.Exit(4)
+		}
+	}()
+	for {
+		if _, err := w.Accept(); err != nil {
+			os.Exit(0)
+		}
+	}
+}
+
+// clients are Clients whose workers have as many sessions as the test says.
+type clients struct {
+	last atomic.Uint32
+
+	mu  sync.Mutex
+	all map[*Worker]*client
+}
+
+type client struct {
+	workerproto.Traffic // nobody calls it
+	incarnation         uint32
+	sessions            atomic.Int64
+	ready, retired      atomic.Bool
+	gone                chan struct{}
+}
+
+func (c *clients) Join(w *Worker) Client {
+	one := &client{incarnation: c.last.Add(1), gone: make(chan struct{})}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.all[w] = one
+	return one
+}
+
+func (c *client) Incarnation() uint32               { return c.incarnation }
+func (c *client) Ready()                            { c.ready.Store(true) }
+func (c *client) Draining()                         { c.retired.Store(true) }
+func (c *client) Remaining() (sessions, open int)   { return int(c.sessions.Load()), 0 }
+func (c *client) Release() int                      { return int(c.sessions.Swap(0)) }
+func (c *client) Gone([]workerproto.Connection) int { close(c.gone); return c.Release() }
+func (c *client) Leaving()                          {}
+func (c *client) Unreachable()                      {}
+
+// of returns the clients of slot n's workers that live, the oldest first.
+func (c *clients) of(n int) (found []*client) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for w, one := range c.all {
+		select {
+		case <-one.gone:
+			continue
+		default:
+		}
+		if w.Slot == n && one.ready.Load() {
+			found = append(found, one)
+		}
+	}
+	if len(found) == 2 && found[0].incarnation > found[1].incarnation {
+		found[0], found[1] = found[1], found[0]
+	}
+	return found
+}
+
+func launchOf(kind string) Launch {
+	return Launch{Argv: []string{os.Args[0], "play-worker", kind}, Protocol: Native, Window: 8}
+}
+
+// runSupervisor runs one with ready workers until the test ends.
+func runSupervisor(t *testing.T, workers int, change func(*Limits)) (*Supervisor, *clients) {
+	t.Helper()
+	c := &clients{all: make(map[*Worker]*client)}
+	spec := Spec{
+		Launch: launchOf("serves"), Workers: workers,
+		Limits: Limits{StartTimeout: time.Minute, DrainTimeout: time.Minute, StopTimeout: 5 * time.Second,
+			MinReady: 10 * time.Millisecond, Parallel: 1},
+		Guardian: []string{os.Args[0], "play-guardian"},
+		Output:   func(*Worker, logs.Stream, []byte) {},
+	}
+	if change != nil {
+		change(&spec.Limits)
+	}
+	s := New(spec, c, slog.New(slog.DiscardHandler))
+	ended := make(chan error, 1)
+	go func() { ended <- s.Run() }()
+	t.Cleanup(func() {
+		s.Stop()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+	for n := 1; n <= workers; n++ {
+		eventually(t, "a ready worker", func() bool { return len(c.of(n)) == 1 })
+	}
+	return s, c
+}
+
+func eventually(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	for late := time.Now().Add(time.Minute); !ok(); time.Sleep(time.Millisecond) {
+		if time.Now().After(late) {
+			t.Fatal("this never came: ", what)
+		}
+	}
+}
+
+// said collects what an operation says.
+type said struct {
+	mu    sync.Mutex
+	lines []string
+}
+
+func (s *said) say(line string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.lines = append(s.lines, line)
+}
+
+func pids(s *Supervisor) map[int]int {
+	all := make(map[int]int)
+	for _, sl := range s.Status() {
+		all[sl.Slot] = sl.PID
+	}
+	return all
+}
+
+func TestRestartReplacesAllWorkersAndWaitsForTheirSessions(t *testing.T) {
+	s, c := runSupervisor(t, 3, nil)
+	before := pids(s)
+	old := c.of(2)[0]
+	old.sessions.Store(1)
+	ended := make(chan error, 1)
+	var said said
+	go func() { ended <- s.Restart(Rollout{MaxUnready: -1}, said.say) }()
+	eventually(t, "all heirs", func() bool { return s.Operation() == "" && len(c.of(2)) == 2 && len(c.of(1)) == 1 })
+	if !old.retired.Load() || c.of(2)[1].retired.Load() {
+		t.Error("it is not the old worker that gets no new sessions")
+	}
+	select {
+	case err := <-ended:
+		t.Fatal("it did not wait for the old worker: ", err)
+	case <-old.gone:
+		t.Fatal("a worker with a session ended")
+	default:
+	}
+	old.sessions.Store(0)
+	if err := <-ended; err != nil {
+		t.Fatal(err)
+	}
+	for _, sl := range s.Status() {
+		if sl.PID == before[sl.Slot] || sl.Generation != 2 || sl.State != "ready" || sl.Starts != 2 {
+			t.Errorf("%+v", sl)
+		}
+	}
+	if len(s.Status()) != 3 {
+		t.Errorf("%d slots", len(s.Status()))
+	}
+}
+
+func TestRolloutThatFailsLeavesTheOldWorkers(t *testing.T) {
+	for _, tt := range []struct{ kind, why string }{
+		{"dies-at-boot", "exit status 3; its last lines:\n    no such module"},
+		{"dies-when-ready", "exit status 4; its last lines:\n    no such table"},
+		{"never-ready", "not ready in time"},
+	} {
+		t.Run(tt.kind, func(t *testing.T) {
+			s, c := runSupervisor(t, 2, func(l *Limits) {
+				l.StartTimeout = 5 * time.Second
+				l.MinReady = time.Minute
+			})
+			before := pids(s)
+			l := launchOf(tt.kind)
+			err := s.Adopt(&l, func(string) {})
+			if err == nil || !strings.Contains(err.Error(), tt.why) || !strings.Contains(err.Error(), "0 of 2 workers replaced") {
+				t.Errorf("error %v, want %s", err, tt.why)
+			}
+			eventually(t, "the end of the heir", func() bool { return len(s.Status()) == 2 })
+			after := pids(s)
+			for n, pid := range before {
+				if after[n] != pid || c.of(n)[0].retired.Load() {
+					t.Errorf("worker %d was touched", n)
+				}
+			}
+			if s.Operation() != "" {
+				t.Error("still under way: ", s.Operation())
+			}
+		})
+	}
+}
+
+func TestSessionsThatDoNotEndAreCutOff(t *testing.T) {
+	s, c := runSupervisor(t, 1, func(l *Limits) { l.DrainTimeout = 300 * time.Millisecond })
+	old := c.of(1)[0]
+	old.sessions.Store(5)
+	if err := s.Restart(Rollout{MaxUnready: -1}, func(string) {}); err != nil {
+		t.Fatal(err)
+	}
+	<-old.gone
+	if n := old.sessions.Load(); n != 0 {
+		t.Errorf("%d sessions were not released", n)
+	}
+}
+
+func TestScale(t *testing.T) {
+	s, c := runSupervisor(t, 2, nil)
+	before := pids(s)
+	var said said
+	if err := s.Scale(2, true, said.say); err != nil {
+		t.Fatal(err)
+	}
+	if got := s.Status(); len(got) != 4 || got[3].Slot != 4 || got[3].State != "ready" {
+		t.Errorf("%+v", got)
+	}
+	last := c.of(4)[0]
+	last.sessions.Store(1)
+	ended := make(chan error, 1)
+	go func() { ended <- s.Scale(1, false, said.say) }()
+	eventually(t, "the others' end", func() bool { return len(s.Status()) == 2 })
+	last.sessions.Store(0)
+	if err := <-ended; err != nil {
+		t.Fatal(err)
+	}
+	if after := pids(s); len(after) != 1 || after[1] != before[1] {
+		t.Errorf("before %v, after %v", before, after)
+	}
+	for _, n := range []int{0, 1025} {
+		if err := s.Scale(n, false, said.say); err == nil || !strings.Contains(err.Error(), "may be 1 to 1024") {
+			t.Errorf("scale to %d: %v", n, err)
+		}
+	}
+}
+
+func TestDrainedSlotStaysEmptyUntilItIsRestarted(t *testing.T) {
+	s, _ := runSupervisor(t, 2, nil)
+	if err := s.Drain(2, func(string) {}); err != nil {
+		t.Fatal(err)
+	}
+	if got := s.Status()[1]; got.State != "drained" || got.PID != 0 {
+		t.Errorf("%+v", got)
+	}
+	if err := s.Drain(1, func(string) {}); err == nil || !strings.Contains(err.Error(), "somebody has to serve") {
+		t.Error("the last one was drained: ", err)
+	}
+	if err := s.Restart(Rollout{Slots: []int{2}, MaxUnready: -1}, func(string) {}); err != nil {
+		t.Fatal(err)
+	}
+	if got := s.Status(); len(got) != 2 || got[1].State != "ready" || got[1].Generation != 2 || got[0].Generation != 1 {
+		t.Errorf("%+v", got)
+	}
+}
+
+func TestOneOperationAtATime(t *testing.T) {
+	s, _ := runSupervisor(t, 1, func(l *Limits) { l.MinReady = time.Minute })
+	ended := make(chan error, 1)
+	go func() { ended <- s.Restart(Rollout{MaxUnready: -1}, func(string) {}) }()
+	eventually(t, "its beginning", func() bool { return s.Operation() != "" })
+	if err := s.Scale(2, false, func(string) {}); err == nil || !strings.Contains(err.Error(), "rolling restart") {
+		t.Error("another one began: ", err)
+	}
+	s.Stop()
+	if err := <-ended; err == nil {
+		t.Error("it was reached though everything stopped")
+	}
+}

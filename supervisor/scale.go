@@ -1,0 +1,130 @@
+package supervisor
+
+import (
+	"errors"
+	"fmt"
+)
+
+// MaxWorkers is how many slots there may be.
+const MaxWorkers = 1024
+
+// Scale changes the number of slots: to n, or by n. It returns when those that
+// are new are ready, and have been for Limits.MinReady, or when those that are
+// too many, which are the last ones, have drained and are gone.
+func (s *Supervisor) Scale(n int, relative bool, say func(string)) error {
+	end, err := s.begin("scaling")
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	from := s.workers
+	s.mu.Unlock()
+	if relative {
+		n += from
+	}
+	if n < 1 || n > MaxWorkers {
+		end()
+		return fmt.Errorf("cannot scale to %d workers: there are %d, and may be 1 to %d", n, from, MaxWorkers)
+	}
+	if n > from {
+		defer end()
+		return s.grow(from, n, say)
+	}
+	s.say(say, "%d workers instead of %d", n, from)
+	old := s.shrink(n)
+	release, err := s.hold()
+	end() // others need not wait for those that drain
+	if err != nil {
+		return err
+	}
+	defer release()
+	return s.awaitVacated(old, say)
+}
+
+// grow adds the slots from+1 to n. Those that do not get ready are given up.
+func (s *Supervisor) grow(from, n int, say func(string)) error {
+	s.mu.Lock()
+	s.workers = n
+	launch, generation := s.launch, s.generation
+	s.mu.Unlock()
+	trials := make([]*trial, n-from)
+	for i := range trials {
+		trials[i] = newTrial()
+		if !s.add(newSlot(s, from+1+i, generation, launch, trials[i])) {
+			trials[i].outcome <- ErrStopping
+		}
+	}
+	var errs []error
+	for i, t := range trials {
+		s.say(say, "%d of %d new workers are ready", i-len(errs), len(trials))
+		if err := <-t.outcome; err != nil {
+			errs = append(errs, fmt.Errorf("worker %d: %w", from+1+i, err))
+		}
+	}
+	if len(errs) == 0 {
+		s.say(say, "%d workers are ready", n)
+		return nil
+	}
+	s.awaitVacated(s.shrink(from), say)
+	return fmt.Errorf("there are %d workers as before: %w", from, errors.Join(errs...))
+}
+
+// shrink lets the slots above n drain, and returns them.
+func (s *Supervisor) shrink(n int) (old []*slot) {
+	s.mu.Lock()
+	s.workers = n
+	for _, sl := range s.slots {
+		if sl.n > n {
+			old = append(old, sl)
+		}
+	}
+	s.mu.Unlock()
+	for _, sl := range old {
+		s.running.Go(func() { sl.order(leave) })
+	}
+	return old
+}
+
+// wanted returns how many slots there are to be.
+func (s *Supervisor) wanted() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.workers
+}
+
+// Drain lets the sessions of slot n's worker come to their ends, and keeps the
+// slot empty until Restart fills it. It returns when the worker is gone.
+func (s *Supervisor) Drain(n int, say func(string)) error {
+	end, err := s.begin(fmt.Sprintf("draining worker %d", n))
+	if err != nil {
+		return err
+	}
+	sl, err := s.spareable(n)
+	if err != nil {
+		end()
+		return err
+	}
+	sl.order(takeRest)
+	s.say(say, "worker %d drains", n)
+	release, err := s.hold()
+	end()
+	if err != nil {
+		return err
+	}
+	defer release()
+	return s.awaitVacated([]*slot{sl}, say)
+}
+
+// spareable returns slot n, if another one is ready.
+func (s *Supervisor) spareable(n int) (*slot, error) {
+	sl := s.holder(n)
+	if sl == nil {
+		return nil, fmt.Errorf("there is no worker %d: they are numbered from 1 to %d", n, s.wanted())
+	}
+	for _, other := range s.Status() {
+		if other.Slot != n && other.State == ready.String() {
+			return sl, nil
+		}
+	}
+	return nil, fmt.Errorf("no worker but %d is ready, and somebody has to serve: scale up first, or restart it instead", n)
+}

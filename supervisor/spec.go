@@ -1,0 +1,114 @@
+package supervisor
+
+import (
+	"syscall"
+	"time"
+
+	"github.com/stickyd/stickyd/fdpass/poll"
+	"github.com/stickyd/stickyd/supervisor/logs"
+	"github.com/stickyd/stickyd/workerproto"
+	"github.com/stickyd/stickyd/workerproto/nodeipc"
+)
+
+// A Spec says what to run, how many times, and for whom.
+type Spec struct {
+	Launch // of the first generation
+	Limits
+
+	Workers int // slots
+
+	// Loop waits for what workers say; nil: the runtime's poller does. It must
+	// run for as long as Run does.
+	Loop *poll.Loop
+
+	// Guardian is the argv of a process that calls RunGuardian.
+	Guardian []string
+
+	// Listens is told where a server of a worker that gets its connections
+	// from us would listen by itself, as an address of stickyd's. It may be
+	// called from several goroutines and must not block.
+	Listens func(addr string)
+
+	// Owns and Open are nodeipc's.
+	Owns func(addr string) bool
+	Open func(network, addr string, nth int) (fd int, release func(), err error)
+
+	// Preload returns the path of a script that each Node process among the
+	// workers loads first, where Launch.Preload asks for it. It is called
+	// before each is started.
+	Preload func() (path string, err error)
+
+	// Output gets each line that a worker writes, without its end. It may be
+	// called from several goroutines and must not wait; line is valid during
+	// the call.
+	Output func(w *Worker, stream logs.Stream, line []byte)
+}
+
+// A Launch says how workers are started. Those of one generation share one,
+// which nobody changes.
+type Launch struct {
+	Argv []string // the command; [0] is looked up in PATH
+	Env  []string // K=V, added to this process's own
+
+	Protocol      Protocol
+	Serialization nodeipc.Serialization // of workers that speak Node's protocol
+	Preload       bool                  // see Spec.Preload
+
+	Window   int      // see workerproto.Terms
+	Sessions []string // see workerproto.Terms
+}
+
+// Limits say how long to wait for what. They may be changed while workers run,
+// and hold for all of them from then on. All durations are positive but where
+// zero is explained.
+type Limits struct {
+	StartTimeout time.Duration  // from exec to ready
+	MinReady     time.Duration  // a worker that replaces another stays ready for so long first; may be 0
+	HangTimeout  time.Duration  // nothing taken for so long while a connection waits; 0: never hung
+	DumpSignal   syscall.Signal // sent to a hung worker before it is killed; 0: none
+	DumpGrace    time.Duration  // between that and SIGKILL
+	DrainTimeout time.Duration  // for sessions to end where a worker is replaced, and for open requests to finish
+	StopTimeout  time.Duration  // between SIGTERM and SIGKILL
+
+	// KeepTrying goes on for ever where no worker has ever become ready.
+	KeepTrying bool
+
+	Parallel   int // slots that a rolling restart replaces at a time
+	MaxUnready int // of those that it has replaced: with more of them not ready it stops
+}
+
+// Clients are whom workers work for. The methods are called from several
+// goroutines.
+type Clients interface {
+	// Join returns the client of a worker whose process does not exist yet.
+	Join(w *Worker) Client
+}
+
+// A Client is whom a worker works for: it is told of one worker. Ready,
+// Draining and Gone are called from the slot's goroutine, in this order, each
+// at most once, Gone always. Traffic is the worker's own, see workerproto.
+type Client interface {
+	// Incarnation is the number that the worker is known by, never used before.
+	Incarnation() uint32
+
+	// Ready: the worker takes connections, through its Link.
+	Ready()
+
+	// Draining: the worker gets no new sessions.
+	Draining()
+
+	// Remaining returns how many sessions the worker has, and how many
+	// connections beside them.
+	Remaining() (sessions, open int)
+
+	// Release: the worker gets no connection any more, and its sessions are
+	// forgotten though it lives. It returns how many there were.
+	Release() (sessions int)
+
+	// Gone: the worker is dead, or will get no connection any more. untaken
+	// are the connections that it never had; they are the client's now. It
+	// returns how many sessions were lost.
+	Gone(untaken []workerproto.Connection) (sessions int)
+
+	workerproto.Traffic
+}
