@@ -371,3 +371,19 @@ func TestPeekLeavesEverything(t *testing.T) {
 		t.Errorf("peek at the end: %v", err)
 	}
 }
+
+// A peer that sends no more is still there; one that is closed is not.
+func TestPeerClosed(t *testing.T) {
+	a, b := pair(t)
+	if a.PeerClosed() {
+		t.Error("an open peer is taken for closed")
+	}
+	b.CloseWrite()
+	if a.PeerClosed() {
+		t.Error("a peer that only sends no more is taken for closed")
+	}
+	b.Close()
+	if !a.PeerClosed() {
+		t.Error("a closed peer is taken for open")
+	}
+}

@@ -93,7 +93,7 @@ func runApp() {
 	go a.closeOn(syscall.SIGUSR1)
 	err = w.Serve(&http.Server{Handler: mux})
 	if errors.Is(err, net.ErrClosed) {
-		<-w.Draining() // sessions and connections live on
+		<-w.Finishing() // sessions and connections live on
 		return
 	}
 	if err != nil {
