@@ -231,6 +231,12 @@ func (c *Conn) Shutdown() {
 	}
 }
 
+// Detach is Close, but that the descriptor stays open and becomes the caller's;
+// the peer notices nothing, and what it has sent stays in the socket. Functions
+// of [Conn.EachTurn] are not ended. After Close, or a first Detach, it returns
+// os.ErrClosed.
+func (c *Conn) Detach() (fd int, err error) { return c.fd.Detach() }
+
 // Close closes the descriptor, ends OnReadable and OnWritable, and returns when
 // their functions have returned; so these must not call it, nor wait for who
 // does. Descriptors that the peer sent and nobody received are closed by the
