@@ -81,6 +81,10 @@ func NewConn(fd int, l *poll.Loop) (*Conn, error) {
 	return &Conn{polled, l}, nil
 }
 
+// Closed returns a Conn that was closed: its methods return os.ErrClosed, or do
+// nothing.
+func Closed() *Conn { return &Conn{fd: poll.Closed()} }
+
 // IsStreamSocket reports whether fd is an open stream socket.
 func IsStreamSocket(fd int) bool {
 	typ, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_TYPE)

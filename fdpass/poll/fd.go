@@ -53,6 +53,17 @@ func NewFD(fd int, l *Loop, door bool) (*FD, error) {
 	return &FD{fd: fd, wait: w}, nil
 }
 
+// Closed returns an FD that was closed.
+func Closed() *FD { return &FD{fd: -1, wait: gone{}} }
+
+// gone is how one waits for a descriptor that was closed.
+type gone struct{}
+
+func (gone) onReadable(func() Next) error                  { return os.ErrClosed }
+func (gone) onWritable(context.Context, func() Next) error { return os.ErrClosed }
+func (gone) close() error                                  { return os.ErrClosed }
+func (gone) detach() (fd int, err error)                   { return -1, os.ErrClosed }
+
 // Acquire returns the descriptor and keeps it open until Release, which must
 // follow soon: Close and Detach wait for it. After either it returns
 // os.ErrClosed, and no Release must follow.
