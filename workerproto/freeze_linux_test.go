@@ -191,8 +191,9 @@ func freezeUnderTraffic(t *testing.T, looped bool) {
 	hub := NewHub()
 	talker, hearer := newListener(t), newListener(t)
 	at, w := newRoom(t, h, hub, talker)
-	_, other := newRoom(t, h, hub, hearer)
+	ear, other := newRoom(t, h, hub, hearer)
 	heard, more := hearMessages(t, other)
+	ear.link.Sync() // it has subscribed
 
 	var freezes sync.WaitGroup
 	stop := make(chan struct{})
