@@ -621,6 +621,7 @@ func (a *app) Status() admin.Status {
 		Version: version(), PID: os.Getpid(), Started: a.started, Stopping: a.stopping.Load(),
 		Sessions: a.table.Len(), Counters: a.counters(),
 	}
+	s.Lookups = admin.Lookups{Owner: s.Counters.Known, NeverSeen: s.Counters.Unknown, None: s.Counters.Without}
 	for _, ln := range *a.open.Load() {
 		s.Listen = append(s.Listen, ln.Addr().String())
 	}
