@@ -615,6 +615,18 @@ func (a *app) Stop() {
 	}
 }
 
+// What the control socket will ask for.
+var errNotYet = errors.New("this stickyd cannot do that yet")
+
+func (a *app) Logs() *logs.Ring[logs.Line]                      { return a.log.Lines() }
+func (a *app) Events() *logs.Ring[logs.Event]                   { return a.log.Events() }
+func (a *app) Explain([]byte) admin.Explanation                 { return admin.Explanation{State: admin.Unknown} }
+func (a *app) Restart(admin.RestartOptions, func(string)) error { return errNotYet }
+func (a *app) Scale(admin.Scale, func(string)) error            { return errNotYet }
+func (a *app) Drain(int, func(string)) error                    { return errNotYet }
+func (a *app) Reload(func(string)) error                        { return errNotYet }
+func (a *app) Upgrade(_ string, c *admin.Caller)                { c.End(errNotYet) }
+
 // Status is called by the control socket.
 func (a *app) Status() admin.Status {
 	s := admin.Status{

@@ -139,7 +139,7 @@ var metrics = []metric{
 		[]string{"outcome"}, nil), prometheus.CounterValue, readLookups},
 
 	ofWorkers(prometheus.GaugeValue, "ready", "1 if the slot has a worker that takes new sessions.",
-		highest, func(w *Worker) float64 { return number(w.State == "ready") }),
+		highest, func(w *Worker) float64 { return truth(w.State == "ready") }),
 	ofWorkers(prometheus.GaugeValue, "sessions", "Sessions that the slot's workers own.",
 		sum, func(w *Worker) float64 { return float64(w.Sessions) }),
 	ofWorkers(prometheus.GaugeValue, "untaken_connections", "Connections that the slot's workers were given and have not accepted.",
@@ -189,7 +189,7 @@ func (h *Histogram) metric(desc *prometheus.Desc) prometheus.Metric {
 	return prometheus.MustNewConstHistogram(desc, n, h.Sum, buckets)
 }
 
-func number(b bool) float64 {
+func truth(b bool) float64 {
 	if b {
 		return 1
 	}

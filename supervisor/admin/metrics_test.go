@@ -14,7 +14,8 @@ import (
 )
 
 func TestMetrics(t *testing.T) {
-	f := &fake{status: Status{
+	f := newFake(t)
+	f.status = Status{
 		Started: time.UnixMilli(1500), Sessions: 7,
 		Generation: 4, SessionTableBytes: 12,
 		Counters: Counters{Accepted: 10, Handed: 9, Returned: 8, Rerouted: 7, Refused: 6, Abandoned: 2, Pauses: 1, Bound: 11, Upgrades: 13, Reloads: 14},
@@ -26,7 +27,7 @@ func TestMetrics(t *testing.T) {
 		},
 		Slots: []Slot{{Slot: 1, Handed: 6, Returned: 2, Rerouted: 1, Ends: map[string]int64{"exit": 2, "hung": 1}}},
 		Head:  Histogram{Bounds: []float64{0.1, 0.5}, Counts: []uint64{3, 2, 1}, Sum: 2.5},
-	}}
+	}
 	rec := httptest.NewRecorder()
 	NewMetrics(f, slog.New(slog.DiscardHandler)).Handler.ServeHTTP(rec, httptest.NewRequest("GET", "/metrics", nil))
 	body := rec.Body.String()
