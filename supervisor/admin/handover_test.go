@@ -186,6 +186,9 @@ func TestFreezeEnds(t *testing.T) {
 	if status := <-operating.returned; status != 1 || !strings.Contains(operating.errs.String(), "stickyd is being upgraded") {
 		t.Errorf("an operation: exit status %d, %s", status, &operating.errs)
 	}
+	if _, err := io.ReadAll(resp.Body); err == nil {
+		t.Error("one that had not read is still told something")
+	}
 	io.WriteString(silent, "GET /v1/status HTTP/1.0\r\n\r\n") // fails where it was closed already
 	silent.SetReadDeadline(time.Now().Add(time.Minute))
 	if n, err := silent.Read(make([]byte, 1)); n > 0 || errors.Is(err, os.ErrDeadlineExceeded) {

@@ -12,9 +12,12 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/stickyd/stickyd/supervisor/config"
 )
 
 func TestVerbsAskForWhatIsMeant(t *testing.T) {
@@ -211,6 +214,13 @@ func TestHelpOfEachVerb(t *testing.T) {
 			if len(line) > 80+len("\n") || strings.TrimRight(line, " \n") != strings.TrimRight(line, "\n") {
 				t.Errorf("%s: longer than 80, or blanks at the end: %q", v.name, line)
 			}
+		}
+	}
+	_, commands, _ := strings.Cut(config.Usage(false), "\nCommands: stickyd")
+	commands, _, _ = strings.Cut(commands, ";")
+	for _, v := range verbs {
+		if !regexp.MustCompile(`[ \n]` + v.name + `\b`).MatchString(commands) {
+			t.Errorf("stickyd help does not name %s", v.name)
 		}
 	}
 	if _, out, _ := command("logs", "-h"); !strings.Contains(out, "  -n N               print the last N lines (default 100)\n") {
