@@ -132,24 +132,23 @@ func tell[T any](s *Server, rw http.ResponseWriter, r *http.Request, h historyRe
 	next, last := begins(&h, ring, wanted), ring.Last(0, wanted)
 	rw.Header().Set(headerHistory, ring.ID())
 	rw.Header().Set(headerAfter, strconv.FormatUint(next-1, 10))
-	write, end := lines(rw), ""
+	to, end := newLines(rw), ""
 	for h.follow || next < last {
 		items, first := ring.From(next, historyPiece)
-		if first > next && write(Mark{Lost: first - next}) != nil {
-			return
+		if first > next {
+			to.Encode(Mark{Lost: first - next})
 		}
 		for i := range items {
-			if wanted(&items[i]) && write(line(first+uint64(i), items[i])) != nil {
-				return
+			if wanted(&items[i]) {
+				to.Encode(line(first+uint64(i), items[i]))
 			}
 		}
-		next = first + uint64(len(items))
-		if len(items) > 0 {
-			continue
-		}
-		if end != "" {
-			write(Mark{End: end, Seq: next - 1})
+		if to.Flush() != nil {
 			return
+		}
+		next = first + uint64(len(items))
+		if !h.follow {
+			continue
 		}
 		select {
 		case <-ring.Grown(next):
@@ -160,5 +159,12 @@ func tell[T any](s *Server, rw http.ResponseWriter, r *http.Request, h historyRe
 		case <-r.Context().Done():
 			return
 		}
+		if end != "" { // what is there by now is told, however much comes
+			h.follow, last = false, ring.Last(0, wanted)
+		}
+	}
+	if end != "" {
+		to.Encode(Mark{End: end, Seq: next - 1})
+		to.Flush()
 	}
 }

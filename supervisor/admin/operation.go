@@ -2,7 +2,6 @@ package admin
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -18,12 +17,18 @@ func outcomeOf(err error, done string) Progress {
 	return Progress{Message: done, Done: true}
 }
 
-// lines writes lines of JSON, each of which is sent at once.
-func lines(rw http.ResponseWriter) (write func(line any) error) {
+// lines is an answer of lines of JSON. What was encoded is sent by Flush, or
+// before.
+type lines struct {
+	*json.Encoder
+	*http.ResponseController
+}
+
+func newLines(rw http.ResponseWriter) lines {
 	rw.Header().Set("Content-Type", "application/x-ndjson")
-	encoder, flush := json.NewEncoder(rw), http.NewResponseController(rw)
-	flush.Flush() // the head: who asked sees that it was understood
-	return func(line any) error { return errors.Join(encoder.Encode(line), flush.Flush()) }
+	l := lines{json.NewEncoder(rw), http.NewResponseController(rw)}
+	l.Flush() // the head: who asked sees that it was understood
+	return l
 }
 
 // An operation goes on if who asked goes away, and does not wait for them either.
@@ -51,25 +56,27 @@ func operate[T any, P interface {
 		}
 		told := s.tells()
 		defer told()
-		s.relay(r, begin(func(say func(string)) error { return do(what, say) }), done, lines(rw))
+		s.relay(r, begin(func(say func(string)) error { return do(what, say) }), done, newLines(rw))
 	}
 }
 
 // relay passes on how an operation goes until it has ended, or nobody listens.
-func (s *Server) relay(r *http.Request, o *operation, done string, write func(any) error) {
+func (s *Server) relay(r *http.Request, o *operation, done string, to lines) {
 	next, outcome := uint64(1), (*Progress)(nil)
 	end := func(p Progress) { outcome = &p }
 	for {
 		said, first := o.said.From(next, 100)
 		for _, message := range said {
-			write(Progress{Message: message})
+			to.Encode(Progress{Message: message})
 		}
+		to.Flush()
 		next = first + uint64(len(said))
 		if len(said) > 0 {
 			continue
 		}
 		if outcome != nil {
-			write(*outcome)
+			to.Encode(*outcome)
+			to.Flush()
 			return
 		}
 		select {

@@ -155,20 +155,22 @@ func (s *Server) stop(rw http.ResponseWriter, r *http.Request) {
 	told := s.tells()
 	defer told()
 	s.running.Stop()
-	write := lines(rw)
+	to := newLines(rw)
 	tick := time.NewTicker(progressPause)
 	defer tick.Stop()
 	for {
-		write(Progress{Message: remaining(s.running.Status())})
+		to.Encode(Progress{Message: remaining(s.running.Status())})
+		to.Flush()
 		select {
 		case <-tick.C:
 		case <-s.ended:
-			write(s.outcome)
+			to.Encode(s.outcome)
+			to.Flush()
 			told()
 			<-r.Context().Done() // the end of the process comes first, as a rule
 			return
 		case <-s.frozen:
-			write(Progress{Error: "stickyd is being upgraded; ask again"})
+			to.Encode(Progress{Error: "stickyd is being upgraded; ask again"})
 			return
 		case <-r.Context().Done():
 			return // who asked waits no longer; it goes on
