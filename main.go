@@ -363,6 +363,7 @@ func (a *app) run() error {
 	// A log reader that went away must not end us: writes fail instead. (Ignore
 	// would be inherited by the workers.)
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
+	defer a.startReaper()()
 	defer a.startLoop()()
 	defer a.cleanUp()
 	var g run.Group
@@ -400,6 +401,15 @@ func (a *app) startLoop() (stop func()) {
 	}
 	go a.loop.Run()
 	return a.loop.Close
+}
+
+// startReaper runs the reaper, until stop is called, if this is process 1.
+func (a *app) startReaper() (stop func()) {
+	ctx, stop := context.WithCancel(context.Background())
+	if os.Getpid() == 1 {
+		go supervisor.NewReaper(a.log.Logger).Run(ctx)
+	}
+	return stop
 }
 
 // signalError ends the group: somebody asked for it.

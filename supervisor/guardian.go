@@ -142,7 +142,7 @@ func (g *guardian) start() (*exec.Cmd, error) {
 	cmd := &exec.Cmd{Path: g.argv[0], Args: append([]string{"sticky-guardian"}, g.argv[1:]...)}
 	cmd.Stdin = r
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	if err := cmd.Start(); err != nil {
+	if err := StartChild(cmd); err != nil {
 		w.Close()
 		return nil, err
 	}
@@ -165,7 +165,7 @@ func (g *guardian) start() (*exec.Cmd, error) {
 func (g *guardian) keep(cmd *exec.Cmd) {
 	for cmd != nil {
 		began := time.Now()
-		err := cmd.Wait()
+		err := WaitChild(cmd)
 		if g.dropPipe() {
 			return
 		}

@@ -53,7 +53,7 @@ func (s *Supervisor) spawn(w *Worker) (err error) {
 	// A process group of its own: a signal reaches what the worker starts as
 	// well, and ^C in a terminal reaches only us.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	if err := cmd.Start(); err != nil {
+	if err := StartChild(cmd); err != nil {
 		w.stdout.close()
 		w.stderr.close()
 		return startError(s.spec.Argv, err)

@@ -87,7 +87,7 @@ func (s *Supervisor) reap(w *Worker) {
 	w.signal(syscall.SIGKILL)
 	s.guardian.remove(w.PID)
 	w.reaping.Lock()
-	w.cmd.Wait() // the error is in ProcessState; it returns at once
+	WaitChild(w.cmd) // the error is in ProcessState; it returns at once
 	w.reaped = true
 	w.reaping.Unlock()
 	w.stdout.finish(outputGrace)

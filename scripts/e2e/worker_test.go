@@ -63,6 +63,8 @@ func playWorker(kind string) {
 		runBlocking()
 	case "stubborn":
 		runStubborn()
+	case "leaves-orphans":
+		runLeavesOrphans()
 	case "returns-twice":
 		runReturnsTwice()
 	default:
@@ -332,3 +334,25 @@ func runReturnsTwice() {
 	}
 	select {}
 }
+
+// runLeavesOrphans leaves a hundred processes to whoever looks after orphans,
+// half of them while it lives, and ends with a status that its pid tells.
+func runLeavesOrphans() {
+	w, err := workerproto.Listen("")
+	if err != nil {
+		log.Fatal(err)
+	}
+	go w.Serve(&http.Server{})
+	for range 50 {
+		if err := exec.Command("sh", "-c", "sleep 0 &").Run(); err != nil {
+			log.Fatal(err)
+		}
+		if err := exec.Command("sleep", "600").Start(); err != nil {
+			log.Fatal(err)
+		}
+	}
+	os.Exit(orphanage(os.Getpid()))
+}
+
+// orphanage is the exit status of a worker that leaves orphans.
+func orphanage(pid int) int { return 10 + pid%200 }
