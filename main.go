@@ -50,6 +50,7 @@ const (
 // The verbs by which stickyd starts itself. They are in no help.
 const (
 	guardianVerb   = "guardian"
+	launcherVerb   = "exec-worker"
 	demoWorkerVerb = "demo-worker"
 )
 
@@ -74,6 +75,9 @@ func command(args []string) int {
 		return serve(append(args[1:len(args):len(args)], append([]string{"--"}, demoCommand()...)...), true)
 	case demoWorkerVerb:
 		return report(demo.Run())
+	case launcherVerb:
+		supervisor.RunLauncher(args[1:])
+		return exitFailed
 	case guardianVerb:
 		supervisor.RunGuardian(os.Stdin)
 		return exitStopped
@@ -231,8 +235,12 @@ func build(c *config.Config) (*app, error) {
 		DrainTimeout: c.DrainTimeout, StopTimeout: c.StopTimeout,
 		KeepTrying: c.OnCrashLoop == "keep",
 		Loop:       a.loop,
-		Guardian:   []string{self(), guardianVerb},
-		Listens:    a.want, Owns: a.owns, Open: front.NewSockets(a.log.Logger).Open,
+		Process: supervisor.ProcessSettings{
+			User: c.User, Group: c.Group, OpenFiles: c.WorkerNoFile, Nice: c.WorkerNice, Memory: c.WorkerMemory,
+		},
+		Launcher: []string{self(), launcherVerb},
+		Guardian: []string{self(), guardianVerb},
+		Listens:  a.want, Owns: a.owns, Open: front.NewSockets(a.log.Logger).Open,
 		Preload: a.unpacked(c.NodePreload),
 		Output: func(w *supervisor.Worker, stream logs.Stream, line []byte) {
 			a.log.Line(w.Slot, w.PID, stream, line)

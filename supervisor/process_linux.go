@@ -29,6 +29,15 @@ func setName(name string) {
 	unix.Prctl(unix.PR_SET_NAME, uintptr(unsafe.Pointer(&b[0])), 0, 0, 0)
 }
 
+// ownNiceness is what a child that changes nothing has.
+func ownNiceness() int {
+	raw, err := unix.Getpriority(unix.PRIO_PROCESS, 0)
+	if err != nil {
+		return 0
+	}
+	return 20 - raw // getpriority(2): the system call's own range, 40 to 1
+}
+
 // CloseOnExec keeps every descriptor above 2 that this process was started
 // with from its workers.
 func CloseOnExec() {

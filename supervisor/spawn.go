@@ -53,14 +53,34 @@ func (s *Supervisor) spawn(w *Worker) (err error) {
 	// A process group of its own: a signal reaches what the worker starts as
 	// well, and ^C in a terminal reaches only us.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	if err := StartChild(cmd); err != nil {
+	if err := s.start(cmd, w); err != nil {
 		w.stdout.close()
 		w.stderr.close()
-		return startError(s.spec.Argv, err)
+		return err
 	}
 	w.cmd, w.PID = cmd, cmd.Process.Pid
 	s.guardian.add(w.PID)
 	w.Link = s.newLink(parent, w)
+	return nil
+}
+
+// start starts w's process with the settings of the spec. The error is for a
+// person.
+func (s *Supervisor) start(cmd *exec.Cmd, w *Worker) error {
+	group, err := s.memory.join(w, cmd)
+	if err != nil {
+		return err
+	}
+	start := StartChild
+	if s.spec.Process.launched() && cmd.Err == nil { // else it says that there is no such command
+		start = s.launch
+	}
+	if err := start(cmd); err != nil {
+		group.remove()
+		return startError(s.spec.Argv, err)
+	}
+	group.started()
+	w.memory = group
 	return nil
 }
 
@@ -75,6 +95,9 @@ func (s *Supervisor) environment(w *Worker) ([]string, error) {
 		default:
 			env = append(env, kv)
 		}
+	}
+	if c := s.credentials; c != nil {
+		env = append(env, c.Env...)
 	}
 	env = append(env, s.spec.Env...)
 	if s.spec.Preload != nil {
@@ -130,7 +153,10 @@ func isExecutable(name string) bool {
 
 // startError turns a failed exec into something to act on.
 func startError(argv []string, err error) error {
+	var explained *commandError
 	switch name := argv[0]; {
+	case errors.As(err, &explained):
+		return err
 	case errors.Is(err, exec.ErrNotFound):
 		return &commandError{err, "for a file in this directory write ./" + name}
 	case errors.Is(err, fs.ErrNotExist) && strings.ContainsAny(name, " \t"):

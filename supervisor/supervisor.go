@@ -43,6 +43,13 @@ type Spec struct {
 	// run for as long as Run does.
 	Loop *poll.Loop
 
+	// Process is what each worker's process gets.
+	Process ProcessSettings
+
+	// Launcher is the argv of a process that calls RunLauncher with the
+	// arguments that follow. It may be nil where Process needs none.
+	Launcher []string
+
 	// Guardian is the argv of a process that calls RunGuardian.
 	Guardian []string
 
@@ -88,14 +95,16 @@ type Client interface {
 
 // A Supervisor runs the slots of one Spec.
 type Supervisor struct {
-	spec     Spec
-	clientOf func(*Worker) Client
-	log      *slog.Logger
-	guardian *guardian
-	mark     string           // K=V in the environment of our workers and nobody else's
-	hub      *workerproto.Hub // where native workers meet
-	nodeHub  *nodeipc.Hub     // and those of Node
-	slots    []*slot
+	spec        Spec
+	clientOf    func(*Worker) Client
+	log         *slog.Logger
+	guardian    *guardian
+	credentials *credentials     // of workers; nil: ours
+	memory      *memoryLimit     // nil: none
+	mark        string           // K=V in the environment of our workers and nobody else's
+	hub         *workerproto.Hub // where native workers meet
+	nodeHub     *nodeipc.Hub     // and those of Node
+	slots       []*slot
 
 	stopping context.Context // done: bring the workers to an end
 	stop     context.CancelFunc
@@ -133,6 +142,10 @@ func New(spec Spec, clientOf func(*Worker) Client, log *slog.Logger) *Supervisor
 // when the last one is gone. It returns an error at once if the command can't
 // be executed, and after a while if no worker has ever become ready.
 func (s *Supervisor) Run() error {
+	if err := s.prepare(); err != nil {
+		return err
+	}
+	defer s.memory.close()
 	g, err := startGuardian(s.spec.Guardian, s.mark, s.log)
 	if err != nil {
 		return err

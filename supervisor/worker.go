@@ -30,6 +30,9 @@ type Worker struct {
 	stdout, stderr output
 	last           lastLines
 
+	memory      *memoryGroup // nil: no limit
+	outOfMemory string       // that it died of that, for people; set before exited
+
 	reaping sync.Mutex
 	reaped  bool // PID may be another's
 
@@ -90,6 +93,7 @@ func (s *Supervisor) reap(w *Worker) {
 	WaitChild(w.cmd) // the error is in ProcessState; it returns at once
 	w.reaped = true
 	w.reaping.Unlock()
+	w.outOfMemory = w.memory.end()
 	w.stdout.finish(outputGrace)
 	w.stderr.finish(outputGrace)
 }
@@ -109,5 +113,5 @@ func (w *Worker) cause() string {
 	if w.fault != "" {
 		return w.fault
 	}
-	return w.cmd.ProcessState.String()
+	return w.cmd.ProcessState.String() + w.outOfMemory
 }

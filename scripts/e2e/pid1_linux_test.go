@@ -16,13 +16,20 @@ import (
 // startAsPID1 starts stickyd as a container would: as process 1 of a namespace.
 func startAsPID1(t *testing.T, command []string, flags ...string) *server {
 	t.Helper()
+	return startInContainer(t, "true", command, flags...)
+}
+
+// startInContainer does the same when prepare, a shell's line, has changed what
+// is mounted.
+func startInContainer(t *testing.T, prepare string, command []string, flags ...string) *server {
+	t.Helper()
 	if os.Geteuid() != 0 {
 		if os.Getenv("STICKYD_BIN") != "" { // scripts/test runs as root
 			t.Fatal("no root here, so no namespaces")
 		}
 		t.Skip("no root here, so no namespaces")
 	}
-	args := []string{"-c", `mount -t proc proc /proc && exec "$@"`, "sh", binary,
+	args := []string{"-c", "mount -t proc proc /proc && " + prepare + ` && exec "$@"`, "sh", binary,
 		"--poller", *poller, "--listen", "127.0.0.1:0", "--log-format", "json", "--log-level", "debug"}
 	cmd := exec.Command("sh", append(append(append(args, flags...), "--"), command...)...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWPID, Unshareflags: syscall.CLONE_NEWNS}

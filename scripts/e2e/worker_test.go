@@ -91,6 +91,7 @@ func runApp() {
 	mux.HandleFunc("/end", a.end)
 	mux.HandleFunc("/", func(rw http.ResponseWriter, r *http.Request) { a.answer(rw, r, 200, "") })
 	mux.HandleFunc("/slow", a.slow)
+	mux.HandleFunc("/allocate", allocate)
 	mux.HandleFunc("/echo", a.echo)
 	go a.closeOn(syscall.SIGUSR1)
 	err = w.Serve(&http.Server{Handler: mux})
@@ -209,6 +210,18 @@ func (a *app) slow(rw http.ResponseWriter, r *http.Request) {
 		}
 	}
 	a.answer(rw, r, 200, "")
+}
+
+// allocate needs more and more memory.
+func allocate(rw http.ResponseWriter, r *http.Request) {
+	var all [][]byte
+	for {
+		block := make([]byte, 1<<20)
+		for i := 0; i < len(block); i += os.Getpagesize() {
+			block[i] = 1
+		}
+		all = append(all, block)
+	}
 }
 
 // control returns the control descriptor for workers that don't use the

@@ -80,6 +80,21 @@ type Config struct {
 	// own poller, or "auto", with what is best on this system.
 	Poller string
 
+	// User and Group are whom workers run as, by name or number: "" for
+	// stickyd's own user, and for the user's own group.
+	User, Group string
+
+	// WorkerNoFile is the limit of open files of a worker, 64 to 1048576; 0 for
+	// the limits that stickyd was started with.
+	WorkerNoFile int
+
+	// WorkerNice is added to stickyd's niceness, -20 to 19.
+	WorkerNice int
+
+	// WorkerMemory is how much memory a worker may use, in bytes, 16 MiB to
+	// 16 TiB; 0 for no limit.
+	WorkerMemory int64
+
 	// StartTimeout bounds the time from exec to a worker's being ready, 100ms
 	// to 1h.
 	StartTimeout time.Duration

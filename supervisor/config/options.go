@@ -120,6 +120,31 @@ var options = []option{
 		kind: one(choice("auto", "runtime"), func(l *loaded) *string { return &l.Poller }),
 	},
 	{
+		name: "user", arg: "USER", def: "same",
+		help: "whom workers run as",
+		kind: one(unless("same", "", account()), func(l *loaded) *string { return &l.User }),
+	},
+	{
+		name: "group", arg: "GROUP", def: "auto",
+		help: "and in which group",
+		kind: one(unless("auto", "", account()), func(l *loaded) *string { return &l.Group }),
+	},
+	{
+		name: "worker-nofile", arg: "N", def: "same",
+		help: "files that a worker may open",
+		kind: one(unless("same", 0, number(64, 1<<20)), func(l *loaded) *int { return &l.WorkerNoFile }),
+	},
+	{
+		name: "worker-nice", arg: "N", def: "0",
+		help: "added to the niceness of workers",
+		kind: one(number(-20, 19), func(l *loaded) *int { return &l.WorkerNice }),
+	},
+	{
+		name: "worker-memory", arg: "SIZE", def: "unlimited",
+		help: "memory of a worker, by a cgroup",
+		kind: one(unless("unlimited", 0, size(16<<20, 16<<40)), func(l *loaded) *int64 { return &l.WorkerMemory }),
+	},
+	{
 		name: "start-timeout", arg: "DUR", def: "60s",
 		help: "from a worker's exec to its ready",
 		kind: one(duration(100*time.Millisecond, time.Hour),

@@ -58,7 +58,8 @@ func (c *Copy) unpack() error {
 		}
 		to := filepath.Join(c.dir, filepath.FromSlash(name))
 		if entry.IsDir() {
-			return os.MkdirAll(to, 0o755)
+			// Others must be able to enter it, whatever the umask.
+			return errors.Join(os.MkdirAll(to, 0o755), os.Chmod(to, 0o755))
 		}
 		return writeIfMissing(to, name)
 	})
