@@ -18,10 +18,12 @@ import (
 type Manager struct {
 	log   *slog.Logger
 	every time.Duration // it wants a sign of life; 0: it does not
-	ready sync.Once
+	news  chan struct{} // buffered 1: the status may have changed
 
-	mu   sync.Mutex
-	said string // the last status
+	mu    sync.Mutex
+	ready bool
+	doing string // beside serving; "" for nothing
+	said  string // the last status
 }
 
 // New returns the manager that the environment names.
@@ -30,7 +32,7 @@ func New(log *slog.Logger) (*Manager, error) {
 	if err != nil {
 		return nil, fmt.Errorf("WATCHDOG_USEC and WATCHDOG_PID, from the service manager: %w", err)
 	}
-	return &Manager{log: log, every: every}, nil
+	return &Manager{log: log, every: every, news: make(chan struct{}, 1)}, nil
 }
 
 // Present reports whether there is a manager.
@@ -43,7 +45,50 @@ func (m *Manager) tell(state string) {
 }
 
 // Ready says that clients are served, once.
-func (m *Manager) Ready() { m.ready.Do(func() { m.tell(daemon.SdNotifyReady) }) }
+func (m *Manager) Ready() {
+	m.mu.Lock()
+	first := !m.ready
+	m.ready = true
+	m.mu.Unlock()
+	if first {
+		m.tell(daemon.SdNotifyReady)
+	}
+}
+
+// Reloading says that the configuration is being read again. Whoever has asked
+// the manager for that waits until done is called, whether it went well or not.
+// Before Ready, nobody waits.
+func (m *Manager) Reloading() (done func()) {
+	m.mu.Lock()
+	ready := m.ready
+	m.mu.Unlock()
+	if !ready || !m.Present() {
+		return func() {}
+	}
+	m.tell(daemon.SdNotifyReloading + "\n" + daemon.SdNotifyMonotonicUsec())
+	return func() { m.tell(daemon.SdNotifyReady) }
+}
+
+// Doing puts into the status what is being done beside serving, such as
+// "restarting worker 2 of 4", until done is called or something else is being
+// done.
+func (m *Manager) Doing(what string) (done func()) {
+	m.setDoing("", what)
+	return func() { m.setDoing(what, "") }
+}
+
+// setDoing replaces what is being done, if it is old or old is "".
+func (m *Manager) setDoing(old, what string) {
+	m.mu.Lock()
+	if old == "" || m.doing == old {
+		m.doing = what
+	}
+	m.mu.Unlock()
+	select {
+	case m.news <- struct{}{}:
+	default: // Watch will look anyway
+	}
+}
 
 // Stopping says that the end has begun and may take that long.
 func (m *Manager) Stopping(limit time.Duration) {
@@ -53,6 +98,9 @@ func (m *Manager) Stopping(limit time.Duration) {
 // status says in a line what is going on, if that has changed.
 func (m *Manager) status(line string) {
 	m.mu.Lock()
+	if m.doing != "" {
+		line += ", " + m.doing
+	}
 	changed := line != m.said
 	m.said = line
 	m.mu.Unlock()
@@ -84,6 +132,7 @@ func (m *Manager) Watch(ctx context.Context, alive func(context.Context) bool, s
 		m.status(status())
 		select {
 		case <-look.C:
+		case <-m.news:
 		case <-beat:
 			m.beat(ctx, alive)
 		case <-ctx.Done():
