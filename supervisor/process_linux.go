@@ -2,7 +2,9 @@ package supervisor
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"strconv"
@@ -106,8 +108,9 @@ func processHoldsSockets(pid int) bool {
 		return true
 	}
 	for _, fd := range fds {
-		if file, err := os.Readlink(dir + "/" + fd.Name()); err == nil && strings.HasPrefix(file, "socket:") {
-			return true
+		file, err := os.Readlink(dir + "/" + fd.Name())
+		if err == nil && strings.HasPrefix(file, "socket:") || errors.Is(err, fs.ErrPermission) {
+			return true // or another user's process, and we are root without CAP_SYS_PTRACE
 		}
 	}
 	return false
