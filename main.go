@@ -226,6 +226,11 @@ func build(c *config.Config) (*app, error) {
 		started: time.Now(), asked: make(chan struct{}, 1),
 		sweep: make(chan struct{}, 1), wanted: make(chan string, 1),
 	}
+	sockets := front.NewSockets(a.log.Logger)
+	open := sockets.Open
+	if c.User != "" {
+		open = sockets.OpenUnprivileged
+	}
 	a.supervisor = supervisor.New(supervisor.Spec{
 		Argv: c.Command, Env: c.Env, Workers: c.Workers,
 		Protocol: supervisor.Protocol(c.Protocol), Serialization: nodeipc.Serialization(c.Serialization),
@@ -240,7 +245,7 @@ func build(c *config.Config) (*app, error) {
 		},
 		Launcher: []string{self(), launcherVerb},
 		Guardian: []string{self(), guardianVerb},
-		Listens:  a.want, Owns: a.owns, Open: front.NewSockets(a.log.Logger).Open,
+		Listens:  a.want, Owns: a.owns, Open: open,
 		Preload: a.unpacked(c.NodePreload),
 		Output: func(w *supervisor.Worker, stream logs.Stream, line []byte) {
 			a.log.Line(w.Slot, w.PID, stream, line)
