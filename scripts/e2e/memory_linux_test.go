@@ -38,7 +38,7 @@ func TestWorkerThatNeedsTooMuchMemoryIsReplacedAndTheCauseKnown(t *testing.T) {
 	s := launchCommand(t, exec.Command("sh", append(args, worker("app")...)...))
 	s.addr = s.await("listening", nil).str("addr")
 	s.awaitN(2, "worker ready", nil)
-	go s.get("/allocate") // which is never answered
+	go s.get("/allocate")
 	e := s.await("worker died", nil)
 	if want := "signal: killed, out of memory: it may use 64 MiB"; e.str("exit") != want {
 		t.Errorf("worker died with %q, want %q", e.str("exit"), want)

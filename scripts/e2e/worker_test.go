@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -212,16 +213,13 @@ func (a *app) slow(rw http.ResponseWriter, r *http.Request) {
 	a.answer(rw, r, 200, "")
 }
 
-// allocate needs more and more memory.
+// allocate needs a quarter of a GiB.
 func allocate(rw http.ResponseWriter, r *http.Request) {
-	var all [][]byte
-	for {
-		block := make([]byte, 1<<20)
-		for i := 0; i < len(block); i += os.Getpagesize() {
-			block[i] = 1
-		}
-		all = append(all, block)
+	all := make([]byte, 256<<20)
+	for i := 0; i < len(all); i += os.Getpagesize() {
+		all[i] = 1
 	}
+	runtime.KeepAlive(all)
 }
 
 // control returns the control descriptor for workers that don't use the
