@@ -195,6 +195,7 @@ var imports = []struct {
 	{"supervisor/config", nil, "values are plain"},
 	{"supervisor/logs", nil, "it writes lines"},
 	{"supervisor/systemd", nil, "it is given what it tells"},
+	{"supervisor/upgrade", nil, "it does not know what it hands over"},
 	{"supervisor", []string{"supervisor/logs", "workerproto", "workerproto/nodeipc", "fdpass", "fdpass/poll"}, "it knows no HTTP, session or TCP"},
 }
 
@@ -204,7 +205,7 @@ var outside = map[string][]string{
 	"github.com/oklog/run":                           {""},
 	"github.com/BurntSushi/toml":                     {"supervisor/config"},
 	"github.com/coreos/go-systemd/v22/daemon":        {"supervisor/systemd"},
-	"golang.org/x/sys/unix":                          {"fdpass", "fdpass/poll", "routing/front", "supervisor", "supervisor/admin"},
+	"golang.org/x/sys/unix":                          {"fdpass", "fdpass/poll", "routing/front", "supervisor", "supervisor/admin", "supervisor/upgrade"},
 }
 
 func TestImportsPointDownward(t *testing.T) {
