@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/netip"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -15,31 +14,7 @@ import (
 
 	"github.com/stickyd/stickyd/fdpass/poll"
 	"github.com/stickyd/stickyd/routing"
-	"github.com/stickyd/stickyd/routing/session"
 )
-
-// ClientFrom says which address of a connection the balancer goes by.
-type ClientFrom int
-
-const (
-	NoClient     ClientFrom = iota // it goes by none
-	PeerAddress                    // the other end of the connection
-	ForwardedFor                   // X-Forwarded-For, see forwardedClient
-)
-
-// Config says what to look for in a head, and bounds what a client that is not
-// routed yet may cost.
-type Config struct {
-	Sessions session.Sources
-	Client   ClientFrom
-	Trusted  []netip.Prefix // proxies whose entries in X-Forwarded-For are passed over
-
-	HeadTimeout  time.Duration // from accept to a whole head, then 408
-	HeadBytes    int           // of a head, then 414 or 431
-	ParkTimeout  time.Duration // for the registration of a session that may come late
-	QueueTimeout time.Duration // for a worker with room, then 503
-	MaxWaiting   int           // connections that wait, for either
-}
 
 // A Conn is a connection that no target has yet, and whoever holds it owns its
 // descriptor.
@@ -80,13 +55,10 @@ type Stats struct {
 // A Front serves any number of listeners with one configuration. Its methods
 // may be called from any goroutine.
 type Front struct {
-	config   Config
+	settings atomic.Pointer[settings]
 	router   *routing.Router
 	log      *slog.Logger
-	needHead bool // not only the request line
-	peeks    bool // anything at all
 	waiters  waiters
-	buffers  sync.Pool // of *[]byte, see newBuffer
 	spare    spare
 	blind    sync.Once // the log was told that no request carries an id
 	unbound  sync.Once // and that no worker registers sessions
@@ -98,16 +70,8 @@ type Front struct {
 
 // New returns a front that routes with r.
 func New(config Config, r *routing.Router, log *slog.Logger) *Front {
-	f := &Front{
-		config: config, router: r, log: log,
-		needHead: config.Sessions.NeedHeader() || config.Client == ForwardedFor,
-		peeks:    len(config.Sessions.Strings()) > 0 || config.Client == ForwardedFor,
-	}
-	f.waiters.max = config.MaxWaiting
-	f.buffers.New = func() any {
-		b := f.newBuffer()
-		return &b
-	}
+	f := &Front{router: r, log: log}
+	f.SetConfig(config)
 	f.spare.reserve()
 	f.ending, f.end = context.WithCancel(context.Background())
 	return f

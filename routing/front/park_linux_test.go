@@ -28,7 +28,9 @@ func (late) Flush() {}
 func park(t *testing.T, patience time.Duration) (f *Front, register func(), answer <-chan string) {
 	t.Helper()
 	f, _ = newFront(t)
-	f.config.ParkTimeout = patience
+	config := f.settings.Load().Config
+	config.ParkTimeout = patience
+	f.SetConfig(config)
 	m := f.router.Join(2, late{})
 	f.router.Add(m, true)
 	client, accepted := clientOf(t, "GET /?sid=early HTTP/1.1\r\nHost: x\r\n\r\n")

@@ -17,13 +17,18 @@ import (
 
 // waiters bounds the connections that wait, and knows which wait for a head.
 type waiters struct {
-	max int
-
 	mu    sync.Mutex
+	max   int
 	count int
 	heads list.List     // of *os.File whose owner waits for a head, the oldest in front
 	ended bool          // nobody waits for a head any more
 	idle  chan struct{} // closed when count is 0, where somebody waits for that
+}
+
+func (w *waiters) setMax(n int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.max = n
 }
 
 // start runs task in a goroutine. At the limit the connection that has waited
@@ -120,10 +125,11 @@ func (w *waiters) wait() {
 
 // awaitHead waits until the head is whole and goes on from there.
 func (f *Front) awaitHead(c Conn, q routing.Query) {
-	look := f.lookOnce(c)
+	s := f.settings.Load()
+	look := s.lookOnce(c)
 	if look.verdict == wait {
 		var err error
-		if look, err = f.watchHead(&c); err != nil {
+		if look, err = f.watchHead(&c, s); err != nil {
 			f.log.Debug("connection ended before its request", "err", err)
 		}
 	}
@@ -141,9 +147,9 @@ func (f *Front) awaitHead(c Conn, q routing.Query) {
 // watchHead looks at c each time that more of it has come. c has another
 // descriptor afterwards, or none if the verdict is gone: the poller must forget
 // the one that it knows, and the socket must stay open.
-func (f *Front) watchHead(c *Conn) (look, error) {
+func (f *Front) watchHead(c *Conn, s *settings) (look, error) {
 	file := os.NewFile(uintptr(c.FD), "client")
-	seen, err := f.watch(*c, file)
+	seen, err := f.watch(*c, s, file)
 	if seen.verdict == gone {
 		c.FD = -1
 		return seen, errors.Join(err, file.Close())
@@ -158,16 +164,16 @@ func (f *Front) watchHead(c *Conn) (look, error) {
 
 // watch does all of the wait in one Read: between two of them an edge of the
 // poller would be lost.
-func (f *Front) watch(c Conn, file *os.File) (seen look, err error) {
+func (f *Front) watch(c Conn, s *settings, file *os.File) (seen look, err error) {
 	raw, err := file.SyscallConn()
 	if err != nil {
 		return look{verdict: gone}, err
 	}
-	deadline := time.Now().Add(f.config.HeadTimeout)
+	deadline := time.Now().Add(s.HeadTimeout)
 	leave := f.waiters.enter(file, deadline)
 	defer leave()
 	err = raw.Read(func(uintptr) bool {
-		seen = f.lookOnce(c)
+		seen = s.lookOnce(c)
 		return seen.verdict != wait
 	})
 	switch {
@@ -184,10 +190,10 @@ func (f *Front) watch(c Conn, file *os.File) (seen look, err error) {
 }
 
 // lookOnce is look with a buffer of its own.
-func (f *Front) lookOnce(c Conn) look {
-	buf := f.buffers.Get().(*[]byte)
-	defer f.buffers.Put(buf)
-	seen := f.look(c, *buf)
+func (s *settings) lookOnce(c Conn) look {
+	buf := s.buffers.Get().(*[]byte)
+	defer s.buffers.Put(buf)
+	seen := s.look(c, *buf)
 	seen.session = bytes.Clone(seen.session)
 	return seen
 }
@@ -256,7 +262,7 @@ const (
 // awaitTarget waits for a target that takes c. ticket is nil if a first one
 // has refused already.
 func (f *Front) awaitTarget(c Conn, q routing.Query, ticket *routing.Ticket) {
-	ctx, cancel := context.WithTimeout(f.ending, f.config.QueueTimeout)
+	ctx, cancel := context.WithTimeout(f.ending, f.settings.Load().QueueTimeout)
 	defer cancel()
 	for {
 		if ticket == nil {
@@ -295,7 +301,7 @@ func (f *Front) redeem(ctx context.Context, t *routing.Ticket) (to routing.Route
 // registered, or has had its time to be. If no route has come by then, the
 // ticket is one as any other.
 func (f *Front) awaitRegistration(t *routing.Ticket) (to routing.Route, came bool) {
-	timer := time.NewTimer(f.config.ParkTimeout)
+	timer := time.NewTimer(f.settings.Load().ParkTimeout)
 	defer timer.Stop()
 	select {
 	case to = <-t.Ready():
@@ -349,7 +355,7 @@ func (f *Front) noteUnknown() {
 	}
 	f.unbound.Do(func() {
 		f.log.Warn("requests carry session ids, but no worker has registered any session: does it call Bind?",
-			"requests", f.Stats.Unknown.Load(), "session", f.config.Sessions.Strings())
+			"requests", f.Stats.Unknown.Load(), "session", f.settings.Load().Sessions.Strings())
 	})
 }
 
@@ -362,7 +368,7 @@ func (f *Front) noteWithout() {
 	}
 	f.blind.Do(func() {
 		f.log.Info("workers have registered sessions, but no connection has begun with a session id: unless clients keep their connections, is --session right?",
-			"sessions", f.router.Bound(), "session", f.config.Sessions.Strings())
+			"sessions", f.router.Bound(), "session", f.settings.Load().Sessions.Strings())
 	})
 }
 
