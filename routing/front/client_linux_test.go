@@ -6,8 +6,8 @@ import (
 )
 
 // ask returns the answer to a request, which may come in two pieces, or the error.
-func ask(addr string, whole bool) string {
-	conn, err := net.Dial("tcp", addr)
+func ask(at net.Addr, whole bool) string {
+	conn, err := net.Dial(at.Network(), at.String())
 	if err != nil {
 		return err.Error()
 	}

@@ -126,7 +126,7 @@ func TestConfigChangesBesideTraffic(t *testing.T) {
 	for range 4 {
 		clients.Go(func() {
 			for i := range 50 {
-				if got := ask(ln.Addr().String(), i%2 == 0); !strings.HasPrefix(got, "HTTP/1.1 200 ") {
+				if got := ask(ln.Addr(), i%2 == 0); !strings.HasPrefix(got, "HTTP/1.1 200 ") {
 					t.Errorf("got %q", got)
 				}
 			}
