@@ -1,7 +1,6 @@
 package front
 
 import (
-	"encoding/json"
 	"errors"
 	"os"
 	"path/filepath"
@@ -223,16 +222,4 @@ func TestDetachedListenerGoesOnQueueing(t *testing.T) {
 			})
 		})
 	}
-}
-
-func throughJSON[T any](t *testing.T, v T) (again T) {
-	t.Helper()
-	text, err := json.Marshal(v)
-	if err == nil {
-		err = json.Unmarshal(text, &again)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	return again
 }
