@@ -7,7 +7,7 @@ import (
 
 // ask returns the answer to a request, which may come in two pieces, or the error.
 func ask(at net.Addr, whole bool) string {
-	conn, err := net.Dial(at.Network(), at.String())
+	conn, err := net.DialTimeout(at.Network(), at.String(), deadline)
 	if err != nil {
 		return err.Error()
 	}

@@ -155,37 +155,3 @@ func (f *Front) Reroute(c Conn, from *routing.Member, returned bool) {
 		f.waiters.force(task) // it does not sleep: who waits was refused twice
 	}
 }
-
-// Stop closes the listeners, after accepting what is in their queues, lets
-// connections that wait for a worker have one until ctx is done, and answers
-// the others. It returns when nobody waits any more.
-func (f *Front) Stop(ctx context.Context, listeners []*Listener) {
-	stop := context.AfterFunc(ctx, f.end)
-	defer stop()
-	for _, ln := range listeners {
-		f.sweep(ln)
-		ln.Close()
-	}
-	f.waiters.giveUpHeads()
-	f.waiters.wait()
-	f.end()
-	f.spare.Lock()
-	defer f.spare.Unlock()
-	f.spare.release()
-}
-
-// sweep accepts what clients have in a listener's queue: closing it would
-// reset them. Out of descriptors it waits for some.
-func (f *Front) sweep(ln *Listener) {
-	r := f.newRound()
-	for {
-		err := f.accept(ln, r)
-		switch {
-		case err == nil:
-		case outOfResources(err) && f.ending.Err() == nil && ln.pending():
-			f.pause(err)
-		default:
-			return
-		}
-	}
-}

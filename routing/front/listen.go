@@ -9,6 +9,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -23,6 +24,8 @@ type Listener struct {
 	written string // as Listen was given it; "" if the socket came by FromFD
 	fd      *poll.FD
 	path    string // of a Unix socket, to be removed; "" for none
+
+	unlinked sync.Once
 }
 
 // Listen opens a listener on "host:port", ":port" or "unix:/path". Accepted
@@ -123,11 +126,35 @@ func (l *Listener) pending() bool {
 	return pending(fd)
 }
 
+// turnAway lets no new client connect. Who has connected is served. A socket
+// that somebody else has open is left as it is: it may live longer than we.
+func (l *Listener) turnAway() {
+	if l.written == "" {
+		return
+	}
+	l.unlink()
+	if _, ok := l.addr.(*net.TCPAddr); !ok {
+		return
+	}
+	if fd, err := l.fd.Acquire(); err == nil {
+		turnAway(fd)
+		l.fd.Release()
+	}
+}
+
+// unlink removes the file of a Unix socket, once: the next one of that name is
+// somebody else's.
+func (l *Listener) unlink() {
+	l.unlinked.Do(func() {
+		if l.path != "" {
+			os.Remove(l.path)
+		}
+	})
+}
+
 // Close closes the socket and ends Serve.
 func (l *Listener) Close() error {
-	if l.path != "" {
-		os.Remove(l.path)
-	}
+	l.unlink()
 	return l.fd.Close()
 }
 
