@@ -86,6 +86,15 @@ func TestCloseLetsSilentClientsIn(t *testing.T) {
 	defer cancel()
 	ended := make(chan error)
 	go func() { ended <- f.Close(ctx, ln) }()
+	eventually(t, "the kernel waits no longer for what clients say", func() bool {
+		fd, err := ln.fd.Acquire()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer ln.fd.Release()
+		seconds, _ := unix.GetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_DEFER_ACCEPT)
+		return seconds == 0
+	})
 	eventually(t, "the silent client is accepted", func() bool { return f.Stats.Accepted.Load() > 0 })
 	cancel()
 	if err := <-ended; err != nil {

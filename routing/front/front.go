@@ -24,6 +24,8 @@ type Conn struct {
 
 	// Refusals is how many targets could not take it.
 	Refusals int
+
+	headWait time.Duration // for the rest of its head; 0 if it was whole
 }
 
 // A Target is what a routing.Member must have as its Target. Neither method
@@ -50,6 +52,13 @@ type Stats struct {
 	Without   atomic.Int64 // handed over without an id
 	Abandoned atomic.Int64 // closed by the client, or lost, before any of it
 	Pauses    atomic.Int64 // of accepting, for want of descriptors
+
+	// How long connections had to wait before they were handed over, each time:
+	// for the rest of their head, and for a worker with room or for their session
+	// to be registered. Who did not have to wait is in neither: how many those
+	// are is Handed less Count.
+	HeadWait  Histogram
+	QueueWait Histogram
 }
 
 // A Front serves any number of listeners with one configuration. Its methods

@@ -128,10 +128,12 @@ func (f *Front) awaitHead(c Conn, q routing.Query) {
 	s := f.settings.Load()
 	look := s.lookOnce(c)
 	if look.verdict == wait {
+		began := time.Now()
 		var err error
 		if look, err = f.watchHead(&c, s); err != nil {
 			f.log.Debug("connection ended before its request", "err", err)
 		}
+		c.headWait += time.Since(began)
 	}
 	if look.verdict != route {
 		f.turnAway(c, look)
@@ -262,24 +264,33 @@ const (
 // awaitTarget waits for a target that takes c. ticket is nil if a first one
 // has refused already.
 func (f *Front) awaitTarget(c Conn, q routing.Query, ticket *routing.Ticket) {
+	began := time.Now()
+	if !f.queue(c, &q, ticket) {
+		f.turnAway(c, look{verdict: refuse, answer: noWorker})
+		return
+	}
+	f.Stats.QueueWait.observe(time.Since(began))
+}
+
+// queue reports whether a target has taken c in time.
+func (f *Front) queue(c Conn, q *routing.Query, ticket *routing.Ticket) bool {
 	ctx, cancel := context.WithTimeout(f.ending, f.settings.Load().QueueTimeout)
 	defer cancel()
 	for {
 		if ticket == nil {
 			if !f.sleep(ctx, retryPause) {
-				break
+				return false
 			}
 		} else if to, ok := f.redeem(ctx, ticket); !ok {
-			break
-		} else if f.deliver(c, to, &q) {
-			return
+			return false
+		} else if f.deliver(c, to, q) {
+			return true
 		}
 		var to routing.Route
-		if to, ticket = f.route(&q); ticket == nil && f.deliver(c, to, &q) {
-			return
+		if to, ticket = f.route(q); ticket == nil && f.deliver(c, to, q) {
+			return true
 		}
 	}
-	f.turnAway(c, look{verdict: refuse, answer: noWorker})
 }
 
 // redeem waits for the ticket's route; ok is false if it comes too late.
@@ -378,6 +389,9 @@ func (f *Front) deliver(c Conn, to routing.Route, q *routing.Query) bool {
 		return false
 	}
 	to.Member.Target.(Target).Flush()
+	if c.headWait > 0 {
+		f.Stats.HeadWait.observe(c.headWait)
+	}
 	return true
 }
 
