@@ -75,6 +75,8 @@ type Front struct {
 
 	ending context.Context // done: nobody waits any more
 	end    context.CancelFunc
+	frozen atomic.Bool // before ending is done: by Freeze
+	kept   kept
 }
 
 // New returns a front that routes with r.
@@ -148,6 +150,11 @@ func (f *Front) Reroute(c Conn, from *routing.Member, returned bool) {
 		c.Refusals++
 	}
 	unix.SetNonblock(c.FD, true) // the flag is the open file's: a target may have changed it
+	q := routing.Query{From: from, Returned: returned}
+	if f.frozen.Load() {
+		f.kept.add(c, q)
+		return
+	}
 	task := func() {
 		if c.Refusals > maxRefusals {
 			f.turnAway(c, look{verdict: refuse, answer: noWorker})
@@ -156,7 +163,7 @@ func (f *Front) Reroute(c Conn, from *routing.Member, returned bool) {
 		if c.Refusals > 1 {
 			f.sleep(f.ending, retryPause<<c.Refusals)
 		}
-		f.awaitHead(c, routing.Query{From: from, Returned: returned})
+		f.awaitHead(c, q)
 	}
 	if returned || c.Refusals > 1 {
 		f.later(c, task) // as many as clients like: the limit holds for them as well

@@ -124,7 +124,7 @@ func (f *Front) finish(r *round) {
 
 func (f *Front) routeHeld(h held, r *round) {
 	h.Synced = true
-	to, ticket := f.route(&h.Query)
+	to, ticket := f.router.Route(h.Query)
 	if ticket == nil && f.hand(h.Conn, to, &h.Query) {
 		r.touch(to)
 		return

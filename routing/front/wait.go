@@ -135,18 +135,23 @@ func (f *Front) awaitHead(c Conn, q routing.Query) {
 		}
 		c.headWait += time.Since(began)
 	}
-	if look.verdict != route {
+	switch {
+	case look.verdict == wait, look.verdict == route && f.frozen.Load():
+		f.kept.add(c, q)
+		return
+	case look.verdict != route:
 		f.turnAway(c, look)
 		return
 	}
 	q.Session, q.Client = look.session, look.client
-	to, ticket := f.route(&q)
+	to, ticket := f.router.Route(q)
 	if ticket != nil || !f.deliver(c, to, &q) {
 		f.awaitTarget(c, q, ticket)
 	}
 }
 
-// watchHead looks at c each time that more of it has come. c has another
+// watchHead looks at c each time that more of it has come. The verdict is wait
+// if Freeze has ended that. c has another
 // descriptor afterwards, or none if the verdict is gone: the poller must forget
 // the one that it knows, and the socket must stay open.
 func (f *Front) watchHead(c *Conn, s *settings) (look, error) {
@@ -179,6 +184,8 @@ func (f *Front) watch(c Conn, s *settings, file *os.File) (seen look, err error)
 		return seen.verdict != wait
 	})
 	switch {
+	case errors.Is(err, os.ErrDeadlineExceeded) && f.frozen.Load():
+		return look{verdict: wait}, nil
 	case errors.Is(err, os.ErrDeadlineExceeded) && f.waiters.closed():
 		return look{verdict: refuse, answer: stopping}, nil
 	case errors.Is(err, os.ErrDeadlineExceeded) && time.Now().Before(deadline):
@@ -265,11 +272,14 @@ const (
 // has refused already.
 func (f *Front) awaitTarget(c Conn, q routing.Query, ticket *routing.Ticket) {
 	began := time.Now()
-	if !f.queue(c, &q, ticket) {
+	switch {
+	case f.queue(c, &q, ticket):
+		f.Stats.QueueWait.observe(time.Since(began))
+	case f.frozen.Load():
+		f.kept.add(c, q)
+	default:
 		f.turnAway(c, look{verdict: refuse, answer: noWorker})
-		return
 	}
-	f.Stats.QueueWait.observe(time.Since(began))
 }
 
 // queue reports whether a target has taken c in time.
@@ -281,22 +291,24 @@ func (f *Front) queue(c Conn, q *routing.Query, ticket *routing.Ticket) bool {
 			if !f.sleep(ctx, retryPause) {
 				return false
 			}
-		} else if to, ok := f.redeem(ctx, ticket); !ok {
+		} else if to, ok := f.redeem(ctx, q, ticket); !ok {
 			return false
 		} else if f.deliver(c, to, q) {
 			return true
 		}
 		var to routing.Route
-		if to, ticket = f.route(q); ticket == nil && f.deliver(c, to, q) {
+		if to, ticket = f.router.Route(*q); ticket == nil && f.deliver(c, to, q) {
 			return true
 		}
 	}
 }
 
 // redeem waits for the ticket's route; ok is false if it comes too late.
-func (f *Front) redeem(ctx context.Context, t *routing.Ticket) (to routing.Route, ok bool) {
+func (f *Front) redeem(ctx context.Context, q *routing.Query, t *routing.Ticket) (to routing.Route, ok bool) {
 	if t.Parked() {
-		if to, ok = f.awaitRegistration(t); ok {
+		to, ok = f.awaitRegistration(t)
+		q.Parked = !f.frozen.Load() // once is enough, if it was not cut short
+		if ok {
 			return to, true
 		}
 	}
@@ -319,6 +331,9 @@ func (f *Front) awaitRegistration(t *routing.Ticket) (to routing.Route, came boo
 		return to, true
 	case <-timer.C:
 	case <-f.ending.Done():
+		if f.frozen.Load() {
+			return routing.Route{}, false // the registration may come after the thaw
+		}
 	}
 	f.router.Unpark(t)
 	return routing.Route{}, false
@@ -342,15 +357,6 @@ func (f *Front) sleep(ctx context.Context, d time.Duration) bool {
 	case <-ctx.Done():
 		return false
 	}
-}
-
-// route asks the router for a route, or for a ticket to wait with.
-func (f *Front) route(q *routing.Query) (routing.Route, *routing.Ticket) {
-	to, ticket := f.router.Route(*q)
-	if ticket != nil && ticket.Parked() {
-		q.Parked = true // once is enough
-	}
-	return to, ticket
 }
 
 // suspicious is how many requests with unknown ids make it worth a line in the
