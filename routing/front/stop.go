@@ -24,7 +24,8 @@ func (f *Front) Stop(ctx context.Context, listeners []*Listener) {
 // Close closes a listener while others go on. Unless the socket came by FromFD,
 // no new client can connect from now on; who is connecting already, or has and said nothing yet, is served until ctx
 // is done, and who is in the queue then is served as well. Serve, which must be
-// running until ctx is done, returns nil.
+// running until ctx is done, returns nil. The listener must not be detached any
+// more, and its address is free when Close returns.
 //
 // Without patience, and where the system is not Linux, a TCP client is reset that
 // had not sent its request before.
