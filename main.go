@@ -238,7 +238,7 @@ func build(c *config.Config) (*app, error) {
 			a.log.Line(w.Slot, w.PID, stream, line)
 		},
 	}, func(w *supervisor.Worker) supervisor.Client { return a.join(w) }, a.log.Logger)
-	a.router = routing.NewRouter(balancer, c.Window, a.table, a.supervisor.Sync)
+	a.router = routing.NewRouter(balancer, a.table, a.supervisor.Sync)
 	a.front = front.New(front.Config{
 		Sessions: sources, Client: clientFrom[c.Balance], Trusted: c.TrustedProxies,
 		HeadTimeout: c.HeadTimeout, HeadBytes: c.HeadBytes,
@@ -693,7 +693,7 @@ type target struct {
 
 func (a *app) join(w *supervisor.Worker) *target {
 	t := &target{app: a, worker: w}
-	t.member = a.router.Join(w.Slot, t)
+	t.member = a.router.Join(routing.Seat{Slot: w.Slot, Window: a.config.Window}, t)
 	return t
 }
 

@@ -10,7 +10,7 @@ func newLateRouter(t *testing.T, window int) (*Router, []*Member) {
 	t.Helper()
 	r, m := newRouter(t, "round-robin", window, 0, nil)
 	for slot := 1; slot <= 2; slot++ {
-		member := r.Join(slot, slot)
+		member := r.Join(Seat{Slot: slot, Window: window}, slot)
 		r.Add(member, true)
 		m = append(m, member)
 	}
@@ -70,7 +70,7 @@ func TestParkingIsOnlyForThoseWhoRegisterLate(t *testing.T) {
 	if _, came := r.Cancel(gaveUp); came || len(r.parked) != 0 {
 		t.Error("canceled and still parked")
 	}
-	prompt := r.Join(3, 3)
+	prompt := r.Join(Seat{Slot: 3, Window: 100}, 3)
 	r.Add(prompt, false)
 	r.Remove(m[1])
 	mustPark(t, r, "s")

@@ -19,10 +19,10 @@ func newRouter(t *testing.T, balance string, window, n int, sync func()) (*Route
 	if sync == nil {
 		sync = func() {}
 	}
-	r := NewRouter(b, window, NewTable(NewKey()), sync)
+	r := NewRouter(b, NewTable(NewKey()), sync)
 	members := []*Member{nil}
 	for slot := 1; slot <= n; slot++ {
-		m := r.Join(slot, slot)
+		m := r.Join(Seat{Slot: slot, Window: window}, slot)
 		r.Add(m, false)
 		members = append(members, m)
 	}
@@ -199,7 +199,7 @@ func TestColdStartWaitsForTheFirstWorker(t *testing.T) {
 		waiting(t, ticket)
 		tickets = append(tickets, ticket)
 	}
-	m := r.Join(1, nil)
+	m := r.Join(Seat{Slot: 1, Window: 2}, nil)
 	r.Add(m, false)
 	granted(t, tickets[0])
 	granted(t, tickets[1])
@@ -301,7 +301,7 @@ func TestNoRoomIsLost(t *testing.T) {
 		if old := members[slot]; old != nil {
 			r.Remove(old)
 		}
-		members[slot] = r.Join(slot, nil)
+		members[slot] = r.Join(Seat{Slot: slot, Window: 3}, nil)
 		r.Add(members[slot], false)
 	}
 	for slot := 1; slot <= 3; slot++ {

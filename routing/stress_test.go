@@ -13,11 +13,11 @@ func TestReservationsComeToNothing(t *testing.T) {
 	for _, name := range Balancers {
 		t.Run(name, func(t *testing.T) {
 			b, _ := NewBalancer(name)
-			r := NewRouter(b, 3, NewTable(NewKey()), func() {})
+			r := NewRouter(b, NewTable(NewKey()), func() {})
 			var mu sync.Mutex
 			var all, live []*Member
-			join := func(slot int) {
-				m := r.Join(slot, nil)
+			join := func(slot, generation int) {
+				m := r.Join(Seat{slot, generation, 3}, nil)
 				r.Add(m, slot%2 == 0)
 				mu.Lock()
 				defer mu.Unlock()
@@ -29,7 +29,7 @@ func TestReservationsComeToNothing(t *testing.T) {
 				return live[rand.IntN(len(live))]
 			}
 			for slot := range 4 {
-				join(slot + 1)
+				join(slot+1, 0)
 			}
 			var churn, clients sync.WaitGroup
 			done := make(chan struct{})
@@ -44,7 +44,7 @@ func TestReservationsComeToNothing(t *testing.T) {
 					switch m := any(); rand.IntN(20) {
 					case 0:
 						r.Retire(m)
-						join(m.Slot)
+						join(m.Slot, m.Generation+rand.IntN(2))
 						r.Remove(m)
 						mu.Lock()
 						for i := range live {
