@@ -571,7 +571,7 @@ func (a *app) sweeper() (execute func() error, interrupt func(error)) {
 			for {
 				select {
 				case <-a.sweep:
-					a.log.Debug("swept the session table", "entries", a.table.Sweep())
+					a.log.Debug("swept the session table", "entries", a.table.Sweep(time.Now()))
 				case <-ended:
 					return nil
 				}
@@ -732,7 +732,7 @@ func (t *target) Unreachable() {
 // remove takes the worker out of the router, once, and returns how many sessions
 // that costs.
 func (t *target) remove() (sessions int) {
-	sessions = t.app.router.Remove(t.member)
+	sessions = t.app.router.Remove(t.member, time.Now())
 	if sessions > 0 {
 		select {
 		case t.app.sweep <- struct{}{}:

@@ -1,11 +1,11 @@
 package routing
 
 // balanceLocked returns the balancer's choice, nil if there is none now.
-func (r *Router) balanceLocked(q Query) *Member {
+func (r *Router) balanceLocked(q *Query) *Member {
 	r.choice = r.candidatesLocked(r.choice[:0], q.From)
 	switch {
 	case len(r.choice) > 0:
-		return r.balancer.Pick(r.choice, q)
+		return r.balancer.Pick(r.choice, *q)
 	case q.From != nil && q.From.ready && (r.balancer.Bound() || q.From.hasRoom()):
 		return q.From // who could not take it is asked again: nobody else is there
 	}

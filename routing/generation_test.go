@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"testing"
+	"time"
 )
 
 // join adds a ready member in a seat with room for window connections.
@@ -53,7 +54,7 @@ func TestEachMemberHasAWindowOfItsOwn(t *testing.T) {
 	for range 4 {
 		mustRoute(t, r, Query{})
 	}
-	if _, ok := r.Try(Query{}); ok || narrow.inFlight != 1 || wide.inFlight != 3 {
+	if _, ok := r.Try(&Query{}); ok || narrow.inFlight != 1 || wide.inFlight != 3 {
 		t.Errorf("%d and %d in flight, want 1 and 3", narrow.inFlight, wide.inFlight)
 	}
 }
@@ -85,7 +86,7 @@ func TestClientsKeepTheirSlotWhileMembersAreReplaced(t *testing.T) {
 	crashed := m[2]
 	m[2] = join(r, 2, 1, 1<<20) // of the same generation: the later one is the newer
 	check()
-	r.Remove(crashed)
+	r.Remove(crashed, time.Time{})
 	check()
 }
 

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"container/list"
 	"slices"
+	"time"
 )
 
 // A Seat is what a member is told to be.
@@ -23,6 +24,7 @@ type Member struct {
 	Seat
 	Target any // the caller's
 
+	outcomes    *outcomes // of its slot
 	incarnation Incarnation
 	late        bool // may register a session after others know of it
 	ready       bool // in Router.ready
@@ -64,8 +66,13 @@ func (r *Router) Join(seat Seat, target any) *Member {
 	m.sessions = func() int { return r.table.Sessions(m.incarnation) }
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.members[m.incarnation] = m
+	r.joinLocked(m)
 	return m
+}
+
+func (r *Router) joinLocked(m *Member) {
+	m.outcomes = r.outcomesLocked(m.Slot)
+	r.members[m.incarnation] = m
 }
 
 // Add says that m takes connections. late says that it may register a session
@@ -107,9 +114,9 @@ func (r *Router) retireLocked(m *Member) {
 	}
 }
 
-// Remove forgets m and purges its sessions, whose number it returns.
-// Connections that waited for m look for another member.
-func (r *Router) Remove(m *Member) (sessions int) {
+// Remove forgets m, which died at that time, and purges its sessions, whose
+// number it returns. Connections that waited for m look for another member.
+func (r *Router) Remove(m *Member, at time.Time) (sessions int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if m.gone {
@@ -120,7 +127,7 @@ func (r *Router) Remove(m *Member) (sessions int) {
 		r.late--
 	}
 	delete(r.members, m.incarnation)
-	sessions = r.table.Kill(m.incarnation)
+	sessions = r.table.Kill(m.incarnation, Death{Slot: m.Slot, Generation: m.Generation, At: at})
 	r.retireLocked(m)
 	return sessions
 }

@@ -3,6 +3,7 @@ package routing
 import (
 	"fmt"
 	"testing"
+	"time"
 )
 
 // newLateRouter returns a router with two members that register late.
@@ -72,11 +73,11 @@ func TestParkingIsOnlyForThoseWhoRegisterLate(t *testing.T) {
 	}
 	prompt := r.Join(Seat{Slot: 3, Window: 100}, 3)
 	r.Add(prompt, false)
-	r.Remove(m[1])
+	r.Remove(m[1], time.Time{})
 	mustPark(t, r, "s")
 	r.Retire(m[2]) // still has sessions, and may register some
 	mustPark(t, r, "s")
-	r.Remove(m[2])
+	r.Remove(m[2], time.Time{})
 	mustRoute(t, r, sid("s"))
 }
 

@@ -33,6 +33,10 @@ type Query struct {
 
 	// Synced says that Sync was called since the connection came.
 	Synced bool
+
+	// Missed says that the owner of the session was looked up before and not
+	// known then.
+	Missed bool
 }
 
 // A Route is the router's answer: the member has room for the connection,
@@ -42,6 +46,8 @@ type Route struct {
 
 	// Session says that the member owns the connection's session.
 	Session bool
+
+	Lookup Lookup // of the session
 }
 
 // A Router knows the members, their load and their sessions. All methods may
@@ -50,6 +56,7 @@ type Router struct {
 	table   *Table
 	barrier *barrier
 	bound   atomic.Int64
+	lookups lookups
 
 	mu       sync.Mutex
 	balancer Balancer
@@ -59,6 +66,7 @@ type Router struct {
 	waiting  list.List // tickets that any member can serve
 	late     int       // members that may register a session late
 	parked   parking
+	outcomes map[int]*outcomes // by slot
 }
 
 // NewRouter returns a router without members.
@@ -69,9 +77,10 @@ type Router struct {
 func NewRouter(b Balancer, table *Table, sync func()) *Router {
 	return &Router{
 		balancer: b, table: table,
-		barrier: newBarrier(sync),
-		members: make(map[Incarnation]*Member),
-		parked:  make(parking),
+		barrier:  newBarrier(sync),
+		members:  make(map[Incarnation]*Member),
+		parked:   make(parking),
+		outcomes: make(map[int]*outcomes),
 	}
 }
 
@@ -125,24 +134,29 @@ func (r *Router) Release(to Route) {
 
 // Try returns a route if there is one at first sight: to the owner of the
 // connection's session, or, if it has none, to whom the balancer picks. ok is
-// false if there is no room, or nobody is known to own the session.
-func (r *Router) Try(q Query) (_ Route, ok bool) {
+// false if there is no room, or nobody is known to own the session, which is
+// noted in q.
+func (r *Router) Try(q *Query) (_ Route, ok bool) {
 	var owner Incarnation
+	lookup := NoID
 	if len(q.Session) > 0 {
 		if owner, ok = r.table.Lookup(q.Session); !ok {
+			q.Missed = true
 			return Route{}, false
 		}
+		lookup = Found
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	m := r.members[owner]
-	if len(q.Session) == 0 {
+	if lookup == NoID {
 		m = r.balanceLocked(q)
 	}
 	if m == nil {
+		q.Missed = true
 		return Route{}, false
 	}
-	route, wait := r.reserveLocked(m, len(q.Session) > 0)
+	route, wait := r.reserveLocked(m, lookup)
 	return route, wait == nil
 }
 
@@ -158,13 +172,13 @@ func (r *Router) Route(q Query) (Route, *Ticket) {
 	r.lookUp(&q)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.mayParkLocked(q) {
+	if r.mayParkLocked(&q) {
 		q.Session = slices.Clone(q.Session) // the caller's buffer
 		t := &Ticket{query: q, ready: make(chan Route, 1), parked: true}
 		r.parked.add(t)
 		return Route{}, t
 	}
-	route, wait := r.routeLocked(q)
+	route, wait := r.routeLocked(&q)
 	if wait == nil {
 		return route, nil
 	}
@@ -176,51 +190,39 @@ func (r *Router) Route(q Query) (Route, *Ticket) {
 
 // lookUp waits for the registration of q's session, which may be on its way.
 func (r *Router) lookUp(q *Query) {
-	if len(q.Session) == 0 {
-		return
-	}
-	if q.Synced {
+	if len(q.Session) == 0 || q.Synced {
 		return
 	}
 	if _, ok := r.table.Lookup(q.Session); !ok {
+		q.Missed = true
 		r.barrier.pass()
 	}
 }
 
 // routeLocked returns a route, or the list that the connection must wait in.
-func (r *Router) routeLocked(q Query) (Route, *list.List) {
-	if owner := r.ownerLocked(q.Session); owner != nil {
-		return r.reserveLocked(owner, true)
+func (r *Router) routeLocked(q *Query) (Route, *list.List) {
+	owner, lookup := r.ownerLocked(q)
+	if owner != nil {
+		return r.reserveLocked(owner, lookup)
 	}
 	if q.Returned && !q.From.gone && (!q.From.retired || len(r.ready) == 0) {
-		return r.reserveLocked(q.From, false)
+		return r.reserveLocked(q.From, lookup)
 	}
 	if m := r.balanceLocked(q); m != nil {
-		return r.reserveLocked(m, false)
+		return r.reserveLocked(m, lookup)
 	}
 	return Route{}, &r.waiting
 }
 
-func (r *Router) ownerLocked(id []byte) *Member {
-	if len(id) == 0 {
-		return nil
-	}
-	in, ok := r.table.Lookup(id)
-	if !ok {
-		return nil
-	}
-	return r.members[in]
-}
-
-func (r *Router) reserveLocked(m *Member, session bool) (Route, *list.List) {
+func (r *Router) reserveLocked(m *Member, l Lookup) (Route, *list.List) {
 	if !m.hasRoom() {
 		return Route{}, &m.waiting
 	}
 	m.inFlight++
-	if !session {
+	if !l.known() {
 		m.pending++
 	}
-	return Route{Member: m, Session: session}, nil
+	return Route{Member: m, Session: l.known(), Lookup: l}, nil
 }
 
 // serveLocked gives the room that m has to those who wait, first to those who
@@ -241,7 +243,7 @@ func (r *Router) serveLocked(m *Member) {
 // grantLocked routes a waiting connection anew: in the meantime its session
 // may have come or gone.
 func (r *Router) grantLocked(t *Ticket) {
-	route, wait := r.routeLocked(t.query)
+	route, wait := r.routeLocked(&t.query)
 	if wait != nil {
 		t.push(wait)
 		return

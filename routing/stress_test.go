@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"sync"
 	"testing"
+	"time"
 )
 
 // Whatever becomes of connections, members, sessions and tickets: what was
@@ -45,7 +46,7 @@ func TestReservationsComeToNothing(t *testing.T) {
 					case 0:
 						r.Retire(m)
 						join(m.Slot, m.Generation+rand.IntN(2))
-						r.Remove(m)
+						r.Remove(m, time.Time{})
 						mu.Lock()
 						for i := range live {
 							if live[i] == m {
@@ -101,7 +102,7 @@ func TestReservationsComeToNothing(t *testing.T) {
 
 // get asks for a route as the front does, and sometimes gives up.
 func get(r *Router, q Query) (to Route, ok bool) {
-	if to, ok := r.Try(q); ok {
+	if to, ok := r.Try(&q); ok {
 		return to, true
 	}
 	if q.Synced {

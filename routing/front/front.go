@@ -170,8 +170,10 @@ func (f *Front) later(c Conn, task func()) bool {
 func (f *Front) Reroute(c Conn, from *routing.Member, returned bool) {
 	if returned {
 		f.Stats.Returned.Add(1)
+		f.router.Returned(from)
 	} else {
 		f.Stats.Rerouted.Add(1)
+		f.router.Rerouted(from)
 		c.Refusals++
 	}
 	unix.SetNonblock(c.FD, true) // the flag is the open file's: a target may have changed it

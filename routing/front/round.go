@@ -73,7 +73,7 @@ func (f *Front) admit(c Conn, r *round) {
 		f.awaitHeadLater(c)
 	case route:
 		q := routing.Query{Session: look.session, Client: look.client}
-		if to, ok := f.router.Try(q); ok && f.hand(c, to, &q) {
+		if to, ok := f.router.Try(&q); ok && f.hand(c, to, &q) {
 			r.touch(to)
 			return
 		}

@@ -155,9 +155,9 @@ func TestRoundGoesOnWhereATargetRefuses(t *testing.T) {
 	if n := y.targets[1].flushed; n != maxRound {
 		t.Errorf("%d of %d were sent off to the other one", n, maxRound)
 	}
-	y.router.Remove(y.members[1])
+	y.router.Remove(y.members[1], time.Now())
 	for n := range maxRound {
-		if _, ok := y.router.Try(routing.Query{}); !ok {
+		if _, ok := y.router.Try(&routing.Query{}); !ok {
 			t.Fatalf("the one that refused has room for %d of %d", n, maxRound)
 		}
 	}

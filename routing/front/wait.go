@@ -380,10 +380,11 @@ func (f *Front) deliver(c Conn, to routing.Route, q *routing.Query) bool {
 func (f *Front) hand(c Conn, to routing.Route, q *routing.Query) bool {
 	if err := to.Member.Target.(Target).Hand(c, to.Session); err != nil {
 		f.router.Release(to)
-		q.From, q.Returned = to.Member, false
+		q.From, q.Returned, q.Missed = to.Member, false, to.Lookup != routing.Found
 		return false
 	}
 	f.Stats.Handed.Add(1)
+	f.router.Handed(to)
 	switch {
 	case to.Session:
 		f.Stats.Known.Add(1)
