@@ -24,6 +24,7 @@ type Member struct {
 	Seat
 	Target any // the caller's
 
+	router      *Router
 	outcomes    *outcomes // of its slot
 	incarnation Incarnation
 	late        bool // may register a session after others know of it
@@ -62,17 +63,19 @@ func (p place) compare(other place) int {
 // Join makes a member whose sessions can be bound; it gets connections after
 // Add. Remove must follow some time.
 func (r *Router) Join(seat Seat, target any) *Member {
-	m := &Member{Seat: seat, Target: target, incarnation: r.table.Open()}
-	m.sessions = func() int { return r.table.Sessions(m.incarnation) }
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.joinLocked(m)
-	return m
+	return r.joinLocked(seat, r.table.Open(), target)
 }
 
-func (r *Router) joinLocked(m *Member) {
-	m.outcomes = r.outcomesLocked(m.Slot)
-	r.members[m.incarnation] = m
+func (r *Router) joinLocked(seat Seat, in Incarnation, target any) *Member {
+	m := &Member{
+		Seat: seat, Target: target,
+		router: r, outcomes: r.outcomesLocked(seat.Slot), incarnation: in,
+		sessions: func() int { return r.table.Sessions(in) },
+	}
+	r.members[in] = m
+	return m
 }
 
 // Add says that m takes connections. late says that it may register a session

@@ -50,6 +50,8 @@ type shard struct {
 
 type digest [16]byte
 
+func (d digest) shard() uint16 { return binary.BigEndian.Uint16(d[:]) % shardCount }
+
 // A life counts the sessions of an incarnation while it lives.
 type life struct{ sessions atomic.Int64 }
 
@@ -98,7 +100,8 @@ func (t *Table) Key(id []byte) Key {
 	n := copy(buf[:], t.key[:])
 	n += copy(buf[n:], id)
 	sum := sha256.Sum256(buf[:n])
-	return Key{digest(sum[:16]), 1 + binary.BigEndian.Uint16(sum[16:])%shardCount}
+	d := digest(sum[:16])
+	return Key{d, 1 + d.shard()}
 }
 
 // Bind makes in the owner of a session; binding again is harmless. It returns
