@@ -98,6 +98,7 @@ func (t *Table) sweep(s *shard) (entries int) {
 	}
 	if entries > len(s.owners) { // a map never shrinks by itself
 		s.owners = compact(s.owners)
+		s.most = len(s.owners)
 	}
 	return entries
 }

@@ -211,7 +211,7 @@ func (f *thawer) chunk(t *Table, lives map[Incarnation]*life) (more bool, err er
 		room := n // for the first: the others are of the same shard, if nobody lies
 		for ; len(entries) > 0; entries = entries[frozenEntry:] {
 			d, in := digest(entries), Incarnation(binary.BigEndian.Uint32(entries[len(digest{}):]))
-			if err := t.put(d, in, lives[in], room); err != nil {
+			if err := t.thaw(d, in, lives[in], room); err != nil {
 				return false, err
 			}
 			room = 0
@@ -221,19 +221,17 @@ func (f *thawer) chunk(t *Table, lives map[Incarnation]*life) (more bool, err er
 	return true, nil
 }
 
-// put enters a session; a shard that had none gets room for more. The caller
+// thaw enters a session; a shard that had none gets room for more. The caller
 // has the table to itself.
-func (t *Table) put(d digest, in Incarnation, l *life, room int) error {
+func (t *Table) thaw(d digest, in Incarnation, l *life, room int) error {
 	s := &t.shards[d.shard()]
 	switch {
 	case l == nil:
 		return fmt.Errorf("a session is owned by incarnation %d, which does not live", in)
-	case s.owners == nil:
-		s.owners = make(map[digest]Incarnation, room)
 	case s.owners[d] != 0:
 		return errors.New("a session is in it twice")
 	}
-	s.owners[d] = in
+	s.put(d, in, room)
 	l.sessions.Add(1)
 	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"math"
 	"runtime"
+	"sync"
 	"testing"
 	"time"
 )
@@ -152,6 +153,48 @@ func TestReadTableMakesNoRoomForLies(t *testing.T) {
 			t.Errorf("%s: %d bytes of state took %d of memory", name, len(state), used)
 		}
 	}
+}
+
+// What is written beside others who use the table is a table still.
+func TestWriteToBesideUse(t *testing.T) {
+	table := NewTable(NewKey())
+	kept := table.Open()
+	for i := range 1000 {
+		table.Bind(fmt.Append(nil, "kept", i), kept)
+	}
+	done := make(chan struct{})
+	var users sync.WaitGroup
+	for u := range 4 {
+		users.Go(func() {
+			in := table.Open()
+			for i := 0; ; i++ {
+				select {
+				case <-done:
+					return
+				default:
+				}
+				table.Bind(fmt.Append(nil, u, "-", i%100), in)
+				table.Unbind(fmt.Append(nil, u, "-", i*7%100), in)
+				if i%100 == 0 {
+					table.Kill(in, Death{})
+					in = table.Open()
+					table.Bytes()
+				}
+			}
+		})
+	}
+	for range 20 {
+		var state bytes.Buffer
+		table.WriteTo(&state)
+		other, err := ReadTable(&state)
+		if err != nil {
+			t.Error(err)
+		} else if n := other.Sessions(kept); n != 1000 {
+			t.Errorf("%d of 1000 sessions were read", n)
+		}
+	}
+	close(done)
+	users.Wait()
 }
 
 // A full writer has room for some bytes; when it has said so, for all others.

@@ -57,6 +57,13 @@ func TestReservationsComeToNothing(t *testing.T) {
 						mu.Unlock()
 					case 1, 2:
 						r.Unbind(m, id)
+					case 3:
+						r.SetBalancer(b)
+					case 4:
+						r.Explain(id)
+						m.State()
+						r.State()
+						r.table.Sweep(time.Now())
 					default:
 						r.Bind(m, id)
 					}
@@ -69,11 +76,15 @@ func TestReservationsComeToNothing(t *testing.T) {
 						if rand.IntN(2) == 0 {
 							q.Session = []byte(fmt.Sprint(rand.IntN(40)))
 						}
+						if rand.IntN(4) == 0 {
+							q.From, q.Returned = any(), rand.IntN(2) == 0
+						}
 						if to, ok := get(r, q); ok {
 							if rand.IntN(2) == 0 {
 								r.Release(to)
 								continue
 							}
+							r.Handed(to)
 							r.Taken(to.Member, 1)
 							if !to.Session {
 								r.Settled(to.Member, 1)

@@ -46,6 +46,16 @@ const shardCount = 4096
 type shard struct {
 	mu     sync.Mutex
 	owners map[digest]Incarnation // nil while there are none
+	most   int                    // entries that owners ever had
+}
+
+// put enters a session; a shard that has no map gets one with room for more.
+func (s *shard) put(d digest, in Incarnation, room int) {
+	if s.owners == nil {
+		s.owners = make(map[digest]Incarnation, room)
+	}
+	s.owners[d] = in
+	s.most = max(s.most, len(s.owners))
 }
 
 type digest [16]byte
@@ -127,10 +137,7 @@ func (t *Table) BindKey(k Key, in Incarnation) error {
 	case owner != 0 && t.life(owner) != nil:
 		return ErrHeld
 	}
-	if s.owners == nil {
-		s.owners = make(map[digest]Incarnation)
-	}
-	s.owners[k.digest] = in
+	s.put(k.digest, in, 0)
 	l.sessions.Add(1)
 	return nil
 }
