@@ -3,13 +3,16 @@
 //
 // This file only wires the rooms together: flags become a configuration, the
 // configuration becomes a router, a front and a supervisor, and these run as
-// one group, in which the first that ends ends them all.
+// one group, in which the first that ends ends them all. When stickyd is upgraded
+// in place the rooms are frozen, and wired anew from what they knew: in the new
+// program, or, if that can't be executed, here.
 package main
 
 import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
@@ -34,6 +37,8 @@ import (
 	"github.com/stickyd/stickyd/supervisor/config"
 	"github.com/stickyd/stickyd/supervisor/logs"
 	"github.com/stickyd/stickyd/supervisor/systemd"
+	"github.com/stickyd/stickyd/supervisor/upgrade"
+	"github.com/stickyd/stickyd/supervisor/watch"
 	"github.com/stickyd/stickyd/workerproto"
 	"github.com/stickyd/stickyd/workerproto/demo"
 	"github.com/stickyd/stickyd/workerproto/node"
@@ -50,6 +55,7 @@ const (
 // The verbs by which stickyd starts itself. They are in no help.
 const (
 	guardianVerb   = "guardian"
+	launcherVerb   = "exec-worker"
 	demoWorkerVerb = "demo-worker"
 )
 
@@ -77,6 +83,11 @@ func command(args []string) int {
 	case guardianVerb:
 		supervisor.RunGuardian(os.Stdin)
 		return exitStopped
+	case launcherVerb:
+		supervisor.RunLauncher(args[1:])
+		return exitFailed
+	case upgrade.CheckArg:
+		return command(args[1:]) // of which upgrade.Inherited knows that it is a check
 	}
 	if admin.IsVerb(verb) {
 		return admin.Command(args, os.Stdout, os.Stderr)
@@ -125,8 +136,14 @@ func explain(err error) (text string, status int) {
 
 // serve runs the main job.
 func serve(args []string, isDemo bool) int {
-	c, asked, err := config.Load(args)
+	takeover, err := upgrade.Inherited()
+	if err != nil {
+		return report(takeover.Return(err))
+	}
+	c, asked, err := load(args, isDemo)
 	switch {
+	case err != nil && takeover != nil:
+		return report(takeover.Return(err))
 	case err != nil:
 		return report(err)
 	case asked.Help:
@@ -136,13 +153,14 @@ func serve(args []string, isDemo bool) int {
 		fmt.Println("stickyd " + version())
 		return exitStopped
 	}
-	if isDemo {
-		if !slices.Equal(c.Command, demoCommand()) {
-			return report(&config.Error{Problems: []error{fmt.Errorf("demo takes flags, but no command: %s", c.Command[0])}})
-		}
-		adaptToDemo(c)
+	p := &program{args: args, isDemo: isDemo, signals: make(chan os.Signal, 8)}
+	switch {
+	case takeover != nil && takeover.Checking():
+		return report(checkTakeover(takeover, c))
+	case takeover != nil:
+		return p.takeOver(takeover, c)
 	}
-	a, err := build(c)
+	a, err := p.build(c, nil)
 	switch {
 	case err != nil:
 		return report(err)
@@ -151,15 +169,23 @@ func serve(args []string, isDemo bool) int {
 		return exitStopped
 	}
 	err = a.start()
-	if err == nil {
-		if isDemo {
-			fmt.Printf("\n  The demo runs: %s\n  ^C ends it.\n\n", demo.URL(a.listeners[0].Addr()))
-		}
-		err = a.run()
+	if err == nil && isDemo {
+		fmt.Printf("\n  The demo runs: %s\n  ^C ends it.\n\n", demo.URL(a.doors.Addrs()[0]))
 	}
-	text, status := explain(err)
-	a.log.Last(text) // not report: whoever reads stderr may hang
-	return status
+	return p.run(a, err)
+}
+
+// load reads the configuration.
+func load(args []string, isDemo bool) (*config.Config, config.Asked, error) {
+	c, asked, err := config.Load(args)
+	if err != nil || c == nil || !isDemo {
+		return c, asked, err
+	}
+	if !slices.Equal(c.Command, demoCommand()) {
+		return nil, asked, &config.Error{Problems: []error{fmt.Errorf("demo takes flags, but no command: %s", c.Command[0])}}
+	}
+	adaptToDemo(c)
+	return c, asked, nil
 }
 
 // demoCommand is this program as the demo's worker.
@@ -176,78 +202,175 @@ func adaptToDemo(c *config.Config) {
 	}
 }
 
+// A program is what outlives the rooms when they are frozen and wired anew.
+type program struct {
+	args    []string
+	isDemo  bool
+	signals chan os.Signal
+}
+
+// run runs an app that was started, unless err says that it was not, and those
+// that carry on for it, to the end of the last one.
+func (p *program) run(a *app, err error) int {
+	if err == nil {
+		p.listenToSignals()
+	}
+	for err == nil {
+		var next *frozen
+		if next, err = a.run(); next == nil {
+			break
+		}
+		why := next.exec(p) // returns only if it failed
+		if a, err = p.carryOn(next, why); err != nil {
+			break
+		}
+	}
+	text, status := explain(err)
+	a.log.Last(text) // not report: whoever reads stderr may hang
+	return status
+}
+
+func (p *program) listenToSignals() {
+	// A log reader that went away must not end us: writes fail instead. (Ignore
+	// would be inherited by the workers.)
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
+	upgrade.Notify(p.signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGQUIT,
+		syscall.SIGUSR2, syscall.SIGTTIN, syscall.SIGTTOU)
+	if !signal.Ignored(syscall.SIGHUP) { // nohup(1)
+		upgrade.Notify(p.signals, syscall.SIGHUP)
+	}
+}
+
+// keep keeps a signal for an app to come.
+func (p *program) keep(s os.Signal) {
+	select {
+	case p.signals <- s:
+	default: // as many are there already
+	}
+}
+
 // An app is the rooms, joined.
 type app struct {
-	config     *config.Config
+	program    *program
+	config     atomic.Pointer[config.Config]
 	log        *logs.Logs
 	table      *routing.Table
 	router     *routing.Router
 	front      *front.Front
+	doors      *front.Doors
+	sockets    *front.Sockets
 	supervisor *supervisor.Supervisor
 	admin      *admin.Server
 	manager    *systemd.Manager
-	control    *admin.Listener // nil: none
-	metrics    []net.Listener
-	loop       *poll.Loop        // waits for clients and workers; nil: the runtime's poller does
-	listeners  []*front.Listener // set by setListeners
-	preload    *node.Copy        // nil: none
-	open       atomic.Pointer[[]*front.Listener]
+	control    *admin.Listener         // nil: none
+	metrics    map[string]net.Listener // by address, as configured
+	loop       *poll.Loop              // waits for clients and workers; nil: the runtime's poller does
+	preload    *node.Copy              // nil: none
+	before     *meta                   // what another app knew when it was frozen; nil: this is the first
 	started    time.Time
-	asked      chan struct{} // buffered 1: to stop, on the control socket
-	stopping   atomic.Bool
-	sweep      chan struct{} // buffered 1: dead sessions are in the table
-	wanted     chan string   // buffered 1: where workers would listen
-	followed   bool          // accept has dealt with that
+	upgrades   atomic.Int64
+	reloads    atomic.Int64
+	reloading  sync.Mutex
+	tasks      sync.WaitGroup             // operations that signals began
+	asked      chan struct{}              // buffered 1: to stop, on the control socket
+	phase      atomic.Int32               // running, stopping or freezing
+	frozen     *frozen                    // set when it goes on elsewhere
+	members    map[uint32]*routing.Member // of before, by incarnation, until resume
+	renew      func()                     // is called by resume; nil for none
+	serving    sync.WaitGroup             // of the control socket and metrics
+	exposition *http.Server               // of metrics
+	unpacking  sync.Mutex                 // held to use preload
+	sweep      chan struct{}              // buffered 1: dead sessions are in the table
+	wanted     chan string                // buffered 1: where workers would listen
+	followed   bool                       // follow has dealt with that
 }
 
-// build makes the rooms; nothing runs or listens yet.
-func build(c *config.Config) (*app, error) {
-	sources, err := session.Parse(c.Session)
-	if err != nil {
-		return nil, &config.Error{Problems: []error{err}}
-	}
-	balancer, err := routing.NewBalancer(c.Balance)
-	if err != nil {
-		return nil, err
-	}
-	var loop *poll.Loop
-	if c.Poller != "runtime" {
-		if loop, err = poll.NewLoop(); err != nil {
-			return nil, err
-		}
-	}
+// The phases of an app. It enters one of the two others at most, and that once.
+const (
+	running int32 = iota
+	stopping
+	freezing
+)
+
+func (a *app) goesOn() bool { return a.phase.Load() == freezing } // elsewhere
+
+// build makes the rooms, from what others knew if there were any; nothing runs
+// or listens yet.
+func (p *program) build(c *config.Config, from *before) (*app, error) {
 	a := &app{
-		config: c, loop: loop, log: logs.New(c.LogFormat, c.LogLevel, os.Stdout, os.Stderr),
+		program: p, log: logs.New(c.LogFormat, c.LogLevel, os.Stdout, os.Stderr),
 		table:   routing.NewTable(routing.NewKey()),
+		metrics: make(map[string]net.Listener),
 		started: time.Now(), asked: make(chan struct{}, 1),
 		sweep: make(chan struct{}, 1), wanted: make(chan string, 1),
 	}
-	a.supervisor = supervisor.New(supervisor.Spec{
-		Launch: launchOf(c, sources), Limits: limitsOf(c), Workers: c.Workers,
-		Loop:     a.loop,
-		Guardian: []string{self(), guardianVerb},
-		Listens:    a.want, Owns: a.owns, Open: front.NewSockets(a.log.Logger).Open,
-		Preload: func() (string, error) { return a.preload.Preload() },
-		Output: func(w *supervisor.Worker, stream logs.Stream, line []byte) {
-			a.log.Line(w.Slot, w.PID, stream, line)
-		},
-	}, a, a.log.Logger)
-	a.router = routing.NewRouter(balancer, c.Window, a.table, a.supervisor.Sync)
-	a.front = front.New(front.Config{
+	a.config.Store(c)
+	sources, balancer, err := routes(c)
+	if err == nil && c.Poller != "runtime" {
+		a.loop, err = poll.NewLoop()
+	}
+	if err != nil {
+		return a, err
+	}
+	if from != nil {
+		a.table = from.table
+	}
+	a.sockets = front.NewSockets(a.log.Logger)
+	a.router = routing.NewRouter(balancer, a.table, func() { a.supervisor.Sync() })
+	a.front = front.New(frontConfig(c, sources), a.router, a.log.Logger)
+	a.doors = front.NewDoors(a.front, a.loop, a.log.Logger)
+	a.admin = admin.NewServer(a, a.log.Logger)
+	if a.manager, err = systemd.New(a.log.Logger); err != nil {
+		return a, err
+	}
+	spec := a.spec(c, sources)
+	if from != nil {
+		return a, a.restore(from, spec)
+	}
+	a.supervisor = supervisor.New(spec, a, a.log.Logger)
+	return a, nil
+}
+
+// routes returns what the configuration says about where connections go.
+func routes(c *config.Config) (session.Sources, routing.Balancer, error) {
+	sources, err := session.Parse(c.Session)
+	if err != nil {
+		return sources, nil, &config.Error{Problems: []error{err}}
+	}
+	balancer, err := routing.NewBalancer(c.Balance)
+	return sources, balancer, err
+}
+
+func frontConfig(c *config.Config, sources session.Sources) front.Config {
+	return front.Config{
 		Sessions: sources, Client: clientFrom[c.Balance], Trusted: c.TrustedProxies,
 		HeadTimeout: c.HeadTimeout, HeadBytes: c.HeadBytes,
 		ParkTimeout: c.ParkTimeout, QueueTimeout: c.QueueTimeout, MaxWaiting: c.MaxWaiting,
-	}, a.router, a.log.Logger)
-	a.admin = admin.NewServer(a, a.log.Logger)
-	a.manager, err = systemd.New(a.log.Logger)
-	return a, err
+	}
+}
+
+func (a *app) spec(c *config.Config, sources session.Sources) supervisor.Spec {
+	return supervisor.Spec{
+		Launch: launchOf(c, sources), Limits: limitsOf(c), Workers: c.Workers,
+		Rolling:  a.router.PreferNewest,
+		Loop:     a.loop,
+		Memory:   c.WorkerMemory,
+		Launcher: []string{self(), launcherVerb},
+		Guardian: []string{self(), guardianVerb},
+		Listens:  a.want, Owns: a.doors.Owns, Open: a.openSocket, Reacquire: a.sockets.Reacquire,
+		Preload: a.preloadPath,
+		Output: func(w *supervisor.Worker, stream logs.Stream, line []byte) {
+			a.log.Line(w.Slot, w.PID, stream, line)
+		},
+	}
 }
 
 func launchOf(c *config.Config, sources session.Sources) supervisor.Launch {
 	return supervisor.Launch{
 		Argv: c.Command, Env: c.Env, Preload: c.NodePreload,
 		Protocol: supervisor.Protocol(c.Protocol), Serialization: nodeipc.Serialization(c.Serialization),
-		Window: c.Window, Sessions: sources.Strings(),
+		Process: supervisor.ProcessSettings{User: c.User, Group: c.Group, OpenFiles: c.WorkerNoFile, Nice: c.WorkerNice},
+		Window:  c.Window, Sessions: sources.Strings(),
 	}
 }
 
@@ -257,6 +380,7 @@ func limitsOf(c *config.Config) supervisor.Limits {
 		DumpSignal: dumpSignals[c.DumpSignal], DumpGrace: c.DumpGrace,
 		DrainTimeout: c.DrainTimeout, StopTimeout: c.StopTimeout,
 		KeepTrying: c.OnCrashLoop == "keep",
+		Recycling:  supervisor.Recycling{Age: c.RecycleAge, Connections: c.RecycleConnections, Memory: c.RecycleMemory},
 		Parallel:   c.Parallel, MaxUnready: c.MaxUnready,
 	}
 }
@@ -271,21 +395,22 @@ var clientFrom = map[string]front.ClientFrom{
 
 // start does what can fail at once: it looks for the command and listens.
 func (a *app) start() error {
-	if a.config.OnCrashLoop != "keep" {
-		if err := supervisor.CheckCommand(a.config.Command); err != nil {
+	c := a.config.Load()
+	if c.OnCrashLoop != "keep" {
+		if err := supervisor.CheckCommand(c.Command); err != nil {
 			return err
 		}
 	}
-	if a.config.NodePreload {
+	if c.NodePreload {
 		var err error
 		if a.preload, err = node.Unpack(); err != nil {
 			return err
 		}
 	}
-	err := a.listen()
+	err := a.listen(c)
 	if err == nil {
-		if err = errors.Join(a.openMetrics(), a.openControl()); err != nil {
-			a.closeListeners()
+		if err = errors.Join(a.changeMetrics(c.Metrics), a.openControl()); err != nil {
+			a.doors.Close()
 			a.closeAdmin()
 		}
 	}
@@ -295,14 +420,72 @@ func (a *app) start() error {
 	return err
 }
 
-func (a *app) openMetrics() error {
-	for _, addr := range a.config.Metrics {
+// listen opens the listeners, but for the default one where a service manager
+// has opened some.
+func (a *app) listen(c *config.Config) error {
+	inherited, err := systemd.Listeners()
+	supervisor.CloseOnExec()
+	if err != nil {
+		return err
+	}
+	for _, ln := range inherited {
+		if err := a.doors.Adopt(ln.FD); err != nil {
+			return fmt.Errorf("socket %s of the service manager: %w", ln.Name, err)
+		}
+	}
+	if len(inherited) > 0 && c.ListenByDefault {
+		c.ListenByDefault, c.Listen = false, nil
+	}
+	return a.doors.Open(c.Listen)
+}
+
+// openSocket opens a socket for workers, who may not have what root may.
+func (a *app) openSocket(network, addr string, nth int) (fd int, release func(), err error) {
+	if a.config.Load().User != "" {
+		return a.sockets.OpenUnprivileged(network, addr, nth)
+	}
+	return a.sockets.Open(network, addr, nth)
+}
+
+// preloadPath returns the path of what Node workers load first.
+func (a *app) preloadPath() (path string, err error) {
+	a.unpacking.Lock()
+	defer a.unpacking.Unlock()
+	if a.preload == nil {
+		if a.preload, err = node.Unpack(); err != nil {
+			return "", err
+		}
+	}
+	return a.preload.Preload()
+}
+
+// changeMetrics opens the listeners for metrics that are missing, and closes
+// those that are not among addrs. After an error nothing has changed.
+func (a *app) changeMetrics(addrs []string) error {
+	opened := make(map[string]net.Listener)
+	for _, addr := range addrs {
+		if a.metrics[addr] != nil {
+			continue
+		}
 		ln, err := admin.ListenMetrics(addr)
 		if err != nil {
+			for _, ln := range opened {
+				ln.Close()
+			}
 			return err
 		}
-		a.metrics = append(a.metrics, ln)
+		opened[addr] = ln
+	}
+	for addr, ln := range a.metrics {
+		if !slices.Contains(addrs, addr) {
+			delete(a.metrics, addr)
+			ln.Close()
+		}
+	}
+	for addr, ln := range opened {
+		a.metrics[addr] = ln
 		a.log.Info("metrics", "addr", ln.Addr().String())
+		a.serveMetrics(ln)
 	}
 	return nil
 }
@@ -316,23 +499,17 @@ func (a *app) closeAdmin() {
 	}
 }
 
-func (a *app) closeListeners() {
-	for _, ln := range a.listeners {
-		ln.Close()
-	}
-}
-
 // openControl opens the control socket. One that nobody asked for is worth no
 // more than a line in the log.
 func (a *app) openControl() (err error) {
-	path := a.config.Control
+	path := a.config.Load().Control
 	if path == "off" {
 		return nil
 	}
 	if path == "auto" {
 		path = ""
 	}
-	a.control, err = admin.Listen(path, a.listeners[0].Addr(), a.log.Logger)
+	a.control, err = admin.Listen(path, a.doors.Addrs()[0], a.log.Logger)
 	if err != nil && path == "" {
 		a.log.Warn("stickyd status and the like will not find this process", "err", err)
 		return nil
@@ -347,39 +524,33 @@ func (a *app) cleanUp() {
 	}
 }
 
-// listen opens all listeners, or none.
-func (a *app) listen() error {
-	supervisor.CloseOnExec()
-	for _, addr := range a.config.Listen {
-		ln, err := front.Listen(addr, a.loop)
-		if err != nil {
-			a.closeListeners()
-			return err
-		}
-		a.setListeners(append(a.listeners, ln))
-		a.log.Info("listening", "addr", ln.Addr().String())
-	}
-	return nil
-}
-
-// run works until it is told to stop.
-func (a *app) run() error {
-	// A log reader that went away must not end us: writes fail instead. (Ignore
-	// would be inherited by the workers.)
-	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
+// run works until it is told to stop, or until it goes on elsewhere from what is
+// returned.
+func (a *app) run() (*frozen, error) {
+	defer a.startReaper()()
 	defer a.startLoop()()
-	defer a.cleanUp()
 	var g run.Group
 	// Interrupts come in this order: the door closes before the workers go.
 	hurry, hurryNow := context.WithCancel(context.Background())
 	defer hurryNow()
-	g.Add(a.awaitSignal(hurryNow))
+	ended := make(chan struct{})
+	defer close(ended)
+	g.Add(a.awaitSignal(hurryNow, ended))
 	g.Add(a.accept(hurry))
 	g.Add(a.sweeper())
+	g.Add(a.watch())
 	g.Add(a.inform())
 	g.Add(a.supervise(hurryNow))
 	finish := a.answer()
+	a.resume()
 	err := g.Run()
+	a.tasks.Wait()
+	if a.goesOn() {
+		a.exposition.Close()
+		a.serving.Wait()
+		return a.frozen, nil
+	}
+	defer a.cleanUp()
 	a.front.Stop(hurry, nil) // what the last workers left is answered
 	var stopped signalError
 	if errors.As(err, &stopped) {
@@ -390,7 +561,21 @@ func (a *app) run() error {
 		"rerouted", s.Rerouted.Load(), "refused", s.Refused.Load(), "accept_pauses", s.Pauses.Load(),
 		"sessions_bound", a.router.Bound(), "known_ids", s.Known.Load(), "unknown_ids", s.Unknown.Load())
 	finish(err)
-	return err
+	return nil, err
+}
+
+// startReaper runs the reaper, until stop is called, if this is process 1.
+func (a *app) startReaper() (stop func()) {
+	if os.Getpid() != 1 {
+		return func() {}
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	var reaping sync.WaitGroup
+	reaping.Go(func() { supervisor.NewReaper(a.log.Logger).Run(ctx) })
+	return func() {
+		cancel()
+		reaping.Wait()
+	}
 }
 
 // startLoop runs the loop, until stop is called: as long as anybody waits with
@@ -411,42 +596,58 @@ type signalError struct{ os.Signal }
 
 func (e signalError) Error() string { return "got signal " + e.String() }
 
-// awaitSignal ends with the first signal to stop; a second one ends everything
-// at once.
-func (a *app) awaitSignal(hurry func()) (execute func() error, interrupt func(error)) {
-	signals := make(chan os.Signal, 2)
-	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGQUIT)
-	if !signal.Ignored(syscall.SIGHUP) { // nohup(1)
-		signal.Notify(signals, syscall.SIGHUP)
-	}
-	ended := make(chan struct{})
-	// atOnce lives as long as the process: nothing waits for one more signal.
+// awaitSignal does what signals ask for, and ends with the first one to stop; a
+// second one ends everything at once, until ended is closed.
+func (a *app) awaitSignal(hurry func(), ended <-chan struct{}) (execute func() error, interrupt func(error)) {
+	interrupted := make(chan struct{})
 	atOnce := func(first time.Time) {
-		s := next(signals, first)
+		s := next(a.program.signals, first, ended)
+		if s == nil {
+			return
+		}
 		a.log.Warn("stopping at once", "signal", s.String())
 		hurry()
 		a.supervisor.Kill()
 	}
 	return func() error {
-			select {
-			case s := <-signals:
-				a.log.Info("stopping: open requests may finish, a second signal stops at once",
-					"signal", s.String(), "drain_timeout", a.config.DrainTimeout)
-				go atOnce(time.Now())
-				return signalError{s}
-			case <-a.asked:
-				a.log.Info("stopping, as asked on the control socket: open requests may finish, a signal stops at once",
-					"drain_timeout", a.config.DrainTimeout)
-				go atOnce(time.Time{})
-				return signalError{syscall.SIGTERM}
-			case <-ended:
-				go atOnce(time.Time{}) // something failed; who does not want to wait may say so
-				return nil
+			for {
+				select {
+				case s := <-a.program.signals:
+					if a.obey(s) {
+						continue
+					}
+					if !a.phase.CompareAndSwap(running, stopping) {
+						a.program.keep(s) // for who goes on
+						<-interrupted
+						return nil
+					}
+					a.log.Info("stopping: open requests may finish, a second signal stops at once",
+						"signal", s.String(), "drain_timeout", a.config.Load().DrainTimeout)
+					go atOnce(time.Now())
+					return signalError{s}
+				case <-a.asked:
+					if !a.phase.CompareAndSwap(running, stopping) {
+						a.program.keep(syscall.SIGTERM)
+						<-interrupted
+						return nil
+					}
+					a.log.Info("stopping, as asked on the control socket: open requests may finish, a signal stops at once",
+						"drain_timeout", a.config.Load().DrainTimeout)
+					go atOnce(time.Time{})
+					return signalError{syscall.SIGTERM}
+				case <-interrupted:
+					if !a.goesOn() {
+						go atOnce(time.Time{}) // something failed; who does not want to wait may say so
+					}
+					return nil
+				}
 			}
 		}, func(error) {
-			a.stopping.Store(true)
-			a.manager.Stopping(a.config.DrainTimeout + a.config.StopTimeout + lastWords)
-			close(ended)
+			close(interrupted)
+			a.phase.CompareAndSwap(running, stopping)
+			if c := a.config.Load(); !a.goesOn() {
+				a.manager.Stopping(c.DrainTimeout + c.StopTimeout + lastWords)
+			}
 		}
 }
 
@@ -455,55 +656,81 @@ const lastWords = 10 * time.Second
 
 // next returns the next signal that is not an echo of the one that came first:
 // who sends one to a whole process group, or to a process and its group, sends
-// it twice.
-func next(signals <-chan os.Signal, first time.Time) os.Signal {
+// it twice. It returns nil if all has ended before.
+func next(signals <-chan os.Signal, first time.Time, ended <-chan struct{}) os.Signal {
 	const echo = 100 * time.Millisecond
 	for {
-		if s := <-signals; time.Since(first) > echo {
-			return s
+		select {
+		case s := <-signals:
+			if time.Since(first) > echo && isStop(s) {
+				return s
+			}
+		case <-ended:
+			return nil
 		}
 	}
+}
+
+func isStop(s os.Signal) bool {
+	return s == syscall.SIGINT || s == syscall.SIGTERM || s == syscall.SIGQUIT || s == syscall.SIGHUP
+}
+
+// obey does what a signal asks for, and returns false if that is to stop. What
+// takes time goes on by itself, and says in the log how it went.
+func (a *app) obey(s os.Signal) bool {
+	say := func(line string) { a.log.Info(line) }
+	begin := func(what string, f func() error) bool {
+		a.log.Info(what, "signal", s.String())
+		a.tasks.Go(func() {
+			if err := f(); err != nil {
+				a.log.Error("not reached", "what", what, "err", err)
+			} else {
+				a.log.Info("done", "what", what)
+			}
+		})
+		return true
+	}
+	switch s {
+	case syscall.SIGHUP:
+		return begin("reload", func() error { return a.Reload(say) })
+	case syscall.SIGTTIN:
+		return begin("one worker more", func() error { return a.supervisor.Scale(1, true, say) })
+	case syscall.SIGTTOU:
+		return begin("one worker less", func() error { return a.supervisor.Scale(-1, true, say) })
+	case syscall.SIGUSR2:
+		a.Upgrade("", nil)
+		return true
+	}
+	return false
 }
 
 // accept runs the listeners. Its interrupt closes them and returns when no
 // client waits at the door any more.
 func (a *app) accept(hurry context.Context) (execute func() error, interrupt func(error)) {
-	var serving sync.WaitGroup
-	failed, ended, done := make(chan error), make(chan struct{}), make(chan struct{})
-	serve := func(ln *front.Listener) {
-		serving.Go(func() {
-			if err := a.front.Serve(ln); err != nil {
-				select {
-				case failed <- err:
-				case <-ended:
-				}
-			}
-		})
-	}
+	ended, done := make(chan struct{}), make(chan struct{})
 	return func() error {
-			defer close(done) // from here on the listeners are the interrupt's
-			for _, ln := range a.listeners {
-				serve(ln)
-			}
-			for {
-				select {
-				case err := <-failed:
-					return err
-				case addr := <-a.wanted:
-					if ln := a.follow(addr); ln != nil {
-						serve(ln)
+			go func() {
+				defer close(done)
+				for {
+					select {
+					case addr := <-a.wanted:
+						a.follow(addr)
+					case <-ended:
+						return
 					}
-				case <-ended:
-					return nil
 				}
-			}
+			}()
+			return a.doors.Serve()
 		}, func(error) {
 			close(ended)
 			<-done
-			ctx, cancel := context.WithTimeout(hurry, min(a.config.QueueTimeout, a.config.DrainTimeout))
+			if a.goesOn() {
+				return
+			}
+			c := a.config.Load()
+			ctx, cancel := context.WithTimeout(hurry, min(c.QueueTimeout, c.DrainTimeout))
 			defer cancel()
-			a.front.Stop(ctx, a.listeners)
-			serving.Wait()
+			a.doors.Stop(ctx)
 		}
 }
 
@@ -515,46 +742,45 @@ func (a *app) want(addr string) {
 	}
 }
 
-// setListeners is called by whoever owns them: start, and then accept.
-func (a *app) setListeners(lns []*front.Listener) {
-	a.listeners = lns
-	a.open.Store(&lns)
-}
-
-// owns reports whether stickyd listens at addr, on whatever host.
-func (a *app) owns(addr string) bool {
-	return slices.ContainsFunc(*a.open.Load(), func(ln *front.Listener) bool { return ln.IsAt(addr) })
-}
-
 // follow listens where the first worker wants to, if the user has not said
-// where, in place of the default. It returns the new listener, nil for none.
-func (a *app) follow(addr string) *front.Listener {
+// where, in place of the default.
+func (a *app) follow(addr string) {
 	if a.followed {
-		return nil
+		return
 	}
 	a.followed = true
-	if !a.config.ListenByDefault || strings.HasSuffix(addr, ":0") {
+	c := a.config.Load()
+	if !c.ListenByDefault || strings.HasSuffix(addr, ":0") {
 		a.log.Info("workers get their connections from stickyd; the address that they listen on is ignored",
-			"addr", addr, "listen", strings.Join(a.config.Listen, " "))
-		return nil
+			"addr", addr, "listen", strings.Join(c.Listen, " "))
+		return
 	}
-	if slices.Contains(a.config.Listen, addr) {
-		return nil
+	if slices.Contains(c.Listen, addr) {
+		return
 	}
-	ln, err := front.Listen(addr, a.loop)
-	if err != nil {
-		a.log.Error("cannot listen where the workers want to", "addr", addr, "err", err, "listen", strings.Join(a.config.Listen, " "))
-		return nil
+	if err := a.doors.Change(impatient(), []string{addr}); err != nil {
+		a.log.Error("cannot listen where the workers want to", "addr", addr, "err", err, "listen", strings.Join(c.Listen, " "))
+		return
 	}
-	a.closeListeners()
-	a.setListeners([]*front.Listener{ln})
-	if a.control != nil {
-		if err := a.control.Follow(ln.Addr()); err != nil {
-			a.log.Warn("the control socket keeps its name", "path", a.control.Path(), "err", err)
-		}
+	a.log.Info("that is where the workers want to listen", "addr", addr)
+	a.renameControl()
+}
+
+// renameControl gives the control socket the name of where clients connect.
+func (a *app) renameControl() {
+	if a.control == nil {
+		return
 	}
-	a.log.Info("listening, instead, where the workers want to", "addr", ln.Addr().String())
-	return ln
+	if err := a.control.Follow(a.doors.Addrs()[0]); err != nil {
+		a.log.Warn("the control socket keeps its name", "path", a.control.Path(), "err", err)
+	}
+}
+
+// impatient is a context that is done.
+func impatient() context.Context {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	return ctx
 }
 
 // supervise runs the workers. Stop only asks; Run returns once the last one is
@@ -564,18 +790,33 @@ func (a *app) supervise(hurry func()) (execute func() error, interrupt func(erro
 			defer hurry() // there is nobody left to wait for
 			return a.supervisor.Run()
 		}, func(error) {
-			a.supervisor.Stop()
+			if !a.goesOn() {
+				a.supervisor.Stop()
+			}
 		}
 }
 
-// sweeper frees the space of dead workers' sessions.
+// remembered is for how long it is known of a dead worker's sessions whose they
+// were.
+const remembered = time.Minute
+
+// sweeper frees the space of dead workers' sessions, some time after they died.
 func (a *app) sweeper() (execute func() error, interrupt func(error)) {
 	ended := make(chan struct{})
 	return func() error {
+			var due <-chan time.Time
 			for {
 				select {
 				case <-a.sweep:
-					a.log.Debug("swept the session table", "entries", a.table.Sweep())
+					if due == nil {
+						due = time.After(remembered)
+					}
+				case <-due:
+					due = nil
+					a.log.Debug("swept the session table", "entries", a.table.Sweep(time.Now().Add(-remembered)))
+					if a.table.Remembers() {
+						due = time.After(remembered)
+					}
 				case <-ended:
 					return nil
 				}
@@ -585,33 +826,62 @@ func (a *app) sweeper() (execute func() error, interrupt func(error)) {
 		}
 }
 
+// watch restarts the workers when their files change.
+func (a *app) watch() (execute func() error, interrupt func(error)) {
+	ctx, cancel := context.WithCancel(context.Background())
+	return func() error {
+			paths := a.config.Load().Watch
+			if len(paths) == 0 {
+				<-ctx.Done()
+				return nil
+			}
+			watch.Files(ctx, paths, func() {
+				a.log.Info("files have changed, replacing the workers", "watch", paths)
+				if err := a.supervisor.Restart(supervisor.Rollout{MaxUnready: -1}, func(string) {}); err != nil {
+					a.log.Error("the workers are as they were", "err", err)
+				}
+			})
+			return nil
+		}, func(error) {
+			cancel()
+		}
+}
+
 // answer runs the control socket and the metrics, until finish is called: who
 // looks at how workers drain must not be shut out. That they fail is worth a
 // line in the log.
 func (a *app) answer() (finish func(error)) {
-	var serving sync.WaitGroup
-	serve := func(what string, f func() error) {
-		serving.Go(func() {
-			if err := f(); !errors.Is(err, net.ErrClosed) && !errors.Is(err, http.ErrServerClosed) {
-				a.log.Error("nobody is answered any more", "on", what, "err", err)
-			}
-		})
-	}
-	metrics := admin.NewMetrics(a, a.log.Logger)
+	a.exposition = admin.NewMetrics(a, a.log.Logger)
 	for _, ln := range a.metrics {
-		serve("metrics", func() error { return metrics.Serve(ln) })
+		a.serveMetrics(ln)
 	}
 	if a.control != nil {
-		serve("control socket", func() error { return a.admin.Serve(a.control) })
+		a.serveAdmin("control socket", func() error { return a.admin.Serve(a.control) })
 	}
 	return func(err error) {
 		a.admin.Finish(err)
 		a.closeAdmin()
-		serving.Wait()
+		a.serving.Wait()
 	}
 }
 
-// Stop is called by the control socket.
+func (a *app) serveMetrics(ln net.Listener) {
+	if a.exposition != nil {
+		a.serveAdmin("metrics", func() error { return a.exposition.Serve(ln) })
+	}
+}
+
+func (a *app) serveAdmin(what string, f func() error) {
+	a.serving.Go(func() {
+		if err := f(); !errors.Is(err, net.ErrClosed) && !errors.Is(err, http.ErrServerClosed) {
+			a.log.Error("nobody is answered any more", "on", what, "err", err)
+		}
+	})
+}
+
+// The methods that follow are called by the control socket.
+
+// Stop asks for the end.
 func (a *app) Stop() {
 	select {
 	case a.asked <- struct{}{}:
@@ -619,14 +889,155 @@ func (a *app) Stop() {
 	}
 }
 
-// Status is called by the control socket.
-func (a *app) Status() admin.Status {
-	s := admin.Status{
-		Version: version(), PID: os.Getpid(), Started: a.started, Stopping: a.stopping.Load(),
-		Sessions: a.table.Len(), Counters: a.counters(),
+// Restart replaces workers.
+func (a *app) Restart(o admin.RestartOptions, say func(string)) error {
+	unready := o.MaxUnready
+	if unready == 0 {
+		unready = -1 // as configured
 	}
-	for _, ln := range *a.open.Load() {
-		s.Listen = append(s.Listen, ln.Addr().String())
+	return a.supervisor.Restart(supervisor.Rollout{Slots: o.Slots, Parallel: o.Parallel, MaxUnready: unready}, say)
+}
+
+// Scale changes the number of workers.
+func (a *app) Scale(s admin.Scale, say func(string)) error {
+	return a.supervisor.Scale(s.N, s.Relative, say)
+}
+
+// Drain empties a slot.
+func (a *app) Drain(slot int, say func(string)) error { return a.supervisor.Drain(slot, say) }
+
+// Logs returns what workers printed.
+func (a *app) Logs() *logs.Ring[logs.Line] { return a.log.Lines() }
+
+// Events returns what stickyd logged.
+func (a *app) Events() *logs.Ring[logs.Event] { return a.log.Events() }
+
+// Reload reads the configuration again and makes it hold.
+func (a *app) Reload(say func(string)) error {
+	if !a.reloading.TryLock() {
+		return errors.New("a reload is under way")
+	}
+	defer a.reloading.Unlock()
+	now, asked, err := load(a.program.args, a.program.isDemo)
+	if err != nil {
+		return fmt.Errorf("nothing was changed: %w", err)
+	}
+	if now == nil || asked.Check {
+		return errors.New("nothing was changed: stickyd was not started to run")
+	}
+	defer a.manager.Reloading()()
+	err = a.change(now, say)
+	if err == nil {
+		a.reloads.Add(1)
+	}
+	return err
+}
+
+// change makes another configuration hold. Listeners come first: where they
+// can't be had nothing is changed. What fails later is as it was before.
+func (a *app) change(now *config.Config, say func(string)) error {
+	old := a.config.Load()
+	changes := config.Changes(old, now)
+	if len(changes) == 0 {
+		say("nothing has changed")
+		return nil
+	}
+	sources, balancer, err := routes(now)
+	if err == nil && len(changes[config.Listened]) > 0 {
+		say("listeners: " + strings.Join(changes[config.Listened], ", "))
+		err = a.changeListeners(old, now)
+	}
+	if err != nil {
+		return fmt.Errorf("nothing was changed: %w", err)
+	}
+	a.supervisor.SetLimits(limitsOf(now))
+	a.front.SetConfig(frontConfig(now, sources))
+	if old.Balance != now.Balance {
+		a.router.SetBalancer(balancer)
+	}
+	a.log.SetLevel(now.LogLevel)
+	if names := changes[config.Swapped]; len(names) > 0 {
+		say("changed: " + strings.Join(names, ", "))
+	}
+	var failed []error
+	if names := changes[config.Replaced]; len(names) > 0 {
+		say("a rolling restart, for: " + strings.Join(names, ", "))
+		launch := launchOf(now, sources)
+		if err := a.supervisor.Adopt(&launch, say); err != nil {
+			failed = append(failed, err)
+			config.Keep(now, old, config.Replaced)
+		}
+	}
+	if len(changes[config.Scaled]) > 0 {
+		if err := a.supervisor.Scale(now.Workers, false, say); err != nil {
+			failed = append(failed, err)
+			config.Keep(now, old, config.Scaled)
+		}
+	}
+	if names := changes[config.OnUpgrade]; len(names) > 0 {
+		say("only an upgrade, or another start, changes: " + strings.Join(names, ", "))
+		config.Keep(now, old, config.OnUpgrade)
+	}
+	a.config.Store(now)
+	return errors.Join(failed...)
+}
+
+// closePatience is how long clients have to send their first request to a
+// listener that a reload takes away: the kernel has that long kept them to itself.
+const closePatience = 5 * time.Second
+
+func (a *app) changeListeners(old, now *config.Config) error {
+	ctx, cancel := context.WithTimeout(context.Background(), closePatience)
+	context.AfterFunc(ctx, cancel)
+	if err := a.changeMetrics(now.Metrics); err != nil {
+		cancel()
+		return err
+	}
+	if !slices.Equal(old.Listen, now.Listen) {
+		if err := a.doors.Change(ctx, now.Listen); err != nil {
+			cancel()
+			return errors.Join(err, a.changeMetrics(old.Metrics))
+		}
+		a.renameControl()
+	}
+	return nil
+}
+
+// Explain says what is known of a session.
+func (a *app) Explain(id []byte) admin.Explanation {
+	e := a.router.Explain(id)
+	out := admin.Explanation{Slot: e.Slot, Generation: e.Generation}
+	switch e.Lookup {
+	case routing.Found, routing.Rescued:
+		out.State = admin.Owned
+		for _, sl := range a.supervisor.Status() {
+			if sl.Incarnation == uint32(e.Incarnation) {
+				out.PID, out.WorkerSince = sl.PID, sl.Started
+			}
+		}
+	case routing.Dead:
+		out.State, out.DiedAt = admin.Dead, e.Died
+	default:
+		out.State = admin.Unknown
+	}
+	return out
+}
+
+// Status says what there is.
+func (a *app) Status() admin.Status {
+	lookups := a.router.Lookups()
+	s := admin.Status{
+		Version: version(), PID: os.Getpid(), Started: a.started, Stopping: a.phase.Load() == stopping,
+		Operation: a.supervisor.Operation(), Generation: a.supervisor.Generation(),
+		Sessions: a.table.Len(), SessionTableBytes: int64(a.table.Bytes()), Counters: a.counters(),
+		Lookups: admin.Lookups{
+			Owner: lookups.Found, Rescued: lookups.Rescued, DeadOwner: lookups.Dead, NeverSeen: lookups.Never,
+			None: a.front.Stats.Without.Load(),
+		},
+		Head: histogram(&a.front.Stats.HeadWait), Queue: histogram(&a.front.Stats.QueueWait),
+	}
+	for _, addr := range a.doors.Addrs() {
+		s.Listen = append(s.Listen, addr.String())
 	}
 	members := make(map[uint32]routing.MemberStatus)
 	for _, m := range a.router.Members() {
@@ -635,13 +1046,25 @@ func (a *app) Status() admin.Status {
 	for _, sl := range a.supervisor.Status() {
 		s.Workers = append(s.Workers, workerStatus(sl, members[sl.Incarnation]))
 	}
+	ends := a.supervisor.Ends()
+	for _, o := range a.router.Outcomes() {
+		s.Slots = append(s.Slots, admin.Slot{
+			Slot: o.Slot, Handed: o.Handed, Returned: o.Returned, Rerouted: o.Rerouted, Ends: ends[o.Slot],
+		})
+	}
 	return s
+}
+
+func histogram(h *front.Histogram) admin.Histogram {
+	bounds, counts, sum := h.Snapshot()
+	return admin.Histogram{Bounds: bounds, Counts: counts, Sum: sum}
 }
 
 func workerStatus(sl supervisor.SlotStatus, m routing.MemberStatus) admin.Worker {
 	resident, cpu, _ := supervisor.ProcessUsage(sl.PID)
 	return admin.Worker{
-		Slot: sl.Slot, State: sl.State, Since: sl.Since, PID: sl.PID, Started: sl.Started,
+		Slot: sl.Slot, Generation: sl.Generation, State: sl.State, Why: sl.Why, DrainsUntil: sl.Until,
+		Since: sl.Since, PID: sl.PID, Started: sl.Started,
 		Sessions: m.Sessions, Untaken: m.Untaken, Open: m.Open,
 		Restarts: max(sl.Starts-1, 0), Deaths: sl.Deaths, LastExit: sl.Cause, Next: sl.Next,
 		ResidentBytes: resident, CPUSeconds: cpu.Seconds(),
@@ -655,6 +1078,7 @@ func (a *app) counters() admin.Counters {
 		Rerouted: s.Rerouted.Load(), Refused: s.Refused.Load(),
 		Known: s.Known.Load(), Unknown: s.Unknown.Load(), Without: s.Without.Load(),
 		Abandoned: s.Abandoned.Load(), Pauses: s.Pauses.Load(), Bound: a.router.Bound(),
+		Upgrades: a.upgrades.Load(), Reloads: a.reloads.Load(),
 	}
 }
 
@@ -684,7 +1108,361 @@ func (a *app) summary() string {
 			ready++
 		}
 	}
-	return fmt.Sprintf("%d of %d workers ready", ready, len(all))
+	text := fmt.Sprintf("%d of %d workers ready", ready, len(all))
+	if now := a.supervisor.Operation(); now != "" {
+		text += "; " + now
+	}
+	return text
+}
+
+// What follows is the upgrade: how the rooms are frozen, and wired anew.
+
+// A meta is what the rooms knew when they were frozen, beside the session
+// table. It owns the descriptors in it.
+type meta struct {
+	Config     config.Config
+	Started    time.Time
+	At         time.Time // when accepting ended
+	Upgrades   int64
+	Reloads    int64
+	Followed   bool
+	Preload    string // directory
+	Listeners  []front.ListenerState
+	Front      front.State
+	Sockets    []front.SocketState
+	Router     routing.RouterState
+	Members    []routing.MemberState
+	Supervisor *supervisor.State // nil in what is only to be checked
+	Control    *admin.ListenerState
+	Metrics    map[string]admin.ListenerState
+	Caller     int // who asked for it; -1: nobody
+	Logs       logs.State
+}
+
+// table is the name of the session table in a state.
+const table = "sessions"
+
+// descriptors returns what m owns.
+func (m *meta) descriptors() (fds []int) {
+	for _, ln := range m.Listeners {
+		fds = append(fds, ln.FD)
+	}
+	for _, w := range m.Front.Waiting {
+		fds = append(fds, w.FD)
+	}
+	for _, s := range m.Sockets {
+		fds = append(fds, s.FD)
+	}
+	fds = append(fds, m.Supervisor.Descriptors()...)
+	if m.Control != nil {
+		fds = append(fds, m.Control.FD)
+	}
+	for _, ln := range m.Metrics {
+		fds = append(fds, ln.FD)
+	}
+	if m.Caller >= 0 {
+		fds = append(fds, m.Caller)
+	}
+	return fds
+}
+
+// A frozen is an app that is to go on in another program.
+type frozen struct {
+	meta   *meta
+	state  *os.File
+	binary string
+}
+
+// exec returns only with an error.
+func (f *frozen) exec(p *program) error {
+	plan := upgrade.Plan{Binary: f.binary, Args: os.Args, Env: os.Environ(), State: f.state, FDs: f.meta.descriptors()}
+	for len(p.signals) > 0 {
+		plan.Signals = append(plan.Signals, (<-p.signals).(syscall.Signal))
+	}
+	return plan.Exec()
+}
+
+// A before is what an app is built from where there was one before.
+type before struct {
+	meta  *meta
+	table *routing.Table
+}
+
+func readBefore(s *upgrade.State) (*before, error) {
+	b := &before{meta: new(meta)}
+	if err := s.Meta(b.meta); err != nil {
+		return nil, err
+	}
+	r, ok := s.Blob(table)
+	if !ok {
+		return nil, errors.New("the state has no session table")
+	}
+	var err error
+	b.table, err = routing.ReadTable(r)
+	return b, err
+}
+
+// checkTakeover says whether this program could take over.
+func checkTakeover(t *upgrade.Takeover, c *config.Config) error {
+	if _, err := readBefore(t.State); err != nil {
+		return err
+	}
+	if _, _, err := routes(c); err != nil {
+		return err
+	}
+	return t.Passed()
+}
+
+// takeOver goes on where another program was, or is the old program again, which
+// the new one has given back to.
+func (p *program) takeOver(t *upgrade.Takeover, c *config.Config) int {
+	b, err := readBefore(t.State)
+	if err != nil {
+		return report(t.Return(err))
+	}
+	if t.Returned() != "" {
+		c = &b.meta.Config
+		err = errors.New(t.Returned())
+	}
+	a, buildErr := p.rebuild(c, b, err)
+	t.Close()
+	return p.run(a, buildErr)
+}
+
+// carryOn goes on here with what was frozen for another program, because of why.
+func (p *program) carryOn(f *frozen, why error) (*app, error) {
+	defer f.state.Close()
+	s, err := upgrade.Read(f.state)
+	if err != nil {
+		return nil, err
+	}
+	b, err := readBefore(s)
+	if err != nil {
+		return nil, err
+	}
+	return p.rebuild(&b.meta.Config, b, why)
+}
+
+// rebuild wires the rooms anew. failed is why that is not in the new program, nil
+// if it is.
+func (p *program) rebuild(c *config.Config, b *before, failed error) (*app, error) {
+	start := *c // with what takes more than to say so: change does that
+	config.Keep(&start, &b.meta.Config, config.Listened, config.Scaled, config.Replaced)
+	a, err := p.build(&start, b)
+	if err != nil {
+		return a, err
+	}
+	gap := time.Since(b.meta.At).Round(10 * time.Microsecond)
+	caller, err := admin.Attach(b.meta.Caller)
+	if err != nil {
+		a.log.Warn("who asked for the upgrade can't be told", "err", err)
+	}
+	if failed != nil {
+		a.log.Error("upgrade failed, this program goes on", "err", failed, "accepting_paused", gap)
+		caller.End(fmt.Errorf("%w; the old program goes on, after %v in which nobody was accepted", failed, gap))
+		return a, nil
+	}
+	a.upgrades.Add(1)
+	a.log.Info("upgraded", "version", version(), "accepting_paused", gap, "sessions", a.table.Len())
+	a.renew = func() {
+		caller.Say(fmt.Sprintf("%s runs, after %v in which nobody was accepted", version(), gap))
+		a.reloading.Lock()
+		defer a.reloading.Unlock()
+		caller.End(a.change(c, caller.Say))
+	}
+	return a, nil
+}
+
+// restore fills the rooms with what they knew.
+func (a *app) restore(b *before, spec supervisor.Spec) (err error) {
+	m := b.meta
+	a.started, a.followed, a.before = m.Started, m.Followed, m
+	a.upgrades.Store(m.Upgrades)
+	a.reloads.Store(m.Reloads)
+	a.log.Restore(m.Logs)
+	a.router.Restore(m.Router)
+	a.sockets.Restore(m.Sockets)
+	if m.Preload != "" {
+		a.preload = node.Reuse(m.Preload)
+	}
+	if a.supervisor, err = supervisor.Resume(spec, m.Supervisor, a, a.log.Logger); err != nil {
+		return fmt.Errorf("cannot take over the workers: %w", err)
+	}
+	a.sockets.Settle()
+	for _, ln := range m.Listeners {
+		if err := a.doors.Restore(ln); err != nil {
+			return err
+		}
+	}
+	for addr, state := range m.Metrics {
+		if a.metrics[addr], err = admin.AdoptMetrics(state); err != nil {
+			a.log.Error("metrics are served no longer", "addr", addr, "err", err)
+			delete(a.metrics, addr)
+		}
+	}
+	if m.Control != nil {
+		if a.control, err = admin.Adopt(*m.Control, a.log.Logger); err != nil {
+			a.log.Error("the control socket is lost", "err", err)
+			a.control = nil
+		}
+	}
+	if a.config.Load().Control == m.Config.Control {
+		return nil
+	}
+	if a.control != nil {
+		a.control.Close()
+	}
+	return a.openControl()
+}
+
+// resume lets go on what waited while the app was frozen.
+func (a *app) resume() {
+	if a.before == nil {
+		return
+	}
+	members := a.members
+	a.front.Resume(a.before.Front, func(incarnation uint32) *routing.Member { return members[incarnation] })
+	a.before, a.members = nil, nil
+	if slices.ContainsFunc(a.supervisor.Status(), func(sl supervisor.SlotStatus) bool { return sl.State == "ready" }) {
+		a.manager.Ready()
+	}
+	if a.renew != nil {
+		a.tasks.Go(a.renew)
+	}
+}
+
+// Rejoin is called by the supervisor for each worker that was there before.
+func (a *app) Rejoin(w *supervisor.Worker, incarnation uint32) (supervisor.Client, error) {
+	i := slices.IndexFunc(a.before.Members, func(m routing.MemberState) bool { return uint32(m.Incarnation) == incarnation })
+	if i < 0 {
+		return nil, fmt.Errorf("nothing is known of worker %d, process %d", w.Slot, w.PID)
+	}
+	t := &target{app: a, worker: w}
+	var err error
+	if t.member, err = a.router.Rejoin(a.before.Members[i], t); err != nil {
+		return nil, err
+	}
+	if a.members == nil {
+		a.members = make(map[uint32]*routing.Member)
+	}
+	a.members[incarnation] = t.member
+	return t, nil
+}
+
+// Upgrade lets another binary, or the one that was started as it is on disk now,
+// take over in place.
+func (a *app) Upgrade(binary string, c *admin.Caller) {
+	a.tasks.Go(func() {
+		if err := a.upgrade(binary, c); err != nil {
+			a.log.Error("upgrade failed, nothing has changed", "err", err)
+			c.End(err)
+		}
+	})
+}
+
+func (a *app) upgrade(binary string, c *admin.Caller) error {
+	end, err := a.supervisor.Begin("upgrade")
+	if err != nil {
+		return err
+	}
+	defer end()
+	if !a.reloading.TryLock() {
+		return errors.New("a reload is under way")
+	}
+	defer a.reloading.Unlock()
+	a.doors.Settle() // those that a reload has taken away
+	path, err := upgrade.Binary(binary)
+	if err != nil {
+		return err
+	}
+	a.log.Info("upgrading", "binary", path)
+	c.Say("checking " + path)
+	if err := a.check(path); err != nil {
+		return err
+	}
+	c.Say("it can take over")
+	return a.freeze(path, c)
+}
+
+// check has the binary look at what there is now, as far as that can be seen
+// while it is at work.
+func (a *app) check(path string) error {
+	m := &meta{
+		Config: *a.config.Load(), Started: a.started, Upgrades: a.upgrades.Load(), Router: a.router.State(),
+		Logs: a.log.State(), Caller: -1,
+	}
+	state, err := a.write(m)
+	if err != nil {
+		return err
+	}
+	defer state.Close()
+	plan := upgrade.Plan{
+		Binary: path, Args: os.Args, Env: os.Environ(), State: state,
+		Start: supervisor.StartChild, Wait: supervisor.WaitChild,
+	}
+	return plan.Check(context.Background())
+}
+
+func (a *app) write(m *meta) (*os.File, error) {
+	return upgrade.Write(m, map[string]func(io.Writer) error{table: func(w io.Writer) error {
+		_, err := a.table.WriteTo(w)
+		return err
+	}})
+}
+
+// freeze puts down the rooms: first nobody is answered, then nobody accepted, then
+// the workers are left alone. From the first step that can't be taken back on
+// there is only the way forward, which leads to carryOn if need be.
+func (a *app) freeze(path string, c *admin.Caller) (err error) {
+	m := &meta{
+		Config: *a.config.Load(), Started: a.started, Upgrades: a.upgrades.Load(), Reloads: a.reloads.Load(),
+		Followed: a.followed, Metrics: make(map[string]admin.ListenerState),
+	}
+	a.admin.Freeze()
+	if !a.phase.CompareAndSwap(running, freezing) {
+		return supervisor.ErrStopping
+	}
+	m.At = time.Now()
+	m.Listeners, err = a.doors.Detach()
+	a.front.Freeze()
+	state, freezeErr := a.supervisor.Freeze()
+	if err = errors.Join(err, freezeErr); err != nil {
+		return err
+	}
+	m.Supervisor = state
+	m.Front = a.front.State()
+	m.Sockets = a.sockets.State()
+	m.Router = a.router.State()
+	m.Members = a.router.MemberStates()
+	a.detachAdmin(m)
+	if a.preload != nil {
+		m.Preload = a.preload.Dir()
+	}
+	if m.Caller, err = c.Detach(); err != nil {
+		a.log.Warn("who asked for the upgrade will not be told of its end", "err", err)
+	}
+	m.Logs = a.log.State()
+	f := &frozen{meta: m, binary: path}
+	if f.state, err = a.write(m); err != nil {
+		return err
+	}
+	a.log.Close()
+	a.frozen = f
+	return nil
+}
+
+// detachAdmin puts the listeners of the control socket and of metrics into m.
+func (a *app) detachAdmin(m *meta) {
+	if a.control != nil {
+		if state, err := a.control.Detach(); err == nil {
+			m.Control = &state
+		}
+	}
+	for addr, ln := range a.metrics {
+		if state, err := admin.DetachMetrics(ln); err == nil {
+			m.Metrics[addr] = state
+		}
+	}
 }
 
 // A target makes a worker a routing target: what the router decides goes to
@@ -693,17 +1471,19 @@ type target struct {
 	app    *app
 	worker *supervisor.Worker
 	member *routing.Member
+	handed atomic.Int64
 }
 
 // Join is called by the supervisor for each new worker.
 func (a *app) Join(w *supervisor.Worker) supervisor.Client {
 	t := &target{app: a, worker: w}
-	t.member = a.router.Join(w.Slot, t)
+	t.member = a.router.Join(routing.Seat{Slot: w.Slot, Generation: w.Generation, Window: w.Window()}, t)
 	return t
 }
 
 // Hand is called by the front.
 func (t *target) Hand(c front.Conn, session bool) error {
+	t.handed.Add(1)
 	return t.worker.Link.Hand(workerproto.Connection{FD: c.FD, Replay: c.Replay, Refusals: c.Refusals, Session: session})
 }
 
@@ -729,6 +1509,8 @@ func (t *target) Gone(untaken []workerproto.Connection) (sessions int) {
 
 func (t *target) Remaining() (sessions, open int) { return t.app.router.Remaining(t.member) }
 
+func (t *target) Connections() int64 { return t.handed.Load() }
+
 func (t *target) Release() (sessions int) { return t.remove() }
 
 // Unreachable: another worker tells the clients that their sessions are gone.
@@ -741,7 +1523,7 @@ func (t *target) Unreachable() {
 // remove takes the worker out of the router, once, and returns how many sessions
 // that costs.
 func (t *target) remove() (sessions int) {
-	sessions = t.app.router.Remove(t.member)
+	sessions = t.app.router.Remove(t.member, time.Now())
 	if sessions > 0 {
 		select {
 		case t.app.sweep <- struct{}{}:

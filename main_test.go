@@ -86,14 +86,19 @@ func startApp(t *testing.T, args ...string) (a *app, stop func()) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if a, err = build(c); err != nil {
+	p := &program{args: args, signals: make(chan os.Signal, 8)}
+	if a, err = p.build(c, nil); err != nil {
 		t.Fatal(err)
 	}
-	if err := a.listen(); err != nil {
+	if err := a.listen(c); err != nil {
 		t.Fatal(err)
 	}
+	p.listenToSignals()
 	ended := make(chan error, 1)
-	go func() { ended <- a.run() }()
+	go func() {
+		_, err := a.run()
+		ended <- err
+	}()
 	return a, func() {
 		syscall.Kill(os.Getpid(), syscall.SIGTERM)
 		if err := <-ended; err != nil {
@@ -138,7 +143,7 @@ func eventually(t *testing.T, what string, ok func() bool) {
 func TestIdleConnectionsCostStickydNothing(t *testing.T) {
 	a, stop := startApp(t, "--workers", "2", "--drain-timeout", "1s")
 	defer stop()
-	addr := a.listeners[0].Addr().String()
+	addr := a.doors.Addrs()[0].String()
 	slots := make(map[string]bool)
 	eventually(t, "an answer of each worker", func() bool { // until everything that is made once has been made
 		resp, err := http.Get("http://" + addr + "/")
@@ -195,7 +200,9 @@ var imports = []struct {
 	{"supervisor/config", nil, "values are plain"},
 	{"supervisor/logs", nil, "it writes lines"},
 	{"supervisor/systemd", nil, "it is given what it tells"},
-	{"supervisor", []string{"supervisor/logs", "workerproto", "workerproto/nodeipc", "fdpass", "fdpass/poll"}, "it knows no HTTP, session or TCP"},
+	{"supervisor/watch", nil, "it looks at files and does not know why"},
+	{"supervisor/upgrade", nil, "it does not know what it hands over"},
+	{"supervisor", []string{"supervisor/logs", "supervisor/upgrade", "workerproto", "workerproto/nodeipc", "fdpass", "fdpass/poll"}, "it knows no HTTP, session or TCP"},
 }
 
 // outside is who may import what from elsewhere.
@@ -204,7 +211,7 @@ var outside = map[string][]string{
 	"github.com/oklog/run":                           {""},
 	"github.com/BurntSushi/toml":                     {"supervisor/config"},
 	"github.com/coreos/go-systemd/v22/daemon":        {"supervisor/systemd"},
-	"golang.org/x/sys/unix":                          {"fdpass", "fdpass/poll", "routing/front", "supervisor", "supervisor/admin"},
+	"golang.org/x/sys/unix":                          {"fdpass", "fdpass/poll", "routing/front", "supervisor", "supervisor/admin", "supervisor/upgrade"},
 }
 
 func TestImportsPointDownward(t *testing.T) {

@@ -206,6 +206,22 @@ func (c *Conn) CloseWrite() error {
 	return os.NewSyscallError("shutdown", unix.Shutdown(fd, unix.SHUT_WR))
 }
 
+// PeerClosed reports whether the peer has closed its end altogether. One that
+// has only said that it sends no more still reads. A closed Conn has no peer.
+func (c *Conn) PeerClosed() bool {
+	fd, err := c.fd.Acquire()
+	if err != nil {
+		return true
+	}
+	defer c.fd.Release()
+	for {
+		p := []unix.PollFd{{Fd: int32(fd)}}
+		if _, err := unix.Poll(p, 0); err != unix.EINTR {
+			return p[0].Revents&unix.POLLHUP != 0
+		}
+	}
+}
+
 // Shutdown ends both directions: OnReadable's and OnWritable's functions are
 // called once more, and the peer reads end of file.
 func (c *Conn) Shutdown() {
@@ -214,6 +230,12 @@ func (c *Conn) Shutdown() {
 		c.fd.Release()
 	}
 }
+
+// Detach is Close, but that the descriptor stays open and becomes the caller's;
+// the peer notices nothing, and what it has sent stays in the socket. Functions
+// of [Conn.EachTurn] are not ended. After Close, or a first Detach, it returns
+// os.ErrClosed.
+func (c *Conn) Detach() (fd int, err error) { return c.fd.Detach() }
 
 // Close closes the descriptor, ends OnReadable and OnWritable, and returns when
 // their functions have returned; so these must not call it, nor wait for who

@@ -371,3 +371,86 @@ func TestPeekLeavesEverything(t *testing.T) {
 		t.Errorf("peek at the end: %v", err)
 	}
 }
+
+// A peer that sends no more is still there; one that is closed is not.
+func TestPeerClosed(t *testing.T) {
+	a, b := pair(t)
+	if a.PeerClosed() {
+		t.Error("an open peer is taken for closed")
+	}
+	b.CloseWrite()
+	if a.PeerClosed() {
+		t.Error("a peer that only sends no more is taken for closed")
+	}
+	b.Close()
+	if !a.PeerClosed() {
+		t.Error("a closed peer is taken for open")
+	}
+}
+
+// A Conn that is detached takes nothing with it: another one goes on where it
+// stopped, and its waits have ended.
+func TestDetachAndGoOn(t *testing.T) {
+	a, b := pair(t)
+	if _, err := b.TrySend([]byte("unread"), []int{0}); err != nil {
+		t.Fatal(err)
+	}
+	waited := make(chan error, 1)
+	began := make(chan struct{}, 1)
+	go func() {
+		waited <- a.OnReadable(func() poll.Next {
+			select {
+			case began <- struct{}{}:
+			default:
+			}
+			return poll.Wait
+		})
+	}()
+	<-began
+	fd, err := a.Detach()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := <-waited; err != os.ErrClosed {
+		t.Errorf("the wait ended with %v", err)
+	}
+	if _, err := a.TrySend([]byte("x"), nil); err != os.ErrClosed {
+		t.Errorf("sending afterwards: %v", err)
+	}
+	if err := a.Close(); err != os.ErrClosed {
+		t.Errorf("Close afterwards: %v", err)
+	}
+	again, err := NewConn(fd, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer again.Close()
+	got, fds, err := receive(again, 100)
+	if string(got) != "unread" || len(fds) != 1 || err != nil {
+		t.Errorf("received %q with %d descriptors (%v)", got, len(fds), err)
+	}
+	CloseAll(fds)
+	if _, err := again.TrySend([]byte("answer"), nil); err != nil {
+		t.Error(err)
+	}
+	if got, _, err := receive(b, 100); string(got) != "answer" {
+		t.Errorf("the peer received %q (%v)", got, err)
+	}
+}
+
+// A failed NewConn leaves the descriptor to its owner.
+func TestNewConnOfWhatIsNoSocket(t *testing.T) {
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	defer w.Close()
+	if c, err := NewConn(int(w.Fd()), nil); err == nil {
+		c.Close()
+		t.Fatal("a pipe was taken for a socket")
+	}
+	if _, err := w.Write([]byte("x")); err != nil {
+		t.Error(err)
+	}
+}

@@ -56,21 +56,34 @@ func Channel() (near *Conn, far int, err error) {
 func Adopt(fd int) (*Conn, error) { return adopt(fd, nil) }
 
 func adopt(fd int, l *poll.Loop) (*Conn, error) {
+	c, err := NewConn(fd, l)
+	if err != nil && IsStreamSocket(fd) {
+		unix.Close(fd)
+	}
+	return c, err
+}
+
+// NewConn makes a Conn of the stream socket fd, such as one that [Conn.Detach]
+// has returned. It waits as that of [Pair] does, and owns fd, which becomes
+// close-on-exec and non-blocking. On error fd is the caller's still, and open.
+func NewConn(fd int, l *poll.Loop) (*Conn, error) {
 	if !IsStreamSocket(fd) {
 		return nil, fmt.Errorf("cannot use descriptor %d: not a stream socket", fd)
 	}
 	unix.CloseOnExec(fd)
 	if err := unix.SetNonblock(fd, true); err != nil {
-		unix.Close(fd)
 		return nil, fmt.Errorf("cannot make descriptor %d non-blocking: %w", fd, err)
 	}
 	polled, err := poll.NewFD(fd, l, false)
 	if err != nil {
-		unix.Close(fd)
 		return nil, fmt.Errorf("cannot use descriptor %d: %w", fd, err)
 	}
 	return &Conn{polled, l}, nil
 }
+
+// Closed returns a Conn that was closed: its methods return os.ErrClosed, or do
+// nothing.
+func Closed() *Conn { return &Conn{fd: poll.Closed()} }
 
 // IsStreamSocket reports whether fd is an open stream socket.
 func IsStreamSocket(fd int) bool {

@@ -13,8 +13,8 @@ import (
 // A Balancer chooses a member for a connection that has no live session.
 // The router calls it one at a time.
 type Balancer interface {
-	// Pick returns one of members, which are ready, ordered by slot, and never
-	// none.
+	// Pick returns one of members, which are ready, ordered by slot, by
+	// generation and by age, and never none.
 	Pick(members []*Member, q Query) *Member
 
 	// Bound says that the choice must not depend on who is busy: a connection
@@ -46,7 +46,7 @@ func NewBalancer(name string) (Balancer, error) {
 // just started, is not flooded: it gets at most twice its share, so that it
 // levels while the others go on.
 type leastConnection struct {
-	turn   int
+	turn   place   // of the last one picked
 	credit float64 // of the members that are behind, in connections
 }
 
@@ -82,14 +82,14 @@ func (b *leastConnection) Pick(members []*Member, _ Query) *Member {
 			b.credit--
 		}
 	}
-	b.turn = candidate.Slot
+	b.turn = candidate.place()
 	return candidate
 }
 
 // lowest returns the member with the lowest load that is not below floor, in
 // turn behind the last one picked where loads are equal.
 func (b *leastConnection) lowest(members []*Member, loads []int, floor int) *Member {
-	start := max(0, slices.IndexFunc(members, func(m *Member) bool { return m.Slot > b.turn }))
+	start := next(members, b.turn)
 	least := -1
 	for i := range members {
 		i = (start + i) % len(members)
@@ -103,12 +103,18 @@ func (b *leastConnection) lowest(members []*Member, loads []int, floor int) *Mem
 func (*leastConnection) Bound() bool { return false }
 
 // roundRobin picks one after the other in the order of their slots.
-type roundRobin struct{ last int }
+type roundRobin struct{ last place }
 
 func (b *roundRobin) Pick(members []*Member, _ Query) *Member {
-	i := max(0, slices.IndexFunc(members, func(m *Member) bool { return m.Slot > b.last }))
-	b.last = members[i].Slot
-	return members[i]
+	m := members[next(members, b.last)]
+	b.last = m.place()
+	return m
+}
+
+// next returns the index of the member behind last, the first one again behind
+// the last of them.
+func next(members []*Member, last place) int {
+	return max(0, slices.IndexFunc(members, func(m *Member) bool { return m.place().compare(last) > 0 }))
 }
 
 func (*roundRobin) Bound() bool { return false }

@@ -10,7 +10,7 @@ import (
 func membersWith(loads ...int) []*Member {
 	var members []*Member
 	for i, load := range loads {
-		members = append(members, &Member{Slot: i + 1, pending: load, sessions: func() int { return 0 }})
+		members = append(members, &Member{Seat: Seat{Slot: i + 1}, pending: load, sessions: func() int { return 0 }})
 	}
 	return members
 }
@@ -159,10 +159,10 @@ func TestLeastConnectionDoesNotFloodSeveralReplacements(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		r := NewRouter(b, 1<<20, NewTable(NewKey()), func() {})
+		r := NewRouter(b, NewTable(NewKey()), func() {})
 		var all []*Member
 		for i := range members {
-			m := r.Join(i+1, nil)
+			m := r.Join(Seat{Slot: i + 1, Window: 1 << 20}, nil)
 			if i >= fresh {
 				m.pending = 100
 			}
@@ -191,7 +191,7 @@ func TestLeastConnectionSparesTheSurvivor(t *testing.T) {
 		}
 		members := make([]*Member, n)
 		for i := range members {
-			members[i] = &Member{Slot: i + 1, sessions: func() int { return 0 }}
+			members[i] = &Member{Seat: Seat{Slot: i + 1}, sessions: func() int { return 0 }}
 		}
 		members[0].pending = 1000
 		got := 0
@@ -215,8 +215,8 @@ func TestLeastConnectionBesideSessionsThatEnd(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := NewRouter(b, 1<<30, NewTable(NewKey()), func() {})
-	one, other := r.Join(1, nil), r.Join(2, nil)
+	r := NewRouter(b, NewTable(NewKey()), func() {})
+	one, other := r.Join(Seat{Slot: 1, Window: 1 << 30}, nil), r.Join(Seat{Slot: 2, Window: 1 << 30}, nil)
 	r.Add(one, false)
 	r.Add(other, false)
 	stop, ended := make(chan struct{}), make(chan struct{})

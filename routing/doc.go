@@ -7,5 +7,15 @@
 // once, [Router.Route] in any case); whoever has to wait
 // for a worker waits on a [Ticket] that the router hands out in order.
 //
-// What a target is, and how it takes a connection, is the caller's business.
+// Two members may be in one slot while one replaces the other; the later
+// generation gets what is new, the earlier one keeps its sessions until it is
+// removed ([Seat], [Router.Retire]). What is known of the dead is kept until
+// [Table.Sweep], to tell their sessions from those that never were
+// ([Router.Explain]).
+//
+// Another process goes on where one stopped with what [Table.WriteTo],
+// [Router.State] and [Member.State] say: [ReadTable], [Router.Restore] and
+// [Router.Rejoin]. Where that is written is the caller's business.
+//
+// What a target is, and how it takes a connection, is so too.
 package routing

@@ -16,7 +16,7 @@ func BenchmarkWhileSweeping(b *testing.B) {
 		name  string
 		sweep func(*Table)
 	}{
-		{"sweep", func(t *Table) { t.Sweep() }},
+		{"sweep", func(t *Table) { t.Sweep(time.Now()) }},
 		{"nothing", func(*Table) { time.Sleep(50 * time.Millisecond) }},
 	} {
 		b.Run(bb.name, func(b *testing.B) {
@@ -50,7 +50,7 @@ func benchTable() (*Table, Incarnation) {
 		table.Bind(benchID(buf, i), live)
 		table.Bind(benchID(buf, -1-i), dead)
 	}
-	table.Kill(dead)
+	table.Kill(dead, Death{})
 	return table, live
 }
 

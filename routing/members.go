@@ -7,8 +7,10 @@ import (
 
 // A MemberStatus is what the router knows of a member at one time.
 type MemberStatus struct {
-	Slot        int
+	Seat
 	Incarnation Incarnation
+	Ready       bool // gets new sessions
+	Retired     bool // keeps its sessions, gets no new ones
 	Sessions    int
 	Untaken     int // connections routed to it and not yet taken
 	Open        int // connections that count as load: neither part of a session nor closed
@@ -21,7 +23,7 @@ func (r *Router) Members() []MemberStatus {
 	all := make([]MemberStatus, 0, len(r.members))
 	for _, m := range r.members {
 		all = append(all, MemberStatus{
-			Slot: m.Slot, Incarnation: m.incarnation,
+			Seat: m.Seat, Incarnation: m.incarnation, Ready: m.ready, Retired: m.retired,
 			Sessions: m.sessions(), Untaken: m.inFlight, Open: m.pending,
 		})
 	}

@@ -12,8 +12,12 @@ type parking map[string][]*Ticket
 
 // mayParkLocked reports whether q has to wait for the registration of its
 // session.
-func (r *Router) mayParkLocked(q Query) bool {
-	return len(q.Session) > 0 && !q.Parked && r.late > 0 && len(r.parked) < maxParked && r.ownerLocked(q.Session) == nil
+func (r *Router) mayParkLocked(q *Query) bool {
+	if len(q.Session) == 0 || q.Parked || r.late == 0 || len(r.parked) >= maxParked {
+		return false
+	}
+	owner, _ := r.ownerLocked(q)
+	return owner == nil
 }
 
 func (p parking) add(t *Ticket) {

@@ -3,6 +3,7 @@ package routing
 import (
 	"fmt"
 	"testing"
+	"time"
 )
 
 // newLateRouter returns a router with two members that register late.
@@ -10,7 +11,7 @@ func newLateRouter(t *testing.T, window int) (*Router, []*Member) {
 	t.Helper()
 	r, m := newRouter(t, "round-robin", window, 0, nil)
 	for slot := 1; slot <= 2; slot++ {
-		member := r.Join(slot, slot)
+		member := r.Join(Seat{Slot: slot, Window: window}, slot)
 		r.Add(member, true)
 		m = append(m, member)
 	}
@@ -70,13 +71,13 @@ func TestParkingIsOnlyForThoseWhoRegisterLate(t *testing.T) {
 	if _, came := r.Cancel(gaveUp); came || len(r.parked) != 0 {
 		t.Error("canceled and still parked")
 	}
-	prompt := r.Join(3, 3)
+	prompt := r.Join(Seat{Slot: 3, Window: 100}, 3)
 	r.Add(prompt, false)
-	r.Remove(m[1])
+	r.Remove(m[1], time.Time{})
 	mustPark(t, r, "s")
 	r.Retire(m[2]) // still has sessions, and may register some
 	mustPark(t, r, "s")
-	r.Remove(m[2])
+	r.Remove(m[2], time.Time{})
 	mustRoute(t, r, sid("s"))
 }
 

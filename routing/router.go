@@ -23,7 +23,8 @@ type Query struct {
 	From *Member
 
 	// Returned says that From had the connection and gave it back because of
-	// its session. If that is nobody's, From gets it again, to say so.
+	// its session, or because it is retired. If the session is nobody's, From
+	// gets it again, to say so; a retired one only if nobody else is ready.
 	Returned bool
 
 	// Parked says that the connection has waited for the registration of its
@@ -32,25 +33,11 @@ type Query struct {
 
 	// Synced says that Sync was called since the connection came.
 	Synced bool
+
+	// Missed says that the owner of the session was looked up before and not
+	// known then.
+	Missed bool
 }
-
-// A Member is a target that the router knows. Its fields belong to the router.
-type Member struct {
-	Slot   int
-	Target any // the caller's
-
-	incarnation Incarnation
-	late        bool // may register a session after others know of it
-	ready       bool // in Router.ready
-	retired     bool // keeps its sessions, gets no new ones
-	gone        bool
-	inFlight    int // routed to it and not yet taken
-	pending     int // connections that count as load by themselves
-	sessions    func() int
-	waiting     list.List // tickets that only this member can serve
-}
-
-func (m *Member) load() int { return m.sessions() + m.pending }
 
 // A Route is the router's answer: the member has room for the connection,
 // which counts as in flight until Taken, or Release.
@@ -59,104 +46,43 @@ type Route struct {
 
 	// Session says that the member owns the connection's session.
 	Session bool
+
+	Lookup Lookup // of the session
 }
 
 // A Router knows the members, their load and their sessions. All methods may
 // be called from any goroutine; none blocks but for Sync (see NewRouter).
 type Router struct {
-	balancer Balancer
-	window   int
-	table    *Table
-	barrier  *barrier
-	bound    atomic.Int64
+	table   *Table
+	barrier *barrier
+	bound   atomic.Int64
+	lookups lookups
 
-	mu      sync.Mutex
-	members map[Incarnation]*Member
-	ready   []*Member // not retired, by slot
-	choice  []*Member // what the balancer may pick from; room for balanceLocked
-	waiting list.List // tickets that any member can serve
-	late    int       // members that may register a session late
-	parked  parking
+	mu       sync.Mutex
+	balancer Balancer
+	members  map[Incarnation]*Member
+	ready    []*Member // not retired, by place
+	choice   []*Member // what the balancer may pick from; room for candidatesLocked
+	waiting  list.List // tickets that any member can serve
+	late     int       // members that may register a session late
+	newest   bool      // see PreferNewest
+	parked   parking
+	outcomes map[int]*outcomes // by slot
 }
 
-// NewRouter returns a router without members. At most window connections are
-// in flight to one.
+// NewRouter returns a router without members.
 //
 // sync must return only after every registration that a worker had sent when
 // sync was called was passed to Bind. The router calls it, without a lock
 // held, when it does not know a session: the registration may be on its way.
-func NewRouter(b Balancer, window int, table *Table, sync func()) *Router {
+func NewRouter(b Balancer, table *Table, sync func()) *Router {
 	return &Router{
-		balancer: b, window: window, table: table,
-		barrier: newBarrier(sync),
-		members: make(map[Incarnation]*Member),
-		parked:  make(parking),
+		balancer: b, table: table,
+		barrier:  newBarrier(sync),
+		members:  make(map[Incarnation]*Member),
+		parked:   make(parking),
+		outcomes: make(map[int]*outcomes),
 	}
-}
-
-// Join makes a member whose sessions can be bound; it gets connections after
-// Add. Remove must follow some time.
-func (r *Router) Join(slot int, target any) *Member {
-	m := &Member{Slot: slot, Target: target, incarnation: r.table.Open()}
-	m.sessions = func() int { return r.table.Sessions(m.incarnation) }
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.members[m.incarnation] = m
-	return m
-}
-
-// Incarnation returns the number that the table knows m by.
-func (m *Member) Incarnation() Incarnation { return m.incarnation }
-
-// Add says that m takes connections. late says that it may register a session
-// after it has answered the request that started it: then an id that is not
-// known is waited for.
-func (r *Router) Add(m *Member, late bool) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if m.gone || m.retired || m.ready {
-		return
-	}
-	m.ready = true
-	if m.late = late; late {
-		r.late++
-	}
-	i, _ := slices.BinarySearchFunc(r.ready, m.Slot, func(m *Member, slot int) int { return m.Slot - slot })
-	r.ready = slices.Insert(r.ready, i, m)
-	r.serveLocked(m)
-}
-
-// Retire says that m keeps its sessions and gets no new ones.
-func (r *Router) Retire(m *Member) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.retireLocked(m)
-}
-
-func (r *Router) retireLocked(m *Member) {
-	m.ready, m.retired = false, true
-	r.ready = slices.DeleteFunc(r.ready, func(other *Member) bool { return other == m })
-}
-
-// Remove forgets m and purges its sessions, whose number it returns.
-// Connections that waited for m look for another member.
-func (r *Router) Remove(m *Member) (sessions int) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if m.gone {
-		return 0
-	}
-	m.gone = true
-	if m.late {
-		r.late--
-	}
-	r.retireLocked(m)
-	delete(r.members, m.incarnation)
-	sessions = r.table.Kill(m.incarnation)
-	for t := pop(&m.waiting); t != nil; t = pop(&m.waiting) {
-		r.grantLocked(t)
-	}
-	return sessions
 }
 
 // Bind says that m owns a session. It returns an error, which says why, if it
@@ -209,24 +135,29 @@ func (r *Router) Release(to Route) {
 
 // Try returns a route if there is one at first sight: to the owner of the
 // connection's session, or, if it has none, to whom the balancer picks. ok is
-// false if there is no room, or nobody is known to own the session.
-func (r *Router) Try(q Query) (_ Route, ok bool) {
+// false if there is no room, or nobody is known to own the session, which is
+// noted in q.
+func (r *Router) Try(q *Query) (_ Route, ok bool) {
 	var owner Incarnation
+	lookup := NoID
 	if len(q.Session) > 0 {
 		if owner, ok = r.table.Lookup(q.Session); !ok {
+			q.Missed = true
 			return Route{}, false
 		}
+		lookup = Found
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	m := r.members[owner]
-	if len(q.Session) == 0 {
+	if lookup == NoID {
 		m = r.balanceLocked(q)
 	}
 	if m == nil {
+		q.Missed = true
 		return Route{}, false
 	}
-	route, wait := r.reserveLocked(m, len(q.Session) > 0)
+	route, wait := r.reserveLocked(m, lookup)
 	return route, wait == nil
 }
 
@@ -242,13 +173,13 @@ func (r *Router) Route(q Query) (Route, *Ticket) {
 	r.lookUp(&q)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.mayParkLocked(q) {
+	if r.mayParkLocked(&q) {
 		q.Session = slices.Clone(q.Session) // the caller's buffer
 		t := &Ticket{query: q, ready: make(chan Route, 1), parked: true}
 		r.parked.add(t)
 		return Route{}, t
 	}
-	route, wait := r.routeLocked(q)
+	route, wait := r.routeLocked(&q)
 	if wait == nil {
 		return route, nil
 	}
@@ -260,76 +191,45 @@ func (r *Router) Route(q Query) (Route, *Ticket) {
 
 // lookUp waits for the registration of q's session, which may be on its way.
 func (r *Router) lookUp(q *Query) {
-	if len(q.Session) == 0 {
-		return
-	}
-	if q.Synced {
+	if len(q.Session) == 0 || q.Synced {
 		return
 	}
 	if _, ok := r.table.Lookup(q.Session); !ok {
+		q.Missed = true
 		r.barrier.pass()
 	}
 }
 
 // routeLocked returns a route, or the list that the connection must wait in.
-func (r *Router) routeLocked(q Query) (Route, *list.List) {
-	if owner := r.ownerLocked(q.Session); owner != nil {
-		return r.reserveLocked(owner, true)
+func (r *Router) routeLocked(q *Query) (Route, *list.List) {
+	owner, lookup := r.ownerLocked(q)
+	if owner != nil {
+		return r.reserveLocked(owner, lookup)
 	}
-	if q.Returned && !q.From.gone {
-		return r.reserveLocked(q.From, false)
+	if q.Returned && !q.From.gone && (!q.From.retired || len(r.ready) == 0) {
+		return r.reserveLocked(q.From, lookup)
 	}
 	if m := r.balanceLocked(q); m != nil {
-		return r.reserveLocked(m, false)
+		return r.reserveLocked(m, lookup)
 	}
 	return Route{}, &r.waiting
 }
 
-func (r *Router) ownerLocked(id []byte) *Member {
-	if len(id) == 0 {
-		return nil
-	}
-	in, ok := r.table.Lookup(id)
-	if !ok {
-		return nil
-	}
-	return r.members[in]
-}
-
-// balanceLocked returns the balancer's choice, nil if there is none now.
-func (r *Router) balanceLocked(q Query) *Member {
-	candidates := r.choice[:0]
-	for _, m := range r.ready {
-		if r.balancer.Bound() || m.inFlight < r.window {
-			candidates = append(candidates, m)
-		}
-	}
-	// Who could not take it is asked again only if nobody else is there.
-	if i := slices.Index(candidates, q.From); i >= 0 && len(candidates) > 1 {
-		candidates = slices.Delete(candidates, i, i+1)
-	}
-	r.choice = candidates
-	if len(candidates) == 0 {
-		return nil
-	}
-	return r.balancer.Pick(candidates, q)
-}
-
-func (r *Router) reserveLocked(m *Member, session bool) (Route, *list.List) {
-	if m.inFlight >= r.window {
+func (r *Router) reserveLocked(m *Member, l Lookup) (Route, *list.List) {
+	if !m.hasRoom() {
 		return Route{}, &m.waiting
 	}
 	m.inFlight++
-	if !session {
+	if !l.known() {
 		m.pending++
 	}
-	return Route{Member: m, Session: session}, nil
+	return Route{Member: m, Session: l.known(), Lookup: l}, nil
 }
 
 // serveLocked gives the room that m has to those who wait, first to those who
 // can go nowhere else.
 func (r *Router) serveLocked(m *Member) {
-	for !m.gone && m.inFlight < r.window {
+	for !m.gone && m.hasRoom() {
 		t := pop(&m.waiting)
 		if t == nil && m.ready {
 			t = pop(&r.waiting)
@@ -344,10 +244,17 @@ func (r *Router) serveLocked(m *Member) {
 // grantLocked routes a waiting connection anew: in the meantime its session
 // may have come or gone.
 func (r *Router) grantLocked(t *Ticket) {
-	route, wait := r.routeLocked(t.query)
+	route, wait := r.routeLocked(&t.query)
 	if wait != nil {
 		t.push(wait)
 		return
 	}
 	t.ready <- route
+}
+
+// regrantLocked routes those anew who wait in queue.
+func (r *Router) regrantLocked(queue *list.List) {
+	for range queue.Len() { // some may come back to it
+		r.grantLocked(pop(queue))
+	}
 }

@@ -19,10 +19,10 @@ func newRouter(t *testing.T, balance string, window, n int, sync func()) (*Route
 	if sync == nil {
 		sync = func() {}
 	}
-	r := NewRouter(b, window, NewTable(NewKey()), sync)
+	r := NewRouter(b, NewTable(NewKey()), sync)
 	members := []*Member{nil}
 	for slot := 1; slot <= n; slot++ {
-		m := r.Join(slot, slot)
+		m := r.Join(Seat{Slot: slot, Window: window}, slot)
 		r.Add(m, false)
 		members = append(members, m)
 	}
@@ -76,7 +76,7 @@ func TestSessionGoesToItsOwnerEvenWhenRetired(t *testing.T) {
 			t.Error("a new session came to a retired worker")
 		}
 	}
-	if n := r.Remove(m[2]); n != 1 {
+	if n := r.Remove(m[2], time.Time{}); n != 1 {
 		t.Error("Remove lost", n)
 	}
 	if to := mustRoute(t, r, sid("s")); to.Member == m[2] {
@@ -92,8 +92,8 @@ func TestRegistrationThatIsOnItsWayIsWaitedFor(t *testing.T) {
 		syncs++
 		r.Bind(m[3], []byte("fresh")) // it was in the socket
 	})
-	if to := mustRoute(t, r, sid("fresh")); to.Member != m[3] || !to.Session {
-		t.Error("routed to", to.Member.Slot)
+	if to := mustRoute(t, r, sid("fresh")); to.Member != m[3] || !to.Session || to.Lookup != Rescued {
+		t.Error("routed to", to.Member.Slot, "lookup", to.Lookup)
 	}
 	mustRoute(t, r, sid("fresh"))
 	mustRoute(t, r, Query{})
@@ -199,7 +199,7 @@ func TestColdStartWaitsForTheFirstWorker(t *testing.T) {
 		waiting(t, ticket)
 		tickets = append(tickets, ticket)
 	}
-	m := r.Join(1, nil)
+	m := r.Join(Seat{Slot: 1, Window: 2}, nil)
 	r.Add(m, false)
 	granted(t, tickets[0])
 	granted(t, tickets[1])
@@ -216,7 +216,7 @@ func TestWhoWaitedForADeadOwnerGoesElsewhere(t *testing.T) {
 	mustRoute(t, r, sid("s"))
 	_, ticket := r.Route(sid("s"))
 	waiting(t, ticket)
-	r.Remove(m[1])
+	r.Remove(m[1], time.Time{})
 	if to := granted(t, ticket); to.Member != m[2] || to.Session {
 		t.Error("granted to", to.Member.Slot)
 	}
@@ -246,7 +246,7 @@ func TestReturnedConnectionGoesToTheOwnerOrBack(t *testing.T) {
 			t.Errorf("%s: routed to %d, want %d", tt.id, to.Member.Slot, tt.want.Slot)
 		}
 	}
-	r.Remove(m[2])
+	r.Remove(m[2], time.Time{})
 	q := sid("nobody's")
 	q.From, q.Returned = m[2], true
 	if to := mustRoute(t, r, q); to.Member == m[2] {
@@ -261,7 +261,7 @@ func TestWhoDeclinedIsAskedAgainOnlyIfNobodyElseIsThere(t *testing.T) {
 			t.Error("who declined got it again")
 		}
 	}
-	r.Remove(m[2])
+	r.Remove(m[2], time.Time{})
 	if to := mustRoute(t, r, Query{From: m[1]}); to.Member != m[1] {
 		t.Error("routed to one who is gone")
 	}
@@ -299,9 +299,9 @@ func TestNoRoomIsLost(t *testing.T) {
 		mu.Lock()
 		defer mu.Unlock()
 		if old := members[slot]; old != nil {
-			r.Remove(old)
+			r.Remove(old, time.Time{})
 		}
-		members[slot] = r.Join(slot, nil)
+		members[slot] = r.Join(Seat{Slot: slot, Window: 3}, nil)
 		r.Add(members[slot], false)
 	}
 	for slot := 1; slot <= 3; slot++ {

@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"sync"
 	"testing"
+	"time"
 )
 
 // Whatever becomes of connections, members, sessions and tickets: what was
@@ -13,11 +14,11 @@ func TestReservationsComeToNothing(t *testing.T) {
 	for _, name := range Balancers {
 		t.Run(name, func(t *testing.T) {
 			b, _ := NewBalancer(name)
-			r := NewRouter(b, 3, NewTable(NewKey()), func() {})
+			r := NewRouter(b, NewTable(NewKey()), func() {})
 			var mu sync.Mutex
 			var all, live []*Member
-			join := func(slot int) {
-				m := r.Join(slot, nil)
+			join := func(slot, generation int) {
+				m := r.Join(Seat{slot, generation, 3}, nil)
 				r.Add(m, slot%2 == 0)
 				mu.Lock()
 				defer mu.Unlock()
@@ -29,7 +30,7 @@ func TestReservationsComeToNothing(t *testing.T) {
 				return live[rand.IntN(len(live))]
 			}
 			for slot := range 4 {
-				join(slot + 1)
+				join(slot+1, 0)
 			}
 			var churn, clients sync.WaitGroup
 			done := make(chan struct{})
@@ -44,8 +45,8 @@ func TestReservationsComeToNothing(t *testing.T) {
 					switch m := any(); rand.IntN(20) {
 					case 0:
 						r.Retire(m)
-						join(m.Slot)
-						r.Remove(m)
+						join(m.Slot, m.Generation+rand.IntN(2))
+						r.Remove(m, time.Time{})
 						mu.Lock()
 						for i := range live {
 							if live[i] == m {
@@ -56,6 +57,13 @@ func TestReservationsComeToNothing(t *testing.T) {
 						mu.Unlock()
 					case 1, 2:
 						r.Unbind(m, id)
+					case 3:
+						r.SetBalancer(b)
+					case 4:
+						r.Explain(id)
+						m.State()
+						r.State()
+						r.table.Sweep(time.Now())
 					default:
 						r.Bind(m, id)
 					}
@@ -68,11 +76,15 @@ func TestReservationsComeToNothing(t *testing.T) {
 						if rand.IntN(2) == 0 {
 							q.Session = []byte(fmt.Sprint(rand.IntN(40)))
 						}
+						if rand.IntN(4) == 0 {
+							q.From, q.Returned = any(), rand.IntN(2) == 0
+						}
 						if to, ok := get(r, q); ok {
 							if rand.IntN(2) == 0 {
 								r.Release(to)
 								continue
 							}
+							r.Handed(to)
 							r.Taken(to.Member, 1)
 							if !to.Session {
 								r.Settled(to.Member, 1)
@@ -101,7 +113,7 @@ func TestReservationsComeToNothing(t *testing.T) {
 
 // get asks for a route as the front does, and sometimes gives up.
 func get(r *Router, q Query) (to Route, ok bool) {
-	if to, ok := r.Try(q); ok {
+	if to, ok := r.Try(&q); ok {
 		return to, true
 	}
 	if q.Synced {

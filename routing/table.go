@@ -6,7 +6,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"maps"
-	"runtime"
 	"sync"
 	"sync/atomic"
 
@@ -34,9 +33,10 @@ type Table struct {
 	key    [32]byte
 	shards [shardCount]shard
 
-	opening sync.Mutex // held to change lives
+	opening sync.Mutex // held to change what follows
 	last    Incarnation
 	lives   atomic.Pointer[map[Incarnation]*life] // the live ones; never changed in place
+	deaths  atomic.Pointer[map[Incarnation]Death] // of whom entries may be left; never changed in place
 }
 
 // shardCount is a power of two, and so large that a shard of a million sessions
@@ -46,9 +46,21 @@ const shardCount = 4096
 type shard struct {
 	mu     sync.Mutex
 	owners map[digest]Incarnation // nil while there are none
+	most   int                    // entries that owners ever had
+}
+
+// put enters a session; a shard that has no map gets one with room for more.
+func (s *shard) put(d digest, in Incarnation, room int) {
+	if s.owners == nil {
+		s.owners = make(map[digest]Incarnation, room)
+	}
+	s.owners[d] = in
+	s.most = max(s.most, len(s.owners))
 }
 
 type digest [16]byte
+
+func (d digest) shard() uint16 { return binary.BigEndian.Uint16(d[:]) % shardCount }
 
 // A life counts the sessions of an incarnation while it lives.
 type life struct{ sessions atomic.Int64 }
@@ -63,6 +75,7 @@ func NewKey() (key [32]byte) {
 func NewTable(key [32]byte) *Table {
 	t := &Table{key: key}
 	t.lives.Store(&map[Incarnation]*life{})
+	t.deaths.Store(&map[Incarnation]Death{})
 	return t
 }
 
@@ -75,22 +88,6 @@ func (t *Table) Open() Incarnation {
 	lives[t.last] = &life{}
 	t.lives.Store(&lives)
 	return t.last
-}
-
-// Kill ends an incarnation: at once all its sessions are unknown. It returns
-// how many there were. Their space is free after the next Sweep.
-func (t *Table) Kill(in Incarnation) (sessions int) {
-	t.opening.Lock()
-	defer t.opening.Unlock()
-	old := *t.lives.Load()
-	l := old[in]
-	if l == nil {
-		return 0
-	}
-	lives := maps.Clone(old)
-	delete(lives, in)
-	t.lives.Store(&lives)
-	return int(l.sessions.Load())
 }
 
 func (t *Table) life(in Incarnation) *life { return (*t.lives.Load())[in] }
@@ -113,7 +110,8 @@ func (t *Table) Key(id []byte) Key {
 	n := copy(buf[:], t.key[:])
 	n += copy(buf[n:], id)
 	sum := sha256.Sum256(buf[:n])
-	return Key{digest(sum[:16]), 1 + binary.BigEndian.Uint16(sum[16:])%shardCount}
+	d := digest(sum[:16])
+	return Key{d, 1 + d.shard()}
 }
 
 // Bind makes in the owner of a session; binding again is harmless. It returns
@@ -139,10 +137,7 @@ func (t *Table) BindKey(k Key, in Incarnation) error {
 	case owner != 0 && t.life(owner) != nil:
 		return ErrHeld
 	}
-	if s.owners == nil {
-		s.owners = make(map[digest]Incarnation)
-	}
-	s.owners[k.digest] = in
+	s.put(k.digest, in, 0)
 	l.sessions.Add(1)
 	return nil
 }
@@ -173,17 +168,22 @@ func (t *Table) Lookup(id []byte) (Incarnation, bool) { return t.LookupKey(t.Key
 
 // LookupKey is Lookup by key.
 func (t *Table) LookupKey(k Key) (Incarnation, bool) {
+	if owner := t.find(k); owner != 0 && t.life(owner) != nil {
+		return owner, true
+	}
+	return 0, false
+}
+
+// find returns who bound a session last, dead or alive, 0 if nobody is known to
+// have.
+func (t *Table) find(k Key) Incarnation {
 	if k.shard == 0 {
-		return 0, false
+		return 0
 	}
 	s := &t.shards[k.shard-1]
 	s.mu.Lock()
-	owner := s.owners[k.digest]
-	s.mu.Unlock()
-	if owner == 0 || t.life(owner) == nil {
-		return 0, false
-	}
-	return owner, true
+	defer s.mu.Unlock()
+	return s.owners[k.digest]
 }
 
 // Sessions returns how many sessions a live incarnation owns.
@@ -201,40 +201,4 @@ func (t *Table) Len() int {
 		n += int(l.sessions.Load())
 	}
 	return n
-}
-
-// Sweep frees what dead incarnations left behind and returns how many entries
-// that were. It locks one shard at a time, so of a million sessions 250, and lets
-// others have the core in between.
-func (t *Table) Sweep() (entries int) {
-	for i := range t.shards {
-		entries += t.sweep(&t.shards[i])
-		runtime.Gosched()
-	}
-	return entries
-}
-
-func (t *Table) sweep(s *shard) (entries int) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	lives := *t.lives.Load()
-	for d, owner := range s.owners {
-		if lives[owner] == nil {
-			delete(s.owners, d)
-			entries++
-		}
-	}
-	if entries > len(s.owners) { // a map never shrinks by itself
-		s.owners = compact(s.owners)
-	}
-	return entries
-}
-
-func compact(owners map[digest]Incarnation) map[digest]Incarnation {
-	if len(owners) == 0 {
-		return nil
-	}
-	left := make(map[digest]Incarnation, len(owners))
-	maps.Copy(left, owners)
-	return left
 }

@@ -180,10 +180,10 @@ func BenchmarkPurge(b *testing.B) {
 			table.Bind(benchID(buf, i), in)
 		}
 		began := time.Now()
-		table.Kill(in)
+		table.Kill(in, Death{})
 		kill += time.Since(began)
 		began = time.Now()
-		table.Sweep()
+		table.Sweep(time.Now())
 		sweep += time.Since(began)
 	}
 	b.ReportMetric(float64(kill.Nanoseconds())/float64(b.N), "ns/kill")

@@ -7,12 +7,13 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 )
 
 func TestBindRefuses(t *testing.T) {
 	table := NewTable(NewKey())
 	a, b, dead := table.Open(), table.Open(), table.Open()
-	table.Kill(dead)
+	table.Kill(dead, Death{})
 	id := []byte("session")
 	if err := table.Bind(id, a); err != nil {
 		t.Fatal(err)
@@ -53,10 +54,10 @@ func TestKilledOwnersSessionsAreUnknownAtOnceAndFree(t *testing.T) {
 		table.Bind(fmt.Append(nil, "a", i), a)
 		table.Bind(fmt.Append(nil, "b", i), b)
 	}
-	if n := table.Kill(a); n != 1000 {
+	if n := table.Kill(a, Death{}); n != 1000 {
 		t.Errorf("Kill purged %d", n)
 	}
-	if n := table.Kill(a); n != 0 {
+	if n := table.Kill(a, Death{}); n != 0 {
 		t.Errorf("a second Kill purged %d", n)
 	}
 	if _, ok := table.Lookup([]byte("a7")); ok {
@@ -65,7 +66,7 @@ func TestKilledOwnersSessionsAreUnknownAtOnceAndFree(t *testing.T) {
 	if err := table.Bind([]byte("a7"), b); err != nil {
 		t.Error("a dead one's session can't be bound:", err)
 	}
-	if n := table.Sweep(); n != 999 {
+	if n := table.Sweep(time.Now()); n != 999 {
 		t.Errorf("Sweep freed %d entries, want 999", n)
 	}
 	for i := range table.shards {
@@ -103,7 +104,7 @@ func TestTableIsAMap(t *testing.T) {
 				t.Fatalf("Bind of %d's session to %d: %v", owner, in, err)
 			}
 		case 0:
-			table.Kill(in)
+			table.Kill(in, Death{})
 			for id, owner := range model {
 				if owner == in {
 					delete(model, id)
@@ -111,7 +112,7 @@ func TestTableIsAMap(t *testing.T) {
 			}
 			live[n] = table.Open()
 		case 1:
-			table.Sweep()
+			table.Sweep(time.Now())
 		case 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29:
 			if table.Unbind([]byte(id), in) != (model[id] == in) {
 				t.Fatal("Unbind of", model[id], "'s session by", in)
@@ -183,8 +184,8 @@ func TestShardsAreSmall(t *testing.T) {
 			t.Errorf("shard %d has %d of %d sessions", i, n, sessions)
 		}
 	}
-	table.Kill(in)
-	if n := table.Sweep(); n != sessions {
+	table.Kill(in, Death{})
+	if n := table.Sweep(time.Now()); n != sessions {
 		t.Error("Sweep freed", n)
 	}
 	for i := range table.shards {
@@ -212,13 +213,13 @@ func TestTableUnderConcurrentUseCountsRight(t *testing.T) {
 					kept--
 				}
 				if i == 1000 && u%2 == 0 { // dies, and binds afresh
-					if n := table.Kill(in); n != kept {
+					if n := table.Kill(in, Death{}); n != kept {
 						t.Errorf("Kill purged %d, want %d", n, kept)
 					}
 					in, kept = table.Open(), 0
 				}
 				if i%500 == 0 {
-					table.Sweep()
+					table.Sweep(time.Now())
 				}
 			}
 			mu.Lock()
@@ -227,7 +228,7 @@ func TestTableUnderConcurrentUseCountsRight(t *testing.T) {
 		})
 	}
 	users.Wait()
-	table.Sweep()
+	table.Sweep(time.Now())
 	entries := 0
 	for i := range table.shards {
 		entries += len(table.shards[i].owners)

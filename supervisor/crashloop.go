@@ -56,7 +56,7 @@ func (s *Supervisor) wonder() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !s.loop.ready && s.loop.fatal == nil {
-		s.log.Warn("no worker has said yet that it is ready", "command", s.launch.Argv,
+		s.log.Warn("no worker has said yet that it is ready", "command", s.current.Argv,
 			"start_timeout", s.limits.Load().StartTimeout, "hint", notAWorker)
 	}
 }

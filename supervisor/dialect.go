@@ -43,6 +43,10 @@ type Link interface {
 	// Hint says what may be wrong with a worker that does not get ready.
 	Hint() string
 
+	// Freeze stops the conversation, for stateOf: no handler is called any
+	// more, and Run has returned.
+	Freeze()
+
 	// Close ends the conversation and returns the connections that the worker
 	// never took.
 	Close() []workerproto.Connection
@@ -86,7 +90,10 @@ func (s *Supervisor) newLink(conn *fdpass.Conn, w *Worker) Link {
 	if w.launch.Protocol == Native {
 		return s.nativeLink(conn, w)
 	}
-	return &undecided{conn: conn, become: func(first byte) Link { return s.linkFor(first, conn, w) }}
+	return &undecided{
+		conn: conn, become: func(first byte) Link { return s.linkFor(first, conn, w) },
+		socket: -1, ran: make(chan struct{}),
+	}
 }
 
 func (s *Supervisor) nativeLink(conn *fdpass.Conn, w *Worker) Link {
@@ -94,11 +101,16 @@ func (s *Supervisor) nativeLink(conn *fdpass.Conn, w *Worker) Link {
 }
 
 func (s *Supervisor) nodeLink(conn *fdpass.Conn, w *Worker, how nodeipc.Serialization) Link {
-	return nodeipc.NewLink(conn, w.terms, readyHandler{w.client, w},
-		nodeipc.Options{
-			Serialization: how, Hub: s.nodeHub, Log: w.log(s.log),
-			Listens: s.spec.Listens, Owns: s.spec.Owns, Open: s.spec.Open,
-		})
+	o := s.nodeOptions(w)
+	o.Serialization = how
+	return nodeipc.NewLink(conn, w.terms, readyHandler{w.client, w}, o)
+}
+
+func (s *Supervisor) nodeOptions(w *Worker) nodeipc.Options {
+	return nodeipc.Options{
+		Hub: s.nodeHub, Log: w.log(s.log),
+		Listens: s.spec.Listens, Owns: s.spec.Owns, Open: s.spec.Open,
+	}
 }
 
 // linkFor returns the link for a worker that has said something.
@@ -127,6 +139,10 @@ type undecided struct {
 	mu     sync.Mutex
 	link   Link // nil until then
 	closed bool // before then
+	frozen bool // before then
+
+	socket int           // what Freeze left of conn; -1 for none
+	ran    chan struct{} // closed when Run has returned
 }
 
 // decide returns the link that the worker's first byte asks for; nil if there
@@ -134,8 +150,8 @@ type undecided struct {
 func (u *undecided) decide() (l Link, ended bool) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	if u.link != nil || u.closed {
-		return u.link, u.closed
+	if u.link != nil || u.closed || u.frozen {
+		return u.link, u.closed || u.frozen
 	}
 	first := make([]byte, 1)
 	if _, err := u.conn.TryPeek(first); err != nil {
@@ -153,14 +169,23 @@ func (u *undecided) decided() Link {
 }
 
 func (u *undecided) Run() error {
+	defer close(u.ran)
 	u.conn.OnReadable(func() poll.Next {
 		l, ended := u.decide()
 		return poll.Until(l != nil || ended)
 	})
-	if l := u.decided(); l != nil {
+	u.mu.Lock()
+	l, frozen := u.link, u.frozen
+	u.closed = u.closed || l == nil
+	u.mu.Unlock()
+	switch {
+	case l != nil:
 		return l.Run()
+	case frozen: // and Freeze takes the socket
+		return workerproto.ErrFrozen
 	}
-	return u.conn.Close()
+	u.conn.Close()
+	return nil
 }
 
 func (u *undecided) Sync() {
@@ -211,7 +236,7 @@ func (u *undecided) Close() []workerproto.Connection {
 	u.Sync()
 	u.mu.Lock()
 	l := u.link
-	u.closed = l == nil
+	u.closed = l == nil && !u.frozen
 	u.mu.Unlock()
 	if l != nil {
 		return l.Close()

@@ -21,6 +21,7 @@ func (nobody) Incarnation() uint32                   { return 7 }
 func (nobody) Ready()                                {}
 func (nobody) Draining()                             {}
 func (nobody) Remaining() (sessions, open int)       { return 0, 0 }
+func (nobody) Connections() int64                    { return 0 }
 func (nobody) Release() (sessions int)               { return 0 }
 func (nobody) Gone([]workerproto.Connection) (n int) { return 0 }
 
@@ -34,7 +35,7 @@ func newTestLink(t *testing.T, p Protocol) (l Link, worker *fdpass.Conn) {
 		t.Fatal(err)
 	}
 	s := New(Spec{Launch: Launch{Protocol: p, Serialization: nodeipc.Advanced}, Workers: 1}, nil, slog.New(slog.DiscardHandler))
-	w := &Worker{Slot: 1, launch: s.launch, client: nobody{}, events: make(chan event, maxEvents)}
+	w := &Worker{Slot: 1, launch: s.current, client: nobody{}, events: make(chan event, maxEvents)}
 	t.Cleanup(func() { worker.Close() })
 	return s.newLink(near, w), worker
 }
@@ -118,7 +119,7 @@ func TestEnvironmentOffersTheDialects(t *testing.T) {
 			"STICKYD_WORKER=2", "STICKYD_WORKERS=4"}},
 	} {
 		s := New(Spec{Launch: Launch{Protocol: tt.protocol, Serialization: nodeipc.JSON}, Workers: 4}, nil, nil)
-		env, err := s.environment(&Worker{Slot: 2, launch: s.launch, terms: workerproto.Terms{Incarnation: 7, Workers: 4}})
+		env, err := s.environment(&Worker{Slot: 2, launch: s.current, terms: workerproto.Terms{Incarnation: 7, Workers: 4}}, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -149,7 +150,7 @@ func TestPreloadIsAddedToWhatTheUserHasSet(t *testing.T) {
 	} {
 		s := New(Spec{Workers: 1, Launch: Launch{Env: tt.env, Preload: true}, Preload: func() (string, error) { return tt.path, nil }}, nil, slog.New(slog.DiscardHandler))
 		t.Setenv("NODE_OPTIONS", "")
-		env, err := s.environment(&Worker{launch: s.launch})
+		env, err := s.environment(&Worker{launch: s.current}, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -165,7 +166,7 @@ func TestPreloadIsAddedToWhatTheUserHasSet(t *testing.T) {
 	}
 	broken := errors.New("no space left")
 	s := New(Spec{Launch: Launch{Preload: true}, Preload: func() (string, error) { return "", broken }}, nil, slog.New(slog.DiscardHandler))
-	if _, err := s.environment(&Worker{launch: s.launch}); err != broken {
+	if _, err := s.environment(&Worker{launch: s.current}, nil); err != broken {
 		t.Error("started without:", err)
 	}
 }

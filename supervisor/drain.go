@@ -15,9 +15,14 @@ const (
 )
 
 // order hands the slot an order; one that is done does not need it any more.
-func (sl *slot) order(o order) {
+func (sl *slot) order(o order) { sl.tell(func() { sl.onOrder(o) }) }
+
+// tell has run call f, unless it has returned, and waits for that.
+func (sl *slot) tell(f func()) {
+	told := make(chan struct{})
 	select {
-	case sl.orders <- o:
+	case sl.orders <- func() { defer close(told); f() }:
+		<-told
 	case <-sl.gone:
 	}
 }

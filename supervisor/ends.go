@@ -13,6 +13,7 @@ const (
 	endStopped  end = "stopped"   // it was asked to
 	endExit     end = "exit"      // by itself
 	endSignal   end = "signal"    // of a signal that was not ours
+	endMemory   end = "memory"    // killed by the kernel, since it used more than it may
 	endHung     end = "hung"      // killed, since it took no connections
 	endProtocol end = "protocol"  // killed, since it broke the protocol
 	endNotReady end = "not_ready" // killed, since it did not get ready
@@ -30,7 +31,7 @@ func (w *Worker) cause() string {
 	if text := faultTexts[w.fault]; text != "" {
 		return text
 	}
-	return w.process.state.String()
+	return w.process.state.String() + w.outOfMemory
 }
 
 // end says which end the process had. wanted says that it was asked to.
@@ -39,6 +40,8 @@ func (w *Worker) end(wanted bool) end {
 	switch {
 	case w.fault != "":
 		return w.fault
+	case w.outOfMemory != "":
+		return endMemory
 	case wanted:
 		return endStopped
 	case status.Signaled():

@@ -119,7 +119,6 @@ type guardian struct {
 	pipe    *os.File
 	process *process // the one that it leads to
 	closed  bool
-	frozen  bool
 	stop    chan struct{} // closed with it
 	watch   sync.WaitGroup
 }
@@ -144,7 +143,7 @@ func (g *guardian) start() (*process, error) {
 	cmd := &exec.Cmd{Path: g.argv[0], Args: append([]string{"sticky-guardian"}, g.argv[1:]...)}
 	cmd.Stdin = r
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	if err := cmd.Start(); err != nil {
+	if err := StartChild(cmd); err != nil {
 		w.Close()
 		return nil, err
 	}
@@ -237,10 +236,52 @@ func (g *guardian) remove(pgid int) {
 // close lets the guardian go. There are no workers left.
 func (g *guardian) close() {
 	g.mu.Lock()
+	if g.closed { // frozen
+		g.mu.Unlock()
+		return
+	}
 	g.closed = true
 	close(g.stop)
 	g.say(".")
 	g.pipe.Close()
 	g.mu.Unlock()
 	g.watch.Wait()
+}
+
+// freeze gives the guardian away, which goes on. After it close does nothing.
+func (g *guardian) freeze() GuardianState {
+	g.mu.Lock()
+	g.closed = true
+	close(g.stop)
+	p := g.process
+	g.mu.Unlock()
+	p.interrupt()
+	g.watch.Wait()
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	fd, err := duplicate(g.pipe)
+	if err != nil { // it died meanwhile
+		return GuardianState{FD: -1}
+	}
+	g.pipe.Close()
+	p.drop()
+	return GuardianState{PID: p.pid, FD: fd}
+}
+
+// relieve lets another guardian go, whose groups this one has been told.
+func (g *guardian) relieve(other GuardianState) {
+	if other.PID == 0 || other.FD < 0 {
+		return
+	}
+	pipe := os.NewFile(uintptr(other.FD), "guardian")
+	fmt.Fprintln(pipe, ".")
+	pipe.Close()
+	p, err := adopt(other.PID)
+	if err != nil {
+		return // it is gone
+	}
+	g.watch.Go(func() {
+		p.await()
+		p.reap()
+	})
 }

@@ -19,6 +19,9 @@ type operation struct {
 // ErrStopping is what ends an operation that stickyd's end came before.
 var ErrStopping = errors.New("stickyd stops")
 
+// errUpgraded is what who waits for draining workers is told.
+var errUpgraded = errors.New("stickyd is upgraded meanwhile; the old workers go on draining, and stickyd status shows them")
+
 // begin starts an operation of that name; end must follow.
 func (s *Supervisor) begin(name string) (end func(), err error) {
 	s.operation.mu.Lock()
@@ -61,6 +64,13 @@ func (s *Supervisor) Operation() string {
 	return s.operation.name + ": " + s.operation.says
 }
 
+// Generation is the newest one that there is, or was begun.
+func (s *Supervisor) Generation() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.generation
+}
+
 // say tells who waits for an operation, and Operation, how far it is.
 func (s *Supervisor) say(to func(string), format string, args ...any) {
 	text := fmt.Sprintf(format, args...)
@@ -89,6 +99,8 @@ func (s *Supervisor) awaitVacated(slots []*slot, say func(string)) error {
 			}
 		case <-s.stopping.Done():
 			return ErrStopping
+		case <-s.frozen.Done():
+			return errUpgraded
 		}
 	}
 	return nil

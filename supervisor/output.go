@@ -4,10 +4,14 @@ import (
 	"bufio"
 	"bytes"
 	"errors"
+	"io"
 	"os"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/stickyd/stickyd/supervisor/logs"
 )
@@ -21,6 +25,10 @@ type output struct {
 	stream logs.Stream
 	file   *os.File
 	done   chan struct{} // closed when copy has returned
+
+	partial []byte // of a line, that came before copy begins, or was there when it was interrupted
+	frozen  atomic.Bool
+	ended   bool // belongs to copy, until that has returned
 }
 
 // open makes the pipe and returns the child's end, which the caller closes.
@@ -32,22 +40,71 @@ func (o *output) open() (child *os.File, err error) {
 
 func (o *output) close() { o.file.Close() }
 
+// state gives the pipe away, after interrupt, when copy has returned.
+func (o *output) state() OutputState {
+	s := OutputState{FD: -1, Partial: o.partial}
+	if o.ended {
+		return s
+	}
+	if fd, err := duplicate(o.file); err == nil {
+		s.FD = fd
+	}
+	o.close()
+	return s
+}
+
+// duplicate returns another descriptor, which is the caller's, of what f has
+// open. (Its Fd method would make it blocking.)
+func duplicate(f *os.File) (fd int, err error) {
+	raw, err := f.SyscallConn()
+	if err != nil {
+		return -1, err
+	}
+	ctlErr := raw.Control(func(old uintptr) { fd, err = unix.FcntlInt(old, unix.F_DUPFD_CLOEXEC, 3) })
+	if err = errors.Join(ctlErr, err); err != nil {
+		return -1, err
+	}
+	return fd, nil
+}
+
+// resume takes ownership of what state gave away.
+func (o *output) resume(from OutputState) {
+	o.done, o.partial = make(chan struct{}), from.Partial
+	if o.ended = from.FD < 0; !o.ended {
+		o.file = os.NewFile(uintptr(from.FD), "worker "+o.stream.String())
+	}
+}
+
 // copy passes on lines until the last writer has closed the pipe, or finish.
 func (o *output) copy(to func(*Worker, logs.Stream, []byte)) {
 	defer close(o.done)
-	defer o.file.Close()
-	r := bufio.NewReaderSize(o.file, maxLine)
+	if o.ended {
+		return
+	}
+	r := bufio.NewReaderSize(io.MultiReader(bytes.NewReader(o.partial), o.file), maxLine)
 	for {
 		line, err := r.ReadSlice('\n')
+		if errors.Is(err, os.ErrDeadlineExceeded) && o.frozen.Load() {
+			o.partial = bytes.Clone(line)
+			return
+		}
 		if len(line) > 0 {
 			line = bytes.TrimRight(line, "\r\n")
 			o.worker.last.add(line)
 			to(o.worker, o.stream, line)
 		}
 		if err != nil && !errors.Is(err, bufio.ErrBufferFull) {
+			o.ended = true
+			o.close()
 			return
 		}
 	}
+}
+
+// interrupt ends copy; what it has of a line is kept.
+func (o *output) interrupt() {
+	o.frozen.Store(true)
+	o.file.SetReadDeadline(time.Unix(1, 0)) // an error says that it has ended
 }
 
 // finish returns when everything has been passed on, after grace at the latest.

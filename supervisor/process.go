@@ -26,6 +26,7 @@ func adopt(pid int) (*process, error) {
 	if err != nil {
 		return nil, err
 	}
+	offspring.add(pid)
 	return newProcess(p), nil
 }
 
@@ -46,6 +47,7 @@ func (p *process) reap() {
 	defer p.mu.Unlock()
 	p.state = p.wait.reap()
 	p.reaped = true
+	offspring.forget(p.pid)
 }
 
 // drop gives up a process that await was interrupted for.

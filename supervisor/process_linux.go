@@ -2,7 +2,9 @@ package supervisor
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"strconv"
 	"strings"
@@ -15,6 +17,15 @@ import (
 func setName(name string) {
 	b := append([]byte(name), 0)
 	unix.Prctl(unix.PR_SET_NAME, uintptr(unsafe.Pointer(&b[0])), 0, 0, 0)
+}
+
+// ownNiceness is what a child that changes nothing has.
+func ownNiceness() int {
+	raw, err := unix.Getpriority(unix.PRIO_PROCESS, 0)
+	if err != nil {
+		return 0
+	}
+	return 20 - raw // getpriority(2): the system call's own range, 40 to 1
 }
 
 // CloseOnExec keeps every descriptor above 2 that this process was started
@@ -85,8 +96,9 @@ func processHoldsSockets(pid int) bool {
 		return true
 	}
 	for _, fd := range fds {
-		if file, err := os.Readlink(dir + "/" + fd.Name()); err == nil && strings.HasPrefix(file, "socket:") {
-			return true
+		file, err := os.Readlink(dir + "/" + fd.Name())
+		if err == nil && strings.HasPrefix(file, "socket:") || errors.Is(err, fs.ErrPermission) {
+			return true // or another user's process, and we are root without CAP_SYS_PTRACE
 		}
 	}
 	return false

@@ -11,6 +11,12 @@ func setName(string) {}
 // groupsMarked: these systems show nobody's environment.
 func groupsMarked(string) []int { return nil }
 
+// ownNiceness is what a child that changes nothing has.
+func ownNiceness() int {
+	niceness, _ := unix.Getpriority(unix.PRIO_PROCESS, 0)
+	return niceness
+}
+
 // CloseOnExec keeps every descriptor above 2 that this process was started
 // with from its workers.
 func CloseOnExec() {

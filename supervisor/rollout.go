@@ -33,7 +33,11 @@ func (s *Supervisor) roll(name string, l *Launch, o Rollout, say func(string)) e
 	if err != nil {
 		return err
 	}
+	if len(o.Slots) == 0 {
+		s.spec.Rolling(true)
+	}
 	old, err := s.replaceAll(l, o, say)
+	s.spec.Rolling(false)
 	release, holdErr := s.hold()
 	end() // others need not wait for those that drain
 	if holdErr != nil {
@@ -99,7 +103,7 @@ func (s *Supervisor) replaceAll(l *Launch, o Rollout, say func(string)) (old []*
 	}
 	if l != nil {
 		s.mu.Lock()
-		s.launch = l
+		s.current = l
 		s.mu.Unlock()
 	}
 	return old, nil
@@ -121,7 +125,7 @@ func (s *Supervisor) plan(l *Launch, only []int) (numbers []int, generation int,
 		numbers = slices.Compact(slices.Sorted(slices.Values(only)))
 	}
 	if launch = l; l == nil {
-		launch = s.launch
+		launch = s.current
 	}
 	s.generation++
 	return numbers, s.generation, launch, nil

@@ -42,9 +42,14 @@ func playWorker(kind string) {
 		select {}
 	}
 	go func() {
-		if kind == "dies-when-ready" {
+		switch kind {
+		case "dies-when-ready":
 			fmt.Println("no such table")
 			os.Exit(4)
+		case "counts":
+			for i := 0; ; i++ {
+				fmt.Println(countedLine(i))
+			}
 		}
 	}()
 	for {
@@ -53,6 +58,9 @@ func playWorker(kind string) {
 		}
 	}
 }
+
+// countedLine is the nth line of a worker that counts.
+func countedLine(n int) string { return fmt.Sprint(n, " ", strings.Repeat("x", n%300)) }
 
 // clients are Clients whose workers have as many sessions as the test says.
 type clients struct {
@@ -66,6 +74,7 @@ type client struct {
 	workerproto.Traffic // nobody calls it
 	incarnation         uint32
 	sessions            atomic.Int64
+	connections         atomic.Int64
 	ready, retired      atomic.Bool
 	gone                chan struct{}
 }
@@ -78,10 +87,24 @@ func (c *clients) Join(w *Worker) Client {
 	return one
 }
 
+func (c *clients) Rejoin(w *Worker, incarnation uint32) (Client, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for old, one := range c.all {
+		if one.incarnation == incarnation {
+			delete(c.all, old)
+			c.all[w] = one
+			return one, nil
+		}
+	}
+	return nil, fmt.Errorf("no client %d", incarnation)
+}
+
 func (c *client) Incarnation() uint32               { return c.incarnation }
 func (c *client) Ready()                            { c.ready.Store(true) }
 func (c *client) Draining()                         { c.retired.Store(true) }
 func (c *client) Remaining() (sessions, open int)   { return int(c.sessions.Load()), 0 }
+func (c *client) Connections() int64                { return c.connections.Load() }
 func (c *client) Release() int                      { return int(c.sessions.Swap(0)) }
 func (c *client) Gone([]workerproto.Connection) int { close(c.gone); return c.Release() }
 func (c *client) Leaving()                          {}
@@ -119,6 +142,7 @@ func runSupervisor(t *testing.T, workers int, change func(*Limits)) (*Supervisor
 		Launch: launchOf("serves"), Workers: workers,
 		Limits: Limits{StartTimeout: time.Minute, DrainTimeout: time.Minute, StopTimeout: 5 * time.Second,
 			MinReady: 10 * time.Millisecond, Parallel: 1},
+		Rolling:  func(bool) {},
 		Guardian: []string{os.Args[0], "play-guardian"},
 		Output:   func(*Worker, logs.Stream, []byte) {},
 	}

@@ -45,7 +45,7 @@ func (s *Supervisor) Scale(n int, relative bool, say func(string)) error {
 func (s *Supervisor) grow(from, n int, say func(string)) error {
 	s.mu.Lock()
 	s.workers = n
-	launch, generation := s.launch, s.generation
+	launch, generation := s.current, s.generation
 	s.mu.Unlock()
 	trials := make([]*trial, n-from)
 	for i := range trials {

@@ -38,8 +38,8 @@ type slot struct {
 	n          int
 	generation int
 	launch     *Launch
-	trial      *trial // nil: it has nothing to prove
-	orders     chan order
+	trial      *trial        // nil: it has nothing to prove
+	orders     chan func()   // calls what it gets
 	gone       chan struct{} // closed when run has returned
 	vacated    chan struct{} // closed when it has no process and gets none
 
@@ -52,6 +52,9 @@ type slot struct {
 	deaths  int     // in a row
 	cause   string  // how the last process ended
 	timer   *time.Timer
+	due     time.Time     // when the timer fires; zero: it does not
+	first   time.Duration // until it does for the first time; negative: it does not
+	frozen  bool          // run is to return though it is not done
 
 	status atomic.Pointer[SlotStatus]
 }
@@ -59,7 +62,7 @@ type slot struct {
 func newSlot(s *Supervisor, n, generation int, l *Launch, t *trial) *slot {
 	sl := &slot{
 		s: s, n: n, generation: generation, launch: l, trial: t, since: time.Now(),
-		orders: make(chan order), gone: make(chan struct{}), vacated: make(chan struct{}),
+		orders: make(chan func()), gone: make(chan struct{}), vacated: make(chan struct{}),
 	}
 	sl.publish(0)
 	return sl
@@ -72,8 +75,9 @@ func (sl *slot) run() {
 	defer close(sl.gone)
 	sl.timer = time.NewTimer(0)
 	defer sl.timer.Stop()
+	sl.setTimer(sl.first)
 	stop, kill := sl.s.stopping.Done(), sl.s.killing.Done()
-	for sl.state != done {
+	for sl.state != done && !sl.frozen {
 		var events chan event
 		if sl.w != nil {
 			events = sl.w.events
@@ -85,16 +89,18 @@ func (sl *slot) run() {
 		case <-stop:
 			stop = nil
 			sl.onStop()
-		case o := <-sl.orders:
-			sl.onOrder(o)
+		case f := <-sl.orders:
+			f()
 		case e := <-events:
 			sl.onEvent(e)
 		case <-sl.timer.C:
 			sl.onTimer()
 		}
 	}
-	sl.prove(ErrStopping)
-	sl.empty()
+	if !sl.frozen {
+		sl.prove(ErrStopping)
+		sl.empty()
+	}
 }
 
 func (sl *slot) onEvent(e event) {
@@ -115,8 +121,14 @@ func (sl *slot) enter(next state, d time.Duration) {
 		sl.state, sl.since = next, time.Now()
 	}
 	sl.publish(d)
+	sl.setTimer(d)
+}
+
+func (sl *slot) setTimer(d time.Duration) {
 	sl.timer.Stop()
+	sl.due = time.Time{}
 	if d >= 0 {
+		sl.due = time.Now().Add(d)
 		sl.timer.Reset(d)
 	}
 }

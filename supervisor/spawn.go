@@ -43,7 +43,11 @@ func (s *Supervisor) spawn(w *Worker) (err error) {
 		return err
 	}
 	cmd := exec.Command(w.launch.Argv[0], w.launch.Argv[1:]...)
-	if cmd.Env, err = s.environment(w); err != nil {
+	user, err := lookupCredentials(w.launch.Process.User, w.launch.Process.Group)
+	if err == nil {
+		cmd.Env, err = s.environment(w, user)
+	}
+	if err != nil {
 		w.stdout.close()
 		w.stderr.close()
 		return err
@@ -53,10 +57,10 @@ func (s *Supervisor) spawn(w *Worker) (err error) {
 	// A process group of its own: a signal reaches what the worker starts as
 	// well, and ^C in a terminal reaches only us.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	if err := cmd.Start(); err != nil {
+	if err := s.start(cmd, w, user); err != nil {
 		w.stdout.close()
 		w.stderr.close()
-		return startError(w.launch.Argv, err)
+		return err
 	}
 	w.process, w.PID = newProcess(cmd.Process), cmd.Process.Pid
 	s.guardian.add(w.PID)
@@ -64,9 +68,29 @@ func (s *Supervisor) spawn(w *Worker) (err error) {
 	return nil
 }
 
+// start starts w's process with its settings. The error is for a person.
+func (s *Supervisor) start(cmd *exec.Cmd, w *Worker, user *credentials) error {
+	group, err := s.memory.join(w, cmd)
+	if err != nil {
+		return err
+	}
+	if p := &w.launch.Process; p.launched() && cmd.Err == nil { // else it says that there is no such command
+		err = s.launch(cmd, p, user)
+	} else {
+		err = StartChild(cmd)
+	}
+	if err != nil {
+		group.remove()
+		return startError(w.launch.Argv, err)
+	}
+	group.started()
+	w.memory = group
+	return nil
+}
+
 // environment is ours, without what speaks of our own supervisor, with the
 // user's and with what announces stickyd.
-func (s *Supervisor) environment(w *Worker) ([]string, error) {
+func (s *Supervisor) environment(w *Worker, user *credentials) ([]string, error) {
 	env := make([]string, 0, len(os.Environ())+len(w.launch.Env)+8)
 	for _, kv := range os.Environ() {
 		switch name, _, _ := strings.Cut(kv, "="); name {
@@ -75,6 +99,9 @@ func (s *Supervisor) environment(w *Worker) ([]string, error) {
 		default:
 			env = append(env, kv)
 		}
+	}
+	if user != nil {
+		env = append(env, user.Env...)
 	}
 	env = append(env, w.launch.Env...)
 	if w.launch.Preload && s.spec.Preload != nil {
@@ -130,7 +157,10 @@ func isExecutable(name string) bool {
 
 // startError turns a failed exec into something to act on.
 func startError(argv []string, err error) error {
+	var explained *commandError
 	switch name := argv[0]; {
+	case errors.As(err, &explained):
+		return err
 	case errors.Is(err, exec.ErrNotFound):
 		return &commandError{err, "for a file in this directory write ./" + name}
 	case errors.Is(err, fs.ErrNotExist) && strings.ContainsAny(name, " \t"):

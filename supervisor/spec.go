@@ -17,9 +17,21 @@ type Spec struct {
 
 	Workers int // slots
 
+	// Memory is how much memory a worker and what it starts may use, in bytes;
+	// 0: no limit. See memoryLimit.
+	Memory int64
+
 	// Loop waits for what workers say; nil: the runtime's poller does. It must
 	// run for as long as Run does.
 	Loop *poll.Loop
+
+	// Rolling is told when a rolling restart of all workers begins (true) and has
+	// replaced them, or failed to (false).
+	Rolling func(on bool)
+
+	// Launcher is the argv of a process that calls RunLauncher with the
+	// arguments that follow. It may be nil where Launch.Process needs none.
+	Launcher []string
 
 	// Guardian is the argv of a process that calls RunGuardian.
 	Guardian []string
@@ -29,9 +41,10 @@ type Spec struct {
 	// called from several goroutines and must not block.
 	Listens func(addr string)
 
-	// Owns and Open are nodeipc's.
-	Owns func(addr string) bool
-	Open func(network, addr string, nth int) (fd int, release func(), err error)
+	// Owns, Open and Reacquire are nodeipc's.
+	Owns      func(addr string) bool
+	Open      func(network, addr string, nth int) (fd int, release func(), err error)
+	Reacquire func(network, addr string, nth int) (release func(), err error)
 
 	// Preload returns the path of a script that each Node process among the
 	// workers loads first, where Launch.Preload asks for it. It is called
@@ -54,6 +67,8 @@ type Launch struct {
 	Serialization nodeipc.Serialization // of workers that speak Node's protocol
 	Preload       bool                  // see Spec.Preload
 
+	Process ProcessSettings
+
 	Window   int      // see workerproto.Terms
 	Sessions []string // see workerproto.Terms
 }
@@ -73,6 +88,8 @@ type Limits struct {
 	// KeepTrying goes on for ever where no worker has ever become ready.
 	KeepTrying bool
 
+	Recycling
+
 	Parallel   int // slots that a rolling restart replaces at a time
 	MaxUnready int // of those that it has replaced: with more of them not ready it stops
 }
@@ -82,6 +99,9 @@ type Limits struct {
 type Clients interface {
 	// Join returns the client of a worker whose process does not exist yet.
 	Join(w *Worker) Client
+
+	// Rejoin returns the client that a worker had before supervision was frozen.
+	Rejoin(w *Worker, incarnation uint32) (Client, error)
 }
 
 // A Client is whom a worker works for: it is told of one worker. Ready,
@@ -100,6 +120,9 @@ type Client interface {
 	// Remaining returns how many sessions the worker has, and how many
 	// connections beside them.
 	Remaining() (sessions, open int)
+
+	// Connections returns how many the worker was handed.
+	Connections() int64
 
 	// Release: the worker gets no connection any more, and its sessions are
 	// forgotten though it lives. It returns how many there were.

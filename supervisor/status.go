@@ -19,6 +19,8 @@ type SlotStatus struct {
 	Started     time.Time // when it was
 	Ready       time.Time // when it became so; zero: it has not
 
+	client Client // of the worker; nil if it has none, or is gone
+
 	Starts int       // of processes, this one included, and those that came to nothing
 	Deaths int       // in a row, before they were healthy
 	Cause  string    // how the process before this one ended; "" if none has
@@ -53,15 +55,34 @@ func (sl *slot) publish(d time.Duration) {
 	if w := sl.w; w != nil {
 		now.PID, now.Incarnation = w.PID, w.terms.Incarnation
 		now.Started, now.Ready = w.started, w.readyAt
+		if !w.gone {
+			now.client = w.client
+		}
 		if sl.state == draining || sl.state == finishing {
 			now.Until = w.drainUntil
-			now.Left, _ = w.client.Remaining()
+			now.Left = now.sessions()
 		}
 	}
 	if sl.state == waiting && d >= 0 {
 		now.Next = time.Now().Add(d)
 	}
 	sl.status.Store(now)
+}
+
+// sessions returns how many the worker has.
+func (s *SlotStatus) sessions() (n int) {
+	if s.client != nil {
+		n, _ = s.client.Remaining()
+	}
+	return n
+}
+
+// connections returns how many the worker was handed.
+func (s *SlotStatus) connections() int64 {
+	if s.client == nil {
+		return 0
+	}
+	return s.client.Connections()
 }
 
 var stateNames = [...]string{

@@ -20,6 +20,7 @@ type Supervisor struct {
 	clients  Clients
 	log      *slog.Logger
 	guardian *guardian
+	memory   *memoryLimit     // nil: none
 	mark     string           // K=V in the environment of our workers and nobody else's
 	hub      *workerproto.Hub // where native workers meet
 	nodeHub  *nodeipc.Hub     // and those of Node
@@ -28,13 +29,16 @@ type Supervisor struct {
 	stop     context.CancelFunc
 	killing  context.Context // done: at once
 	kill     context.CancelFunc
+	frozen   context.Context // done: all of it goes on elsewhere
+	freeze   context.CancelFunc
+	relieved GuardianState // the one whose successor Run starts
 
 	running   sync.WaitGroup // the slots, and operations, which may add to it
 	operation operation
 
 	mu         sync.Mutex
 	slots      []*slot // by number; of one number the oldest first
-	launch     *Launch // of slots that are added
+	current    *Launch // of slots that are added
 	workers    int     // how many there are to be
 	generation int     // the newest
 	over       bool    // nothing is added any more
@@ -51,14 +55,15 @@ func New(spec Spec, clients Clients, log *slog.Logger) *Supervisor {
 		nodeHub: nodeipc.NewHub(),
 		mark:    workerproto.EnvInstance + "=" + rand.Text(),
 		links:   make(map[Link]struct{}),
-		launch:  &spec.Launch, workers: spec.Workers, generation: 1,
+		current: &spec.Launch, workers: spec.Workers, generation: 1,
 		loop: crashLoop{failed: make(map[int]failure)}, ends: make(map[int]map[string]int64),
 	}
 	s.limits.Store(&spec.Limits)
 	s.stopping, s.stop = context.WithCancel(context.Background())
 	s.killing, s.kill = context.WithCancel(context.Background())
+	s.frozen, s.freeze = context.WithCancel(context.Background())
 	for n := 1; n <= spec.Workers; n++ {
-		s.insertLocked(newSlot(s, n, s.generation, s.launch, nil))
+		s.insertLocked(newSlot(s, n, s.generation, s.current, nil))
 	}
 	return s
 }
@@ -67,20 +72,38 @@ func New(spec Spec, clients Clients, log *slog.Logger) *Supervisor {
 // when the last one is gone. It returns an error at once if the command can't
 // be executed, and after a while if no worker has ever become ready.
 func (s *Supervisor) Run() error {
+	if err := s.prepare(); err != nil {
+		return err
+	}
+	defer s.memory.close()
 	g, err := startGuardian(s.spec.Guardian, s.mark, s.log)
 	if err != nil {
 		return err
 	}
 	s.guardian = g
-	defer g.close()
+	defer g.close() // does nothing to a frozen one
 	defer s.watchStart()()
 
+	for _, sl := range s.slots {
+		if sl.w != nil { // resumed
+			sl.w.memory.resume(s.memory)
+			s.guardian.add(sl.w.PID)
+			s.watch(sl.w)
+		}
+	}
+	g.relieve(s.relieved)
+	s.running.Go(s.recycle)
 	s.mu.Lock()
 	for _, sl := range s.slots {
 		s.startLocked(sl)
 	}
 	s.mu.Unlock()
-	<-s.stopping.Done()
+	select {
+	case <-s.stopping.Done():
+	case <-s.frozen.Done():
+		s.running.Wait()
+		return ErrFrozen
+	}
 	s.mu.Lock()
 	s.over = true
 	s.mu.Unlock()

@@ -16,12 +16,8 @@ const clockTick = 10 * time.Millisecond
 // how much CPU time it has used; ok is false if there is no such process. What
 // it has started is not in it.
 func ProcessUsage(pid int) (resident int64, cpu time.Duration, ok bool) {
-	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	if err != nil {
-		return 0, 0, false
-	}
-	fields := bytes.Fields(stat[bytes.LastIndexByte(stat, ')')+1:]) // the name may hold anything
-	const utime, stime, rss = 11, 12, 21                            // from the third field on
+	fields := processStat(pid)
+	const utime, stime, rss = 11, 12, 21
 	if len(fields) <= rss {
 		return 0, 0, false
 	}
@@ -30,4 +26,14 @@ func ProcessUsage(pid int) (resident int64, cpu time.Duration, ok bool) {
 		return n
 	}
 	return number(rss) * int64(os.Getpagesize()), time.Duration(number(utime)+number(stime)) * clockTick, true
+}
+
+// processStat returns the fields of /proc/PID/stat from the third on, which is
+// the process's state; none if there is no such process.
+func processStat(pid int) [][]byte {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return nil
+	}
+	return bytes.Fields(stat[bytes.LastIndexByte(stat, ')')+1:]) // the name may hold anything
 }

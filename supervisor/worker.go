@@ -32,10 +32,17 @@ type Worker struct {
 	stdout, stderr output
 	last           lastLines
 
+	memory      *memoryGroup // nil: no limit
+	outOfMemory string       // that it died of that, for people; set before exited
+
 	events  chan event // what happened to it, for its slot
 	reaping sync.WaitGroup
 	tasks   sync.WaitGroup // all others that watch it
 }
+
+// Window is how many connections the worker may hold that its application has
+// not accepted.
+func (w *Worker) Window() int { return w.launch.Window }
 
 // An event is something that happened to a worker.
 type event struct {
@@ -64,10 +71,12 @@ func (h readyHandler) Ready() { h.w.events <- event{kind: becameReady} }
 
 // watch starts the goroutines that turn what happens into events.
 func (s *Supervisor) watch(w *Worker) {
-	s.addLink(w.Link)
-	w.tasks.Go(func() {
-		w.events <- event{kind: linkEnded, err: w.Link.Run()}
-	})
+	if !w.gone {
+		s.addLink(w.Link)
+		w.tasks.Go(func() {
+			w.events <- event{kind: linkEnded, err: w.Link.Run()}
+		})
+	}
 	w.tasks.Go(func() { w.stdout.copy(s.spec.Output) })
 	w.tasks.Go(func() { w.stderr.copy(s.spec.Output) })
 	w.reaping.Go(func() { s.reap(w) })
@@ -85,6 +94,7 @@ func (s *Supervisor) reap(w *Worker) {
 	}
 	w.process.reap()
 	s.guardian.remove(w.PID)
+	w.outOfMemory = w.memory.end()
 	w.stdout.finish(outputGrace)
 	w.stderr.finish(outputGrace)
 	w.events <- event{kind: exited}

@@ -43,6 +43,27 @@ func (h *Hub) publish(from *Link, flags uint8, topic, payload []byte) {
 	}
 }
 
+// forget forgets l, without a word to others, and returns what it had subscribed
+// to.
+func (h *Hub) forget(l *Link) (topics []string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for topic, links := range h.subscribers {
+		if _, ok := links[l]; ok {
+			topics = append(topics, topic)
+		}
+		h.dropLocked(topic, l)
+	}
+	return topics
+}
+
+func (h *Hub) dropLocked(topic string, l *Link) {
+	links := h.subscribers[topic]
+	if delete(links, l); len(links) == 0 {
+		delete(h.subscribers, topic)
+	}
+}
+
 // leave forgets l. The topics in unfinished have a message of l's under way, of
 // which nothing more will come.
 func (h *Hub) leave(l *Link, unfinished map[string]struct{}) {
@@ -51,9 +72,7 @@ func (h *Hub) leave(l *Link, unfinished map[string]struct{}) {
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	for topic, links := range h.subscribers {
-		if delete(links, l); len(links) == 0 {
-			delete(h.subscribers, topic)
-		}
+	for topic := range h.subscribers {
+		h.dropLocked(topic, l)
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"time"
 
 	"github.com/stickyd/stickyd/fdpass"
 	"github.com/stickyd/stickyd/fdpass/poll"
@@ -33,8 +32,7 @@ func (w *Worker) receive(welcome chan<- error) {
 	case welcome <- fmt.Errorf("it went away: %w", err):
 	default:
 	}
-	w.drain() // also where stickyd is gone and has said nothing
-	close(w.ended)
+	w.end()
 }
 
 func (w *Worker) handleAll(s *stream, welcome chan<- error) error {
@@ -114,35 +112,6 @@ func (w *Worker) handleConn(f frame) error {
 	default:
 	}
 	return nil
-}
-
-func (w *Worker) handleDrain(f frame) error {
-	ms, err := parseCount(Drain, f.body)
-	if err != nil {
-		return err
-	}
-	w.deadline.Store(time.Now().Add(time.Duration(ms) * time.Millisecond).UnixNano())
-	w.drain()
-	return nil
-}
-
-// drain is called by the receiver only.
-func (w *Worker) drain() {
-	select {
-	case <-w.draining:
-	default:
-		close(w.draining)
-	}
-}
-
-// orphaned reports whether stickyd is gone without having asked for an end.
-func (w *Worker) orphaned() bool {
-	select {
-	case <-w.ended:
-		return w.deadline.Load() == 0
-	default:
-		return false
-	}
 }
 
 func (w *Worker) handleDeliver(f frame) error {

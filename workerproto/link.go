@@ -102,6 +102,7 @@ type Link struct {
 	stopTurns  func()                // nil if there is none
 	takenSeen  atomic.Uint64         // on the tally; set with read held
 	closedSeen atomic.Uint64         // the same
+	pageFD     int                   // its descriptor, which may be on its way still; -1 for none
 	waiting    atomic.Int64          // len(untaken); set with write held
 
 	hub        *Hub
@@ -118,6 +119,12 @@ type Link struct {
 	slow    bool // it did not read what others had published
 
 	full chan struct{} // buffered 1: the socket is full, wait for room
+
+	// See Freeze.
+	frozen bool          // nothing is sent; write is held for it
+	socket int           // what is left of conn then; -1 for none
+	over   bool          // the conversation had ended when it was thawed
+	ran    chan struct{} // closed when Run has returned
 }
 
 // An untaken is a connection that the worker has been sent, or is about to be.
@@ -152,14 +159,21 @@ func NewLink(conn *fdpass.Conn, terms Terms, h Handler, hub *Hub) *Link {
 		stream: stream{conn: conn},
 		out:    outbox{conn: conn},
 		full:   make(chan struct{}, 1),
+		ran:    make(chan struct{}),
+		pageFD: -1, socket: -1,
 	}
 }
 
 // Run receives frames and calls the handler until the worker closes its end
 // (nil), breaks the protocol (an error that is ErrProtocol), or Close is
-// called (nil). Then it closes the socket. It returns once its goroutines have
+// called (nil) or Freeze (ErrFrozen). Then it closes the socket. It returns once its goroutines have
 // ended.
 func (l *Link) Run() error {
+	if l.over {
+		return l.endedBy()
+	}
+	defer close(l.ran)
+	l.resume()
 	var writer sync.WaitGroup
 	life, end := context.WithCancel(context.Background())
 	writer.Go(func() { l.writeWhenFull(life) })
@@ -169,13 +183,24 @@ func (l *Link) Run() error {
 	})
 	end()
 	writer.Wait()
-	l.conn.Close()
 
 	l.read.Lock()
 	defer l.read.Unlock()
+	if l.failed == ErrFrozen { // and Freeze takes the socket
+		return ErrFrozen
+	}
+	if l.failed == nil {
+		l.failed = ErrEnded // the poller's error
+	}
+	l.conn.Close()
 	l.hub.leave(l, l.unfinished)
 	l.write.Lock()
 	defer l.write.Unlock()
+	return l.endedBy()
+}
+
+// endedBy returns what Run returns. read and write are held.
+func (l *Link) endedBy() error {
 	switch {
 	case l.slow:
 		return protocolErrorf("the worker does not read: more than %d bytes of what others published wait for it", maxPublished)
@@ -324,7 +349,7 @@ func (l *Link) pushLocked(frame []byte) {
 // socket is full. Errors are left to the receiving side: a socket that can't
 // be written reads as end of file.
 func (l *Link) flushLocked() {
-	if l.stuck {
+	if l.stuck || l.frozen {
 		return
 	}
 	if errors.Is(l.sendLocked(), fdpass.ErrWouldBlock) {
@@ -393,8 +418,12 @@ func (l *Link) Hint() string {
 // Close ends the conversation. It first handles what the worker had sent, so
 // that what it had taken is known, and returns the connections that it never
 // took, which are the caller's now. No handler is called after it has
-// returned. Only the first call returns connections.
+// returned. Only the first call returns connections, and none does after Freeze:
+// the State has them.
 func (l *Link) Close() []Connection {
+	if l.isFrozen() {
+		return nil
+	}
 	l.Sync()
 	l.stopReceiving() // first: a HELLO would open a tally
 	l.closeTally()
@@ -410,7 +439,17 @@ func (l *Link) Close() []Connection {
 	l.untaken = nil
 	l.waiting.Store(0)
 	l.out.drop() // its connections are the caller's
+	if l.pageFD >= 0 {
+		fdpass.Close(l.pageFD) // nothing more can bring it to the worker
+		l.pageFD = -1
+	}
 	return orphans
+}
+
+func (l *Link) isFrozen() bool {
+	l.write.Lock()
+	defer l.write.Unlock()
+	return l.frozen
 }
 
 func (l *Link) stopReceiving() {

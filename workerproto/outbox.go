@@ -31,24 +31,25 @@ type outbox struct {
 type outgoing struct {
 	bytes []byte
 	fd    int
-	owned bool // the descriptor is the outbox's own, which closes it then
 	bulk  bool // counts as such until it has begun to leave
 }
 
-func (o *outbox) push(b []byte, fd int) {
-	o.queue = append(o.queue, outgoing{bytes: b, fd: fd, bulk: fd >= 0})
-	o.size += len(b)
-	if fd >= 0 {
-		o.owing++
-		o.bulk += len(b)
-	}
-}
+// push pushes a frame, of a connection if there is a descriptor.
+func (o *outbox) push(b []byte, fd int) { o.add(outgoing{bytes: b, fd: fd, bulk: fd >= 0}) }
 
-// pushPage pushes a frame with a descriptor that is no connection's, and takes
-// ownership of that.
-func (o *outbox) pushPage(b []byte, fd int) {
-	o.queue = append(o.queue, outgoing{bytes: b, fd: fd, owned: true})
-	o.size += len(b)
+// pushPage pushes a frame with a descriptor that is no connection's.
+func (o *outbox) pushPage(b []byte, fd int) { o.add(outgoing{bytes: b, fd: fd}) }
+
+func (o *outbox) add(f outgoing) {
+	o.queue = append(o.queue, f)
+	o.size += len(f.bytes)
+	if !f.bulk {
+		return
+	}
+	o.bulk += len(f.bytes)
+	if f.fd >= 0 {
+		o.owing++
+	}
 }
 
 // framesSize is the size in bytes of the pieces in which room is made for
@@ -69,9 +70,7 @@ func (o *outbox) pushConn(t Type, flags uint8, id uint64, replay []byte, fd int)
 
 // pushBulk pushes a frame of which there may be many megabytes.
 func (o *outbox) pushBulk(b []byte) {
-	o.queue = append(o.queue, outgoing{bytes: b, fd: -1, bulk: true})
-	o.size += len(b)
-	o.bulk += len(b)
+	o.add(outgoing{bytes: b, fd: -1, bulk: true})
 }
 
 // flush sends what it can without waiting. A nil error means that all is sent;
@@ -112,13 +111,8 @@ func (o *outbox) empty() {
 	o.queue, o.sent, o.frames = o.queue[:0], 0, o.frames[:0]
 }
 
-// drop forgets what waits. The connections are the caller's.
+// drop forgets what waits.
 func (o *outbox) drop() {
-	for _, f := range o.queue[o.sent:] {
-		if f.owned {
-			fdpass.Close(f.fd)
-		}
-	}
 	o.queue, o.sent, o.rest, o.size, o.bulk, o.owing = nil, 0, nil, 0, 0, 0
 }
 
@@ -151,9 +145,6 @@ func (o *outbox) sendMessage() error {
 			if f.fd >= 0 {
 				o.owing--
 			}
-		}
-		if f.owned {
-			fdpass.Close(f.fd)
 		}
 	}
 	clear(o.queue[o.sent : o.sent+count])

@@ -19,6 +19,8 @@ import (
 //     the id of a session that is not this worker's, the connection goes back
 //     to stickyd, with every byte that was read, and from there to the owner.
 //     The handler does not see that request.
+//   - While the worker drains, the same happens to the next request that has
+//     no session's id: it might start one, which should live elsewhere.
 //   - Once stickyd has stopped or is gone, Serve lets open requests finish, in
 //     the time that stickyd gave or a few seconds, and returns nil.
 //
@@ -30,7 +32,7 @@ import (
 // It changes srv.Handler, srv.ConnContext, srv.ConnState and
 // srv.DisableGeneralOptionsHandler, so it is called once for a server.
 // Connections that a handler has hijacked (WebSockets) are its own: they never
-// go back, and Serve does not wait for them; see Draining.
+// go back, and Serve does not wait for them; see Finishing.
 func (w *Worker) Serve(srv *http.Server) error {
 	if w.conn == nil {
 		return srv.Serve(w.plain)
@@ -69,22 +71,17 @@ func (w *Worker) Serve(srv *http.Server) error {
 	return w.finish(srv, &fresh)
 }
 
-// orphanGrace is how long open requests have when stickyd is gone and nobody
-// said how long: stickyd's guardian kills a little later.
-const orphanGrace = 3 * time.Second
+// freshGrace is how long a connection that has just come is waited for.
+const freshGrace = 3 * time.Second
 
 // finish lets open requests end. A connection that has just come is waited for
 // as well, for a while: Shutdown would drop its first request.
 func (w *Worker) finish(srv *http.Server, fresh *atomic.Int64) error {
-	until := time.Now().Add(orphanGrace)
-	if ns := w.deadline.Load(); ns != 0 {
-		until = time.Unix(0, ns)
-	}
-	ctx, cancel := context.WithDeadline(context.Background(), until)
+	ctx, cancel := context.WithDeadline(context.Background(), w.finishBy())
 	defer cancel()
 	poll := time.NewTicker(5 * time.Millisecond)
 	defer poll.Stop()
-	patience := time.After(orphanGrace)
+	patience := time.After(freshGrace)
 	for waiting := true; waiting && fresh.Load() > 0; {
 		select {
 		case <-poll.C:
@@ -116,7 +113,7 @@ func (h *handback) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	}
 	// stickyd has routed the first request, so it is ours even if its session
 	// is nobody's: it must not go round in circles.
-	if first := c.settle(); !first && h.foreign(r) {
+	if first := c.settle(); !first && h.elsewhere(c, r) {
 		if h.worker.orphaned() {
 			// Its owner may be at work still: "unknown" would be a lie.
 			c.sayUnavailable(rw)
@@ -137,11 +134,16 @@ func (h *handback) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	h.next.ServeHTTP(rw, r)
 }
 
-// foreign reports whether r belongs to a session that is not this worker's.
-func (h *handback) foreign(r *http.Request) bool {
+// elsewhere reports whether r belongs to a session that is not this worker's,
+// or to none while the worker drains. Of the latter, one that can't be given
+// back is served.
+func (h *handback) elsewhere(c *workerConn, r *http.Request) bool {
 	var buf [MaxID]byte
 	id := h.worker.sources.FromRequest(buf[:], r.RequestURI, r.Header)
-	return id != nil && !h.worker.ids.has(id)
+	if id == nil {
+		return h.worker.sessionsOnly() && c.heard.at(r)
+	}
+	return !h.worker.ids.has(id)
 }
 
 // sayUnavailable answers a request that there is nobody to give to.

@@ -1,7 +1,10 @@
 package workerproto
 
 import (
+	"context"
+	"sync"
 	"sync/atomic"
+	"time"
 	"unsafe"
 
 	"github.com/stickyd/stickyd/fdpass"
@@ -38,7 +41,7 @@ func (t *tally) take(id uint64) (asked bool) {
 }
 
 // openTally opens a tally, if this system and the loop allow, and returns the
-// descriptor that the worker is to get, which is the caller's. What is counted
+// descriptor that the worker is to get, which is the Link's. What is counted
 // there is looked at in each turn of the loop, and nobody is woken for it.
 // l.read is held.
 func (l *Link) openTally() (fd int, ok bool) {
@@ -54,8 +57,37 @@ func (l *Link) openTally() (fd int, ok bool) {
 		fdpass.Close(fd)
 		return -1, false
 	}
-	l.stopTurns = stop
+	l.stopTurns, l.pageFD = stop, fd
 	return fd, true
+}
+
+// tallyPeriod is how often the tally is looked at where there is no loop.
+const tallyPeriod = 20 * time.Millisecond
+
+// lookRegularly is for a Link that has a tally from an earlier program, and
+// perhaps no loop in this one.
+func (l *Link) lookRegularly() (stop func()) {
+	if stop, ok := l.conn.EachTurn(l.turn); ok {
+		return stop
+	}
+	var looking sync.WaitGroup
+	life, end := context.WithCancel(context.Background())
+	looking.Go(func() {
+		ticker := time.NewTicker(tallyPeriod)
+		defer ticker.Stop()
+		for {
+			select {
+			case <-life.Done():
+				return
+			case <-ticker.C:
+				l.turn()
+			}
+		}
+	})
+	return func() {
+		end()
+		looking.Wait()
+	}
 }
 
 // closeTally counts for the last time.
@@ -64,14 +96,15 @@ func (l *Link) closeTally() {
 	stop := l.stopTurns
 	l.stopTurns = nil
 	l.read.Unlock()
-	if stop == nil {
-		return
+	if stop != nil {
+		stop() // which waits for turn, and turn for l.read
 	}
-	stop() // which waits for turn, and turn for l.read
 	l.read.Lock()
 	defer l.read.Unlock()
 	l.count()
-	l.tally.Swap(nil).page.Unmap()
+	if t := l.tally.Swap(nil); t != nil {
+		t.page.Unmap()
+	}
 }
 
 // turn is called in each turn of the loop. It returns true if nothing is to be
@@ -94,7 +127,7 @@ func (l *Link) lookAtTally() {
 // count deals with what is new on the tally. l.read is held.
 func (l *Link) count() error {
 	t := l.tally.Load()
-	if t == nil {
+	if t == nil || l.failed == ErrFrozen {
 		return nil
 	}
 	taken, closed := t.taken.Load(), t.closed.Load()

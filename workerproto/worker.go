@@ -51,9 +51,10 @@ type Worker struct {
 	order    sync.Mutex    // held from taking out of queue to having noted what became of it
 	closed   chan struct{} // Close was called
 	closing  sync.Once
-	ended    chan struct{} // stickyd sends no more
 	draining chan struct{} // stickyd sends no new sessions
 	deadline atomic.Int64  // UnixNano until which to drain, 0 if none was named
+	ended    chan struct{} // stickyd sends no more; nil without it
+	orphan   bool          // and is gone; set before ended is closed
 	ready    sync.Once
 
 	write    sync.Mutex // the outbox, and the counters that go with it
@@ -152,10 +153,6 @@ func (w *Worker) Slot() int { return w.terms.Slot }
 
 // Workers returns how many slots there are, 0 without stickyd.
 func (w *Worker) Workers() int { return w.terms.Workers }
-
-// Draining is closed when stickyd asks the worker to come to an end, or is
-// gone: it sends no new sessions from then on. Without stickyd it never is.
-func (w *Worker) Draining() <-chan struct{} { return w.draining }
 
 // Accept returns the next connection. It returns an error that is
 // net.ErrClosed after Close, and one that is also ErrEnded once stickyd sends no

@@ -20,7 +20,7 @@ const (
 // under way at a time.
 type FD struct {
 	mu   sync.RWMutex // held for reading while fd is in use
-	fd   int          // -1 once Close was called
+	fd   int          // -1 once Close or Detach was called
 	wait waiter       // owns the descriptor
 }
 
@@ -28,7 +28,10 @@ type FD struct {
 type waiter interface {
 	onReadable(f func() Next) error
 	onWritable(ctx context.Context, f func() Next) error
-	close() error // ends both, and returns when they have ended
+
+	// These end both, and return when they have ended.
+	close() error
+	detach() (fd int, err error) // the descriptor stays open
 }
 
 // NewFD takes ownership of fd, which must be non-blocking. With a Loop, which
@@ -50,9 +53,20 @@ func NewFD(fd int, l *Loop, door bool) (*FD, error) {
 	return &FD{fd: fd, wait: w}, nil
 }
 
+// Closed returns an FD that was closed.
+func Closed() *FD { return &FD{fd: -1, wait: gone{}} }
+
+// gone is how one waits for a descriptor that was closed.
+type gone struct{}
+
+func (gone) onReadable(func() Next) error                  { return os.ErrClosed }
+func (gone) onWritable(context.Context, func() Next) error { return os.ErrClosed }
+func (gone) close() error                                  { return os.ErrClosed }
+func (gone) detach() (fd int, err error)                   { return -1, os.ErrClosed }
+
 // Acquire returns the descriptor and keeps it open until Release, which must
-// follow soon: Close waits for it. After Close it returns os.ErrClosed, and no
-// Release must follow.
+// follow soon: Close and Detach wait for it. After either it returns
+// os.ErrClosed, and no Release must follow.
 func (d *FD) Acquire() (fd int, err error) {
 	d.mu.RLock()
 	if d.fd < 0 {
@@ -67,26 +81,42 @@ func (d *FD) Release() { d.mu.RUnlock() }
 
 // OnReadable calls f each time that the descriptor is readable, which the end
 // of its file is as well, until f returns Done. It returns os.ErrClosed if Close
-// ended it.
+// or Detach ended it.
 func (d *FD) OnReadable(f func() Next) error { return d.wait.onReadable(f) }
 
 // OnWritable calls f each time that the descriptor is writable, until f returns
 // Done. It returns ctx.Err() if ctx ended it, and os.ErrClosed
-// if Close did.
+// if Close or Detach did.
 func (d *FD) OnWritable(ctx context.Context, f func() Next) error { return d.wait.onWritable(ctx, f) }
 
 // Close closes the descriptor, ends OnReadable and OnWritable, and returns when
 // their functions have returned; so these must not call it, nor wait for who
 // does. A second Close returns os.ErrClosed.
 func (d *FD) Close() error {
-	d.mu.Lock()
-	closed := d.fd < 0
-	d.fd = -1
-	d.mu.Unlock()
-	if closed {
+	if !d.retire() {
 		return os.ErrClosed
 	}
 	return d.wait.close()
+}
+
+// Detach is Close, but that the descriptor stays open and becomes the caller's;
+// fd may be another than NewFD was given. After Close, or a first Detach, it
+// returns os.ErrClosed; after another error the descriptor is closed.
+func (d *FD) Detach() (fd int, err error) {
+	if !d.retire() {
+		return -1, os.ErrClosed
+	}
+	return d.wait.detach()
+}
+
+// retire ends the use of the descriptor, and reports whether it is the first to
+// do so.
+func (d *FD) retire() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	first := d.fd >= 0
+	d.fd = -1
+	return first
 }
 
 // Until returns Done if done, else Wait.

@@ -38,3 +38,4 @@ func newLooped(int, *Loop, bool) (*watch, error)             { return nil, error
 func (*watch) onReadable(func() Next) error                  { return errors.ErrUnsupported }
 func (*watch) onWritable(context.Context, func() Next) error { return errors.ErrUnsupported }
 func (*watch) close() error                                  { return nil }
+func (*watch) detach() (int, error)                          { return -1, errors.ErrUnsupported }

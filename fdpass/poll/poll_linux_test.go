@@ -195,6 +195,55 @@ func TestWaitsEndByCloseAndContext(t *testing.T) {
 	})
 }
 
+// What is detached is waited for no more, and goes on elsewhere.
+func TestDetachLeavesTheDescriptorOpen(t *testing.T) {
+	bothWays(t, func(t *testing.T, l *Loop) {
+		d, peer := pair(t, l, true)
+		defer unix.Close(peer)
+		before, _ := d.Acquire()
+		d.Release()
+		reads, writes := make(chan error, 1), make(chan error, 1)
+		go func() { reads <- d.OnReadable(func() Next { return Wait }) }()
+		go func() { writes <- d.OnWritable(t.Context(), func() Next { return Wait }) }()
+		runtime.Gosched()
+		fd, err := d.Detach()
+		if err != nil || fd != before {
+			t.Fatalf("descriptor %d, not %d: %v", fd, before, err)
+		}
+		for _, ended := range []chan error{reads, writes} {
+			if err := await(t, ended, "the end"); err != os.ErrClosed {
+				t.Error(err)
+			}
+		}
+		if l != nil && inSet(t, l.epoll, fd) {
+			t.Error("the loop still waits for it")
+		}
+		if err := d.Close(); err != os.ErrClosed {
+			t.Error("closed after it was detached:", err)
+		}
+		if _, err := d.Detach(); err != os.ErrClosed {
+			t.Error("detached twice:", err)
+		}
+		unix.Write(peer, []byte("x"))
+		again, err := NewFD(fd, l, true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer again.Close()
+		got := make(chan string, 1)
+		go again.OnReadable(func() Next {
+			text, next := read(again)
+			if next == More {
+				got <- text
+			}
+			return next
+		})
+		if text := await(t, got, "what was written"); text != "x" {
+			t.Errorf("read %q", text)
+		}
+	})
+}
+
 // Close waits for a function that is being called.
 func TestCloseWaitsForTheFunction(t *testing.T) {
 	bothWays(t, func(t *testing.T, l *Loop) {

@@ -86,7 +86,12 @@ func (p *polled) wait(set *os.File, events uint32, f func() Next) error {
 }
 
 func (p *polled) close() error {
+	p.detach()
+	return os.NewSyscallError("close", unix.Close(p.fd))
+}
+
+func (p *polled) detach() (fd int, err error) {
 	p.read.Close() // each returns when its function has
 	p.write.Close()
-	return os.NewSyscallError("close", unix.Close(p.fd))
+	return p.fd, nil
 }

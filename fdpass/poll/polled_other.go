@@ -4,10 +4,13 @@ package poll
 
 import (
 	"context"
+	"errors"
 	"os"
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // A polled descriptor waits with the runtime's poller.
@@ -55,4 +58,15 @@ func (p *polled) ended(err error) error {
 func (p *polled) close() error {
 	p.closed.Store(true)
 	return p.file.Close()
+}
+
+// detach returns a copy: an os.File keeps the descriptor that it has.
+func (p *polled) detach() (fd int, err error) {
+	ctlErr := p.raw.Control(func(own uintptr) {
+		fd, err = unix.FcntlInt(own, unix.F_DUPFD_CLOEXEC, 3)
+	})
+	if err = errors.Join(ctlErr, err, p.close()); err != nil {
+		return -1, os.NewSyscallError("fcntl", err)
+	}
+	return fd, nil
 }

@@ -91,6 +91,11 @@ func (w *watch) finish(place **waiting, err error) {
 }
 
 func (w *watch) close() error {
+	w.detach()
+	return os.NewSyscallError("close", unix.Close(w.fd))
+}
+
+func (w *watch) detach() (fd int, err error) {
 	w.loop.mu.Lock()
 	delete(w.loop.watches, int32(w.fd))
 	w.loop.mu.Unlock()
@@ -100,7 +105,7 @@ func (w *watch) close() error {
 	w.finish(&w.write, os.ErrClosed)
 	w.apply()
 	w.closed = true
-	return os.NewSyscallError("close", unix.Close(w.fd))
+	return w.fd, nil
 }
 
 // apply tells the kernel what is waited for. A descriptor for which nobody

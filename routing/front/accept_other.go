@@ -29,6 +29,9 @@ func accept(listener int) (int, error) {
 // pending leaves it to accept to find out.
 func pending(int) bool { return true }
 
+// turnAway leaves it to the end of listening.
+func turnAway(int) {}
+
 // peek copies what is in the socket's receive buffer into b and leaves it
 // there. It returns 0 at end of file and EAGAIN when there is nothing yet.
 func peek(fd int, b []byte) (int, error) {

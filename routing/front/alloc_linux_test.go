@@ -60,7 +60,7 @@ func newPath(t testing.TB) *path {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p.target.router = routing.NewRouter(b, pathWindow, routing.NewTable(routing.NewKey()), func() { p.target.Sync() })
+	p.target.router = routing.NewRouter(b, routing.NewTable(routing.NewKey()), func() { p.target.Sync() })
 	near, far, err := fdpass.Channel()
 	if err != nil {
 		t.Fatal(err)
@@ -69,7 +69,7 @@ func newPath(t testing.TB) *path {
 		t.Fatal(err)
 	}
 	p.target.Link = workerproto.NewLink(near, workerproto.Terms{Slot: 1, Workers: 1, Incarnation: 1, Window: pathWindow}, p.target, workerproto.NewHub())
-	p.target.member = p.target.router.Join(1, p.target)
+	p.target.member = p.target.router.Join(routing.Seat{Slot: 1, Window: pathWindow}, p.target)
 	sources, err := session.Parse([]string{"query:sid"})
 	if err != nil {
 		t.Fatal(err)

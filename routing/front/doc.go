@@ -20,6 +20,13 @@
 // The descriptor of a connection has one owner at any time: the function that
 // has the [Conn], until [Target.Hand] takes it or [Front] closes it.
 //
+// A front can give up everything without closing anything, for another one that
+// goes on, in this program or in its successor: first the listeners are detached
+// ([Listener.Detach]), so that new clients queue up in the kernel; then nobody
+// waits any more ([Front.Freeze]) and no target is handed anything, so that
+// targets can be frozen, too; then what they have given back meanwhile, and all
+// who waited, are in [Front.State], and the other one has [Front.Resume].
+//
 // What workers listen on by themselves ([Sockets]) is only opened here.
 //
 // The package does not know how a target delivers, and chooses none itself.

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/netip"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -15,31 +14,7 @@ import (
 
 	"github.com/stickyd/stickyd/fdpass/poll"
 	"github.com/stickyd/stickyd/routing"
-	"github.com/stickyd/stickyd/routing/session"
 )
-
-// ClientFrom says which address of a connection the balancer goes by.
-type ClientFrom int
-
-const (
-	NoClient     ClientFrom = iota // it goes by none
-	PeerAddress                    // the other end of the connection
-	ForwardedFor                   // X-Forwarded-For, see forwardedClient
-)
-
-// Config says what to look for in a head, and bounds what a client that is not
-// routed yet may cost.
-type Config struct {
-	Sessions session.Sources
-	Client   ClientFrom
-	Trusted  []netip.Prefix // proxies whose entries in X-Forwarded-For are passed over
-
-	HeadTimeout  time.Duration // from accept to a whole head, then 408
-	HeadBytes    int           // of a head, then 414 or 431
-	ParkTimeout  time.Duration // for the registration of a session that may come late
-	QueueTimeout time.Duration // for a worker with room, then 503
-	MaxWaiting   int           // connections that wait, for either
-}
 
 // A Conn is a connection that no target has yet, and whoever holds it owns its
 // descriptor.
@@ -49,6 +24,8 @@ type Conn struct {
 
 	// Refusals is how many targets could not take it.
 	Refusals int
+
+	headWait time.Duration // for the rest of its head; 0 if it was whole
 }
 
 // A Target is what a routing.Member must have as its Target. Neither method
@@ -75,18 +52,22 @@ type Stats struct {
 	Without   atomic.Int64 // handed over without an id
 	Abandoned atomic.Int64 // closed by the client, or lost, before any of it
 	Pauses    atomic.Int64 // of accepting, for want of descriptors
+
+	// How long connections had to wait before they were handed over, each time:
+	// for the rest of their head, and for a worker with room or for their session
+	// to be registered. Who did not have to wait is in neither: how many those
+	// are is Handed less Count.
+	HeadWait  Histogram
+	QueueWait Histogram
 }
 
 // A Front serves any number of listeners with one configuration. Its methods
 // may be called from any goroutine.
 type Front struct {
-	config   Config
+	settings atomic.Pointer[settings]
 	router   *routing.Router
 	log      *slog.Logger
-	needHead bool // not only the request line
-	peeks    bool // anything at all
 	waiters  waiters
-	buffers  sync.Pool // of *[]byte, see newBuffer
 	spare    spare
 	blind    sync.Once // the log was told that no request carries an id
 	unbound  sync.Once // and that no worker registers sessions
@@ -94,20 +75,14 @@ type Front struct {
 
 	ending context.Context // done: nobody waits any more
 	end    context.CancelFunc
+	frozen atomic.Bool // before ending is done: by Freeze
+	kept   kept
 }
 
 // New returns a front that routes with r.
 func New(config Config, r *routing.Router, log *slog.Logger) *Front {
-	f := &Front{
-		config: config, router: r, log: log,
-		needHead: config.Sessions.NeedHeader() || config.Client == ForwardedFor,
-		peeks:    len(config.Sessions.Strings()) > 0 || config.Client == ForwardedFor,
-	}
-	f.waiters.max = config.MaxWaiting
-	f.buffers.New = func() any {
-		b := f.newBuffer()
-		return &b
-	}
+	f := &Front{router: r, log: log}
+	f.SetConfig(config)
 	f.spare.reserve()
 	f.ending, f.end = context.WithCancel(context.Background())
 	return f
@@ -170,11 +145,18 @@ func (f *Front) later(c Conn, task func()) bool {
 func (f *Front) Reroute(c Conn, from *routing.Member, returned bool) {
 	if returned {
 		f.Stats.Returned.Add(1)
+		f.router.Returned(from)
 	} else {
 		f.Stats.Rerouted.Add(1)
+		f.router.Rerouted(from)
 		c.Refusals++
 	}
 	unix.SetNonblock(c.FD, true) // the flag is the open file's: a target may have changed it
+	q := routing.Query{From: from, Returned: returned}
+	if f.frozen.Load() {
+		f.kept.add(c, q)
+		return
+	}
 	task := func() {
 		if c.Refusals > maxRefusals {
 			f.turnAway(c, look{verdict: refuse, answer: noWorker})
@@ -183,45 +165,11 @@ func (f *Front) Reroute(c Conn, from *routing.Member, returned bool) {
 		if c.Refusals > 1 {
 			f.sleep(f.ending, retryPause<<c.Refusals)
 		}
-		f.awaitHead(c, routing.Query{From: from, Returned: returned})
+		f.awaitHead(c, q)
 	}
 	if returned || c.Refusals > 1 {
 		f.later(c, task) // as many as clients like: the limit holds for them as well
 	} else {
 		f.waiters.force(task) // it does not sleep: who waits was refused twice
-	}
-}
-
-// Stop closes the listeners, after accepting what is in their queues, lets
-// connections that wait for a worker have one until ctx is done, and answers
-// the others. It returns when nobody waits any more.
-func (f *Front) Stop(ctx context.Context, listeners []*Listener) {
-	stop := context.AfterFunc(ctx, f.end)
-	defer stop()
-	for _, ln := range listeners {
-		f.sweep(ln)
-		ln.Close()
-	}
-	f.waiters.giveUpHeads()
-	f.waiters.wait()
-	f.end()
-	f.spare.Lock()
-	defer f.spare.Unlock()
-	f.spare.release()
-}
-
-// sweep accepts what clients have in a listener's queue: closing it would
-// reset them. Out of descriptors it waits for some.
-func (f *Front) sweep(ln *Listener) {
-	r := f.newRound()
-	for {
-		err := f.accept(ln, r)
-		switch {
-		case err == nil:
-		case outOfResources(err) && f.ending.Err() == nil && ln.pending():
-			f.pause(err)
-		default:
-			return
-		}
 	}
 }

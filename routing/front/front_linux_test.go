@@ -46,8 +46,8 @@ func newFront(t *testing.T) (*Front, *routing.Member) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := routing.NewRouter(b, 1<<30, routing.NewTable(routing.NewKey()), func() {})
-	m := r.Join(1, yes{})
+	r := routing.NewRouter(b, routing.NewTable(routing.NewKey()), func() {})
+	m := r.Join(routing.Seat{Slot: 1, Window: 1 << 30}, yes{})
 	r.Add(m, false)
 	sources, err := session.Parse([]string{"query:sid"})
 	if err != nil {
@@ -148,11 +148,11 @@ func TestLimitHoldsForThoseWhomNobodyTakes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := routing.NewRouter(b, window, routing.NewTable(routing.NewKey()), func() {})
+	r := routing.NewRouter(b, routing.NewTable(routing.NewKey()), func() {})
 	f := New(Config{Sessions: sources, HeadTimeout: deadline, HeadBytes: 4096, QueueTimeout: deadline, MaxWaiting: limit},
 		r, slog.New(slog.DiscardHandler))
 	target := &no{f: f}
-	target.m = r.Join(1, target)
+	target.m = r.Join(routing.Seat{Slot: 1, Window: window}, target)
 	r.Add(target.m, false)
 	most := 0
 	for range clients {

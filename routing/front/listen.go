@@ -9,6 +9,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -19,9 +20,12 @@ import (
 // A Listener is a listening socket. It is no net.Listener: what it accepts are
 // bare descriptors.
 type Listener struct {
-	addr net.Addr
-	fd   *poll.FD
-	path string // of a Unix socket, to be removed; "" for TCP
+	addr    net.Addr
+	written string // as Listen was given it; "" if the socket came by FromFD
+	fd      *poll.FD
+	path    string // of a Unix socket, to be removed; "" for none
+
+	unlinked sync.Once
 }
 
 // Listen opens a listener on "host:port", ":port" or "unix:/path". Accepted
@@ -49,9 +53,9 @@ func Listen(addr string, loop *poll.Loop) (*Listener, error) {
 	if err != nil {
 		return nil, listenError(addr, err)
 	}
-	l.path = path
-	if !isUnix {
-		l.path = ""
+	l.written = addr
+	if isUnix {
+		l.path = path
 	}
 	return l, nil
 }
@@ -88,17 +92,20 @@ func newListener(ln net.Listener, loop *poll.Loop) (*Listener, error) {
 	if err != nil {
 		return nil, err
 	}
-	polled, err := poll.NewFD(fd, loop, true)
+	l, err := adoptListener(fd, ln.Addr(), loop)
 	if err != nil {
 		unix.Close(fd)
-		return nil, err
 	}
-	return &Listener{addr: ln.Addr(), fd: polled}, nil
+	return l, err
 }
 
 // Addr returns the address that is listened on, with its port where 0 was
 // asked for.
 func (l *Listener) Addr() net.Addr { return l.addr }
+
+// Written returns the address as Listen was given it, and "" for a socket that
+// came by FromFD: nobody has written that anywhere.
+func (l *Listener) Written() string { return l.written }
 
 // IsAt reports whether the listener is at addr, which is written as for Listen;
 // the host does not matter.
@@ -106,7 +113,7 @@ func (l *Listener) IsAt(addr string) bool {
 	if tcp, ok := l.addr.(*net.TCPAddr); ok {
 		return strings.HasSuffix(addr, ":"+strconv.Itoa(tcp.Port)) && !strings.HasPrefix(addr, "unix:")
 	}
-	return addr == "unix:"+l.path
+	return addr == "unix:"+l.addr.String()
 }
 
 // pending reports whether a connection is in the queue.
@@ -119,11 +126,35 @@ func (l *Listener) pending() bool {
 	return pending(fd)
 }
 
+// turnAway lets no new client connect. Who has connected is served. A socket
+// that somebody else has open is left as it is: it may live longer than we.
+func (l *Listener) turnAway() {
+	if l.written == "" {
+		return
+	}
+	l.unlink()
+	if _, ok := l.addr.(*net.TCPAddr); !ok {
+		return
+	}
+	if fd, err := l.fd.Acquire(); err == nil {
+		turnAway(fd)
+		l.fd.Release()
+	}
+}
+
+// unlink removes the file of a Unix socket, once: the next one of that name is
+// somebody else's.
+func (l *Listener) unlink() {
+	l.unlinked.Do(func() {
+		if l.path != "" {
+			os.Remove(l.path)
+		}
+	})
+}
+
 // Close closes the socket and ends Serve.
 func (l *Listener) Close() error {
-	if l.path != "" {
-		os.Remove(l.path)
-	}
+	l.unlink()
 	return l.fd.Close()
 }
 
@@ -149,14 +180,17 @@ func listenError(addr string, err error) error {
 // setTCPOptions sets before bind what accepted sockets inherit.
 func setTCPOptions(_, _ string, raw syscall.RawConn) error {
 	var err error
-	ctlErr := raw.Control(func(fd uintptr) {
-		err = errors.Join(
-			unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_NODELAY, 1),
-			unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1),
-			setPlatformOptions(int(fd)),
-		)
-	})
+	ctlErr := raw.Control(func(fd uintptr) { err = tcpOptions(int(fd)) })
 	return errors.Join(ctlErr, err)
+}
+
+// tcpOptions sets all that can be set.
+func tcpOptions(fd int) error {
+	return errors.Join(
+		unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1),
+		unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1),
+		setPlatformOptions(fd),
+	)
 }
 
 // errNoMore: no connection is in the listener's queue.

@@ -29,27 +29,27 @@ type look struct {
 }
 
 // newBuffer returns a buffer for look: room for a head, and for an id behind it.
-func (f *Front) newBuffer() []byte {
-	return make([]byte, f.config.HeadBytes+session.MaxID)
+func (s *settings) newBuffer() []byte {
+	return make([]byte, s.HeadBytes+session.MaxID)
 }
 
 // look peeks at what c's client has sent so far, without waiting, and consumes
 // nothing.
-func (f *Front) look(c Conn, buf []byte) look {
-	if !f.peeks {
-		return look{verdict: route, client: f.client(c, nil)}
+func (s *settings) look(c Conn, buf []byte) look {
+	if !s.peeks {
+		return look{verdict: route, client: s.client(c, nil)}
 	}
-	buf, id := buf[:f.config.HeadBytes], buf[f.config.HeadBytes:]
+	buf, id := buf[:s.HeadBytes], buf[s.HeadBytes:]
 	n := copy(buf, c.Replay)
 	var peeked int
 	var err error
 	if n < len(buf) {
 		peeked, err = peek(c.FD, buf[n:])
 	}
-	head, status := session.ParseHead(buf[:n+peeked], f.needHead)
+	head, status := session.ParseHead(buf[:n+peeked], s.needHead)
 	switch {
 	case status == session.Complete:
-		return look{verdict: route, session: f.config.Sessions.FromHead(id, &head), client: f.client(c, &head)}
+		return look{verdict: route, session: s.Sessions.FromHead(id, &head), client: s.client(c, &head)}
 	case status != session.Incomplete:
 		return look{verdict: refuse, answer: answerTo(status)}
 	case n+peeked == len(buf):
@@ -62,12 +62,12 @@ func (f *Front) look(c Conn, buf []byte) look {
 }
 
 // client returns the address to balance by.
-func (f *Front) client(c Conn, head *session.Head) netip.Addr {
-	switch f.config.Client {
+func (s *settings) client(c Conn, head *session.Head) netip.Addr {
+	switch s.Client {
 	case PeerAddress:
 		return peerAddress(c.FD)
 	case ForwardedFor:
-		if a := forwardedClient(head, f.config.Trusted); a.IsValid() {
+		if a := forwardedClient(head, s.Trusted); a.IsValid() {
 			return a
 		}
 		return peerAddress(c.FD)

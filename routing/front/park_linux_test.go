@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/stickyd/stickyd/routing"
 )
 
 // late is the target of a member that registers sessions late. It answers whether
@@ -28,8 +30,10 @@ func (late) Flush() {}
 func park(t *testing.T, patience time.Duration) (f *Front, register func(), answer <-chan string) {
 	t.Helper()
 	f, _ = newFront(t)
-	f.config.ParkTimeout = patience
-	m := f.router.Join(2, late{})
+	config := f.settings.Load().Config
+	config.ParkTimeout = patience
+	f.SetConfig(config)
+	m := f.router.Join(routing.Seat{Slot: 2, Window: 1 << 30}, late{})
 	f.router.Add(m, true)
 	client, accepted := clientOf(t, "GET /?sid=early HTTP/1.1\r\nHost: x\r\n\r\n")
 	answers := make(chan string, 1)

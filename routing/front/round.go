@@ -11,6 +11,7 @@ import (
 // together: those of one target with one send. What most of them need is
 // allocated once. It is used by one goroutine at a time.
 type round struct {
+	*settings
 	buf     []byte   // for look
 	targets []Target // that were handed something
 	held    []held
@@ -31,7 +32,17 @@ const maxRound = 32
 // long, and accept, which is dear, may find out itself that it is empty.
 const fewest = 5
 
-func (f *Front) newRound() *round { return &round{buf: f.newBuffer()} }
+func (f *Front) newRound() *round {
+	s := f.settings.Load()
+	return &round{settings: s, buf: s.newBuffer()}
+}
+
+// renew makes r go by the present configuration.
+func (f *Front) renew(r *round) {
+	if s := f.settings.Load(); s != r.settings {
+		r.settings, r.buf = s, s.newBuffer()
+	}
+}
 
 // accept accepts from ln and routes what came. It returns errNoMore when
 // nothing is left in the listener's queue.
@@ -41,6 +52,7 @@ func (f *Front) accept(ln *Listener, r *round) error {
 		return err
 	}
 	defer ln.fd.Release()
+	f.renew(r)
 	err = f.acceptRound(fd, r)
 	f.finish(r)
 	return err
@@ -67,13 +79,13 @@ func (f *Front) acceptRound(listener int, r *round) error {
 // admit hands a connection over at once if that can be done; if not, others
 // see to it.
 func (f *Front) admit(c Conn, r *round) {
-	look := f.look(c, r.buf)
+	look := r.look(c, r.buf)
 	switch look.verdict {
 	case wait:
 		f.awaitHeadLater(c)
 	case route:
 		q := routing.Query{Session: look.session, Client: look.client}
-		if to, ok := f.router.Try(q); ok && f.hand(c, to, &q) {
+		if to, ok := f.router.Try(&q); ok && f.hand(c, to, &q) {
 			r.touch(to)
 			return
 		}
@@ -112,7 +124,7 @@ func (f *Front) finish(r *round) {
 
 func (f *Front) routeHeld(h held, r *round) {
 	h.Synced = true
-	to, ticket := f.route(&h.Query)
+	to, ticket := f.router.Route(h.Query)
 	if ticket == nil && f.hand(h.Conn, to, &h.Query) {
 		r.touch(to)
 		return

@@ -65,10 +65,10 @@ func newYard(t *testing.T, window int) *yard {
 		t.Fatal(err)
 	}
 	y := &yard{sync: func() {}}
-	r := routing.NewRouter(b, window, routing.NewTable(routing.NewKey()), func() { y.syncs.Add(1); y.sync() })
+	r := routing.NewRouter(b, routing.NewTable(routing.NewKey()), func() { y.syncs.Add(1); y.sync() })
 	for slot := 1; slot <= 2; slot++ {
 		target := &counting{}
-		m := r.Join(slot, target)
+		m := r.Join(routing.Seat{Slot: slot, Window: window}, target)
 		r.Add(m, false)
 		y.targets, y.members = append(y.targets, target), append(y.members, m)
 	}
@@ -155,9 +155,9 @@ func TestRoundGoesOnWhereATargetRefuses(t *testing.T) {
 	if n := y.targets[1].flushed; n != maxRound {
 		t.Errorf("%d of %d were sent off to the other one", n, maxRound)
 	}
-	y.router.Remove(y.members[1])
+	y.router.Remove(y.members[1], time.Now())
 	for n := range maxRound {
-		if _, ok := y.router.Try(routing.Query{}); !ok {
+		if _, ok := y.router.Try(&routing.Query{}); !ok {
 			t.Fatalf("the one that refused has room for %d of %d", n, maxRound)
 		}
 	}

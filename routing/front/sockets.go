@@ -54,12 +54,17 @@ func (s *Sockets) Open(network, addr string, nth int) (fd int, release func(), e
 		s.open[name] = k
 		s.log.Info("workers serve this address by themselves, all of them on one socket", "network", network, "addr", addr)
 	}
-	k.users++
+	release = s.useLocked(name, k)
 	if fd, err = unix.FcntlInt(uintptr(k.fd), unix.F_DUPFD_CLOEXEC, 3); err != nil {
 		s.releaseLocked(name, k)
 		return -1, nil, err
 	}
-	return fd, sync.OnceFunc(func() { s.release(name, k) }), nil
+	return fd, release, nil
+}
+
+func (s *Sockets) useLocked(name socketName, k *socket) (release func()) {
+	k.users++
+	return sync.OnceFunc(func() { s.release(name, k) })
 }
 
 func (s *Sockets) release(name socketName, k *socket) {
@@ -69,9 +74,13 @@ func (s *Sockets) release(name socketName, k *socket) {
 }
 
 func (s *Sockets) releaseLocked(name socketName, k *socket) {
-	if k.users--; k.users > 0 {
-		return
+	if k.users--; k.users > 0 || s.open[name] != k {
+		return // others use it, or State has given it away
 	}
+	s.closeLocked(name, k)
+}
+
+func (s *Sockets) closeLocked(name socketName, k *socket) {
 	delete(s.open, name)
 	k.removePath()
 	unix.Close(k.fd)

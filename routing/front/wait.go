@@ -17,13 +17,18 @@ import (
 
 // waiters bounds the connections that wait, and knows which wait for a head.
 type waiters struct {
-	max int
-
 	mu    sync.Mutex
+	max   int
 	count int
 	heads list.List     // of *os.File whose owner waits for a head, the oldest in front
 	ended bool          // nobody waits for a head any more
 	idle  chan struct{} // closed when count is 0, where somebody waits for that
+}
+
+func (w *waiters) setMax(n int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.max = n
 }
 
 // start runs task in a goroutine. At the limit the connection that has waited
@@ -120,30 +125,38 @@ func (w *waiters) wait() {
 
 // awaitHead waits until the head is whole and goes on from there.
 func (f *Front) awaitHead(c Conn, q routing.Query) {
-	look := f.lookOnce(c)
+	s := f.settings.Load()
+	look := s.lookOnce(c)
 	if look.verdict == wait {
+		began := time.Now()
 		var err error
-		if look, err = f.watchHead(&c); err != nil {
+		if look, err = f.watchHead(&c, s); err != nil {
 			f.log.Debug("connection ended before its request", "err", err)
 		}
+		c.headWait += time.Since(began)
 	}
-	if look.verdict != route {
+	switch {
+	case look.verdict == wait, look.verdict == route && f.frozen.Load():
+		f.kept.add(c, q)
+		return
+	case look.verdict != route:
 		f.turnAway(c, look)
 		return
 	}
 	q.Session, q.Client = look.session, look.client
-	to, ticket := f.route(&q)
+	to, ticket := f.router.Route(q)
 	if ticket != nil || !f.deliver(c, to, &q) {
 		f.awaitTarget(c, q, ticket)
 	}
 }
 
-// watchHead looks at c each time that more of it has come. c has another
+// watchHead looks at c each time that more of it has come. The verdict is wait
+// if Freeze has ended that. c has another
 // descriptor afterwards, or none if the verdict is gone: the poller must forget
 // the one that it knows, and the socket must stay open.
-func (f *Front) watchHead(c *Conn) (look, error) {
+func (f *Front) watchHead(c *Conn, s *settings) (look, error) {
 	file := os.NewFile(uintptr(c.FD), "client")
-	seen, err := f.watch(*c, file)
+	seen, err := f.watch(*c, s, file)
 	if seen.verdict == gone {
 		c.FD = -1
 		return seen, errors.Join(err, file.Close())
@@ -158,19 +171,21 @@ func (f *Front) watchHead(c *Conn) (look, error) {
 
 // watch does all of the wait in one Read: between two of them an edge of the
 // poller would be lost.
-func (f *Front) watch(c Conn, file *os.File) (seen look, err error) {
+func (f *Front) watch(c Conn, s *settings, file *os.File) (seen look, err error) {
 	raw, err := file.SyscallConn()
 	if err != nil {
 		return look{verdict: gone}, err
 	}
-	deadline := time.Now().Add(f.config.HeadTimeout)
+	deadline := time.Now().Add(s.HeadTimeout)
 	leave := f.waiters.enter(file, deadline)
 	defer leave()
 	err = raw.Read(func(uintptr) bool {
-		seen = f.lookOnce(c)
+		seen = s.lookOnce(c)
 		return seen.verdict != wait
 	})
 	switch {
+	case errors.Is(err, os.ErrDeadlineExceeded) && f.frozen.Load():
+		return look{verdict: wait}, nil
 	case errors.Is(err, os.ErrDeadlineExceeded) && f.waiters.closed():
 		return look{verdict: refuse, answer: stopping}, nil
 	case errors.Is(err, os.ErrDeadlineExceeded) && time.Now().Before(deadline):
@@ -184,10 +199,10 @@ func (f *Front) watch(c Conn, file *os.File) (seen look, err error) {
 }
 
 // lookOnce is look with a buffer of its own.
-func (f *Front) lookOnce(c Conn) look {
-	buf := f.buffers.Get().(*[]byte)
-	defer f.buffers.Put(buf)
-	seen := f.look(c, *buf)
+func (s *settings) lookOnce(c Conn) look {
+	buf := s.buffers.Get().(*[]byte)
+	defer s.buffers.Put(buf)
+	seen := s.look(c, *buf)
 	seen.session = bytes.Clone(seen.session)
 	return seen
 }
@@ -256,30 +271,44 @@ const (
 // awaitTarget waits for a target that takes c. ticket is nil if a first one
 // has refused already.
 func (f *Front) awaitTarget(c Conn, q routing.Query, ticket *routing.Ticket) {
-	ctx, cancel := context.WithTimeout(f.ending, f.config.QueueTimeout)
+	began := time.Now()
+	switch {
+	case f.queue(c, &q, ticket):
+		f.Stats.QueueWait.observe(time.Since(began))
+	case f.frozen.Load():
+		f.kept.add(c, q)
+	default:
+		f.turnAway(c, look{verdict: refuse, answer: noWorker})
+	}
+}
+
+// queue reports whether a target has taken c in time.
+func (f *Front) queue(c Conn, q *routing.Query, ticket *routing.Ticket) bool {
+	ctx, cancel := context.WithTimeout(f.ending, f.settings.Load().QueueTimeout)
 	defer cancel()
 	for {
 		if ticket == nil {
 			if !f.sleep(ctx, retryPause) {
-				break
+				return false
 			}
-		} else if to, ok := f.redeem(ctx, ticket); !ok {
-			break
-		} else if f.deliver(c, to, &q) {
-			return
+		} else if to, ok := f.redeem(ctx, q, ticket); !ok {
+			return false
+		} else if f.deliver(c, to, q) {
+			return true
 		}
 		var to routing.Route
-		if to, ticket = f.route(&q); ticket == nil && f.deliver(c, to, &q) {
-			return
+		if to, ticket = f.router.Route(*q); ticket == nil && f.deliver(c, to, q) {
+			return true
 		}
 	}
-	f.turnAway(c, look{verdict: refuse, answer: noWorker})
 }
 
 // redeem waits for the ticket's route; ok is false if it comes too late.
-func (f *Front) redeem(ctx context.Context, t *routing.Ticket) (to routing.Route, ok bool) {
+func (f *Front) redeem(ctx context.Context, q *routing.Query, t *routing.Ticket) (to routing.Route, ok bool) {
 	if t.Parked() {
-		if to, ok = f.awaitRegistration(t); ok {
+		to, ok = f.awaitRegistration(t)
+		q.Parked = !f.frozen.Load() // once is enough, if it was not cut short
+		if ok {
 			return to, true
 		}
 	}
@@ -295,13 +324,16 @@ func (f *Front) redeem(ctx context.Context, t *routing.Ticket) (to routing.Route
 // registered, or has had its time to be. If no route has come by then, the
 // ticket is one as any other.
 func (f *Front) awaitRegistration(t *routing.Ticket) (to routing.Route, came bool) {
-	timer := time.NewTimer(f.config.ParkTimeout)
+	timer := time.NewTimer(f.settings.Load().ParkTimeout)
 	defer timer.Stop()
 	select {
 	case to = <-t.Ready():
 		return to, true
 	case <-timer.C:
 	case <-f.ending.Done():
+		if f.frozen.Load() {
+			return routing.Route{}, false // the registration may come after the thaw
+		}
 	}
 	f.router.Unpark(t)
 	return routing.Route{}, false
@@ -327,15 +359,6 @@ func (f *Front) sleep(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// route asks the router for a route, or for a ticket to wait with.
-func (f *Front) route(q *routing.Query) (routing.Route, *routing.Ticket) {
-	to, ticket := f.router.Route(*q)
-	if ticket != nil && ticket.Parked() {
-		q.Parked = true // once is enough
-	}
-	return to, ticket
-}
-
 // suspicious is how many requests with unknown ids make it worth a line in the
 // log that no id is known at all.
 const suspicious = 20
@@ -349,7 +372,7 @@ func (f *Front) noteUnknown() {
 	}
 	f.unbound.Do(func() {
 		f.log.Warn("requests carry session ids, but no worker has registered any session: does it call Bind?",
-			"requests", f.Stats.Unknown.Load(), "session", f.config.Sessions.Strings())
+			"requests", f.Stats.Unknown.Load(), "session", f.settings.Load().Sessions.Strings())
 	})
 }
 
@@ -362,7 +385,7 @@ func (f *Front) noteWithout() {
 	}
 	f.blind.Do(func() {
 		f.log.Info("workers have registered sessions, but no connection has begun with a session id: unless clients keep their connections, is --session right?",
-			"sessions", f.router.Bound(), "session", f.config.Sessions.Strings())
+			"sessions", f.router.Bound(), "session", f.settings.Load().Sessions.Strings())
 	})
 }
 
@@ -372,6 +395,9 @@ func (f *Front) deliver(c Conn, to routing.Route, q *routing.Query) bool {
 		return false
 	}
 	to.Member.Target.(Target).Flush()
+	if c.headWait > 0 {
+		f.Stats.HeadWait.observe(c.headWait)
+	}
 	return true
 }
 
@@ -380,10 +406,11 @@ func (f *Front) deliver(c Conn, to routing.Route, q *routing.Query) bool {
 func (f *Front) hand(c Conn, to routing.Route, q *routing.Query) bool {
 	if err := to.Member.Target.(Target).Hand(c, to.Session); err != nil {
 		f.router.Release(to)
-		q.From, q.Returned = to.Member, false
+		q.From, q.Returned, q.Missed = to.Member, false, to.Lookup != routing.Found
 		return false
 	}
 	f.Stats.Handed.Add(1)
+	f.router.Handed(to)
 	switch {
 	case to.Session:
 		f.Stats.Known.Add(1)

@@ -50,6 +50,12 @@ func TestBadCommandLine(t *testing.T) {
 		{"command in one word", append(free, "--", "./no-such-command -x"), 1, []string{"separate words"}},
 		{"command not executable", append(free, "--", file("script", "#!/bin/sh\n", 0o600)), 1, []string{"chmod +x"}},
 		{"command that is no program", append(free, "--", file("garbage", "\x00\x01", 0o700)), 1, []string{"#!/bin/sh"}},
+		{"the same, with settings", append(free, "--worker-nice", "1", "--", file("garbage2", "\x00\x01", 0o700)), 1, []string{"#!/bin/sh"}},
+		{"interpreter missing, with settings", append(free, "--worker-nice", "1", "--", file("orphan", "#!/no/such\n", 0o700)), 1, []string{"interpreter"}},
+		{"command missing, with settings", append(free, "--worker-nice", "1", "--on-crash-loop", "exit", "--", "no-such-command"), 1, []string{"write ./no-such-command"}},
+		{"unknown user", append(free, "--user", "no-such-user", "--", "true"), 1, []string{unlessRoot("no-such-user")}},
+		{"unknown group", append(free, "--group", "no-such-group", "--", "true"), 1, []string{unlessRoot("no-such-group")}},
+		{"user without a group", append(free, "--user", "2147483646", "--", "true"), 1, []string{unlessRoot("give one as well")}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			s := launch(t, tt.args...)
@@ -64,6 +70,14 @@ func TestBadCommandLine(t *testing.T) {
 	if text, err := os.ReadFile(filepath.Join(dir, "precious")); string(text) != "precious" {
 		t.Error("the file that was no socket is gone:", err)
 	}
+}
+
+// unlessRoot returns what is said to others than root, and to root want.
+func unlessRoot(want string) string {
+	if os.Geteuid() != 0 {
+		return "only a stickyd that root has started"
+	}
+	return want
 }
 
 func TestMissingCommandIsTriedAgainWhereThatIsAskedFor(t *testing.T) {

@@ -1,7 +1,9 @@
 package e2e
 
 import (
+	"bufio"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"os"
@@ -91,6 +93,35 @@ func TestStopCommandWaitsAndRemovesTheSocket(t *testing.T) {
 	}
 	if status, out := ask(t, "status", control); status != 1 || !strings.Contains(out, "nobody answers on the control socket") {
 		t.Errorf("afterwards: exit status %d: %s", status, out)
+	}
+}
+
+func TestLogsAndEvents(t *testing.T) {
+	s, pids, control := controlled(t, 1, worker("chatty"))
+	s.mustGet("/handshake") // its answer is behind its first line
+	eventually(t, "a line of the worker", func() bool {
+		status, out := ask(t, "logs", control, "-n", "2", "1")
+		return status == 0 && strings.HasPrefix(out, "[1] chat chat ") && strings.Count(out, "\n[1] chat ") == 1
+	})
+	events := exec.Command(binary, "events", "-f", "--control", control)
+	out, err := events.StdoutPipe()
+	if err == nil {
+		err = events.Start()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	read := bufio.NewReader(out)
+	read.ReadString('\n') // it follows
+	heir := s.replace(1, pids[1])
+	if status, out := ask(t, "stop", control); status != 0 {
+		t.Errorf("stop: exit status %d: %s", status, out)
+	}
+	text, _ := io.ReadAll(read)
+	lines := strings.Split(strings.TrimSpace(string(text)), "\n")
+	want := fmt.Sprintf(`msg="worker ready" slot=1 pid=%d `, heir)
+	if err := events.Wait(); err != nil || !strings.Contains(string(text), want) || !strings.Contains(lines[len(lines)-1], "level=INFO msg=stopped ") {
+		t.Errorf("events: %v: %s", err, text)
 	}
 }
 

@@ -93,6 +93,9 @@ type server struct {
 	exited chan struct{}
 }
 
+// lastWords is how long is waited for what a stickyd that has exited said.
+const lastWords = time.Second
+
 // An event is a line of the log.
 type event map[string]any
 
@@ -124,9 +127,17 @@ func launchCommand(t *testing.T, cmd *exec.Cmd) *server {
 		t.Fatal(err)
 	}
 	w.Close()
-	go s.read(r)
+	said := make(chan struct{})
+	go func() {
+		s.read(r)
+		close(said)
+	}()
 	go func() {
 		cmd.Wait()
+		select {
+		case <-said:
+		case <-time.After(lastWords): // somebody else has its stderr open
+		}
 		close(s.exited)
 	}()
 	t.Cleanup(func() { s.cleanUp(r) })

@@ -63,7 +63,7 @@ func hear(t *testing.T, conn *net.UnixConn, want string) {
 	}
 }
 
-func TestUnitFileIsValid(t *testing.T) {
+func TestUnitFilesAreValid(t *testing.T) {
 	tool, err := exec.LookPath("systemd-analyze")
 	if err != nil {
 		if os.Getenv("STICKYD_BIN") != "" { // scripts/test installs it
@@ -71,16 +71,20 @@ func TestUnitFileIsValid(t *testing.T) {
 		}
 		t.Skip("no systemd here")
 	}
-	unit, err := os.ReadFile("../../examples/systemd/stickyd.service")
-	if err != nil {
-		t.Fatal(err)
+	dir := t.TempDir()
+	for _, name := range []string{"stickyd.service", "stickyd.socket"} {
+		unit, err := os.ReadFile("../../examples/systemd/" + name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text := strings.Replace(string(unit), "/usr/local/bin/stickyd", binary, 1) // it must exist
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
 	}
-	file := filepath.Join(t.TempDir(), "stickyd.service")
-	text := strings.Replace(string(unit), "/usr/local/bin/stickyd", binary, 1) // it must exist
-	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if out, err := exec.Command(tool, "verify", file).CombinedOutput(); err != nil || strings.Contains(string(out), "stickyd.service") {
-		t.Errorf("%v: %s", err, out)
+	for _, name := range []string{"stickyd.service", "stickyd.socket"} {
+		if out, err := exec.Command(tool, "verify", filepath.Join(dir, name)).CombinedOutput(); err != nil || strings.Contains(string(out), "stickyd.s") {
+			t.Errorf("%s: %v: %s", name, err, out)
+		}
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -63,6 +64,8 @@ func playWorker(kind string) {
 		runBlocking()
 	case "stubborn":
 		runStubborn()
+	case "leaves-orphans":
+		runLeavesOrphans()
 	case "returns-twice":
 		runReturnsTwice()
 	default:
@@ -89,11 +92,12 @@ func runApp() {
 	mux.HandleFunc("/end", a.end)
 	mux.HandleFunc("/", func(rw http.ResponseWriter, r *http.Request) { a.answer(rw, r, 200, "") })
 	mux.HandleFunc("/slow", a.slow)
+	mux.HandleFunc("/allocate", allocate)
 	mux.HandleFunc("/echo", a.echo)
 	go a.closeOn(syscall.SIGUSR1)
 	err = w.Serve(&http.Server{Handler: mux})
 	if errors.Is(err, net.ErrClosed) {
-		<-w.Draining() // sessions and connections live on
+		<-w.Finishing() // sessions and connections live on
 		return
 	}
 	if err != nil {
@@ -207,6 +211,15 @@ func (a *app) slow(rw http.ResponseWriter, r *http.Request) {
 		}
 	}
 	a.answer(rw, r, 200, "")
+}
+
+// allocate needs a quarter of a GiB.
+func allocate(rw http.ResponseWriter, r *http.Request) {
+	all := make([]byte, 256<<20)
+	for i := 0; i < len(all); i += os.Getpagesize() {
+		all[i] = 1
+	}
+	runtime.KeepAlive(all)
 }
 
 // control returns the control descriptor for workers that don't use the
@@ -332,3 +345,25 @@ func runReturnsTwice() {
 	}
 	select {}
 }
+
+// runLeavesOrphans leaves a hundred processes to whoever looks after orphans,
+// half of them while it lives, and ends with a status that its pid tells.
+func runLeavesOrphans() {
+	w, err := workerproto.Listen("")
+	if err != nil {
+		log.Fatal(err)
+	}
+	go w.Serve(&http.Server{})
+	for range 50 {
+		if err := exec.Command("sh", "-c", "sleep 0 &").Run(); err != nil {
+			log.Fatal(err)
+		}
+		if err := exec.Command("sleep", "600").Start(); err != nil {
+			log.Fatal(err)
+		}
+	}
+	os.Exit(orphanage(os.Getpid()))
+}
+
+// orphanage is the exit status of a worker that leaves orphans.
+func orphanage(pid int) int { return 10 + pid%200 }

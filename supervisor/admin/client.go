@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -26,9 +27,9 @@ func newClient(path string) *client {
 	}}}
 }
 
-// do returns the body of the answer, which the caller closes.
-func (c *client) do(ctx context.Context, method, path string) (io.ReadCloser, error) {
-	req, err := http.NewRequestWithContext(ctx, method, "http://stickyd"+path, nil)
+// do returns an answer that is no error. The caller closes its body.
+func (c *client) do(ctx context.Context, method, path string, body []byte) (*http.Response, error) {
+	req, err := http.NewRequestWithContext(ctx, method, "http://stickyd"+path, bytes.NewReader(body))
 	if err != nil {
 		return nil, err
 	}
@@ -45,43 +46,61 @@ func (c *client) do(ctx context.Context, method, path string) (io.ReadCloser, er
 	case err != nil:
 		return nil, err
 	case resp.StatusCode < 400:
-		return resp.Body, nil
+		return resp, nil
 	}
 	defer resp.Body.Close()
 	var said struct{ Error string }
 	if json.NewDecoder(io.LimitReader(resp.Body, 1<<20)).Decode(&said) != nil || said.Error == "" {
 		return nil, fmt.Errorf("%s %s: %s; is this stickyd older than the one that runs?", method, path, resp.Status)
 	}
+	if resp.StatusCode == http.StatusNotFound {
+		return nil, fmt.Errorf("%s; is the stickyd that runs older than this one?", said.Error)
+	}
 	return nil, errors.New(said.Error)
 }
 
-func (c *client) status(ctx context.Context) (s Status, err error) {
+// read asks for what is there at once, and decodes it.
+func (c *client) read(ctx context.Context, method, path string, body []byte, into any) error {
 	ctx, cancel := context.WithTimeout(ctx, 2*answerLimit) // for its head, and for the rest
 	defer cancel()
-	body, err := c.do(ctx, "GET", "/v1/status")
+	resp, err := c.do(ctx, method, path, body)
 	if err != nil {
-		return s, err
+		return err
 	}
-	defer body.Close()
-	if err := json.NewDecoder(body).Decode(&s); err != nil {
-		return s, fmt.Errorf("the answer is no status: %w", err)
+	defer resp.Body.Close()
+	if err := json.NewDecoder(resp.Body).Decode(into); err != nil {
+		return fmt.Errorf("the answer is not understood: %w", err)
 	}
-	return s, nil
+	return nil
 }
 
-var errNotWaited = errors.New("no longer waited for; it goes on")
+func (c *client) status(ctx context.Context) (s Status, err error) {
+	err = c.read(ctx, "GET", "/v1/status", nil, &s)
+	return s, err
+}
+
+func (c *client) explain(ctx context.Context, id []byte) (e Explanation, err error) {
+	err = c.read(ctx, "POST", "/v1/explain", id, &e)
+	return e, err
+}
+
+var errNotWaited = errors.New("no longer waited for; it goes on, and stickyd status shows it")
 
 // operate starts an operation, passes on its progress and waits for its end.
-func (c *client) operate(ctx context.Context, path string, say func(string)) error {
-	body, err := c.do(ctx, "POST", path)
+func (c *client) operate(ctx context.Context, path string, what any, say func(string)) error {
+	body, err := json.Marshal(what)
+	if err != nil {
+		return err
+	}
+	resp, err := c.do(ctx, "POST", path, body)
 	if ctx.Err() != nil {
 		return errNotWaited
 	}
 	if err != nil {
 		return err
 	}
-	defer body.Close()
-	for lines, last := json.NewDecoder(body), ""; ; {
+	defer resp.Body.Close()
+	for lines, last := json.NewDecoder(resp.Body), ""; ; {
 		var p Progress
 		err := lines.Decode(&p)
 		switch {
@@ -97,8 +116,90 @@ func (c *client) operate(ctx context.Context, path string, say func(string)) err
 			last = p.Message
 		}
 		if p.Done {
-			io.Copy(io.Discard, body) // until the process has ended
+			io.Copy(io.Discard, resp.Body) // until the process has ended, where it was to
 			return nil
+		}
+	}
+}
+
+// How long a stickyd may be away while another binary takes over, and how often
+// it is looked for. Tests have less of it.
+var (
+	comeBack  = 10 * time.Second
+	lookAgain = 100 * time.Millisecond
+)
+
+// untilItIsBack calls f again while it fails, for a while.
+func untilItIsBack(ctx context.Context, f func() error) error {
+	ctx, cancel := context.WithTimeout(ctx, comeBack)
+	defer cancel()
+	for {
+		err := f()
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-time.After(lookAgain):
+		case <-ctx.Done():
+			return err
+		}
+	}
+}
+
+// history passes on lines of a history as they come, and what was lost of them.
+// A stickyd that takes the place of the one that was asked is asked for the rest.
+func (c *client) history(ctx context.Context, path string, h historyRequest, show func(json.RawMessage) error, lost func(uint64)) error {
+	var resp *http.Response
+	ask := func() (err error) {
+		resp, err = c.do(ctx, "GET", path+"?"+h.query(), nil)
+		return err
+	}
+	err := ask()
+	for ; err == nil; err = untilItIsBack(ctx, ask) {
+		h.of = resp.Header.Get(headerHistory)
+		fmt.Sscan(resp.Header.Get(headerAfter), &h.after)
+		end, err := h.pass(resp.Body, show, lost)
+		resp.Body.Close()
+		switch {
+		case ctx.Err() != nil, end == EndStopped, !h.follow && errors.Is(err, io.EOF):
+			return nil
+		case !h.follow || errors.Is(err, errShow):
+			return err
+		}
+	}
+	if ctx.Err() != nil {
+		return nil // ^C
+	}
+	return err
+}
+
+// errShow: what was told could not be shown.
+var errShow = errors.New("cannot show it")
+
+// pass passes on the lines of one answer, and keeps the number of the last one,
+// until the answer ends.
+func (h *historyRequest) pass(body io.Reader, show func(json.RawMessage) error, lost func(uint64)) (end string, err error) {
+	for lines := json.NewDecoder(body); ; {
+		var line json.RawMessage
+		var mark Mark
+		if err := lines.Decode(&line); err != nil {
+			return "", err
+		}
+		if err := json.Unmarshal(line, &mark); err != nil {
+			return "", err
+		}
+		if mark.Seq > 0 {
+			h.after = mark.Seq
+		}
+		switch {
+		case mark.End != "":
+			return mark.End, nil
+		case mark.Lost > 0:
+			lost(mark.Lost)
+			continue
+		}
+		if err := show(line); err != nil {
+			return "", fmt.Errorf("%w: %w", errShow, err)
 		}
 	}
 }

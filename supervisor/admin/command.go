@@ -2,18 +2,16 @@ package admin
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"os"
 	"os/signal"
+	"regexp"
 	"slices"
+	"strings"
 	"syscall"
-	"time"
-
-	"github.com/stickyd/stickyd/supervisor/logs"
 )
 
 // Exit statuses of commands.
@@ -26,15 +24,44 @@ const (
 // A verb is a command that talks to a running stickyd.
 type verb struct {
 	name string
+	args string // as the usage has them; "": there are none
 	help string // a sentence without its full stop
+	more string // further sentences, in lines; "" for none
 	own  func(*flag.FlagSet, *call)
+	take func(*call, []string) error // arguments; nil: there are none
 	run  func(context.Context, *call) error
 }
 
+// verbs: nouns look, and the others change something.
 var verbs = []verb{
-	{"status", "show the workers of a running stickyd", statusFlags, status},
-	{"stop", "stop a running stickyd, gracefully, and wait until it has ended", nil, stop},
+	{"status", "", "show the workers of a running stickyd", "", statusFlags, nil, status},
+	{"logs", "[SLOT]", "show what workers, or one, printed last", moreLogs, logsFlags, takeSlotOrNone, showLogs},
+	{"events", "", "show what stickyd logged last, from level info on", moreLogs, eventsFlags, nil, showEvents},
+	{"explain", "SID", "show where a session is, or was", moreExplain, jsonFlag, takeID, explain},
+	{"restart", "[SLOT...]", "restart all workers, or some, a few at a time", moreRestart, restartFlags, takeSlots, restart},
+	{"scale", "N|+N|-N", "have N workers, or N more or fewer", moreScale, nil, takeScale, scale},
+	{"drain", "SLOT", "let a worker end when its sessions have ended", moreDrain, nil, takeSlot, drain},
+	{"reload", "", "read the configuration again", moreReload, nil, nil, reload},
+	{"upgrade", "[BINARY]", "let another binary take over in place", moreUpgrade, nil, takeBinary, upgrade},
+	{"stop", "", "stop a running stickyd, gracefully, and wait until it has ended", "", nil, nil, stop},
 }
+
+const (
+	notWaiting = "^C ends the waiting and not the operation, which stickyd status shows.\n"
+
+	moreLogs = "With -f it goes on when another binary takes over, and ends with stickyd.\n"
+
+	moreExplain = "With - for SID it is read from standard input, and then stands in no history of\n" +
+		"a shell and in no list of processes. One that begins with - goes behind --.\n"
+	moreRestart = "Each slot gets a new worker first; the old one gets no new sessions and ends\n" +
+		"when those that it has have ended, or at --drain-timeout.\n" + notWaiting
+	moreScale  = "Workers that are too many drain.\n" + notWaiting
+	moreDrain  = "It gets no new ones. Its slot rests until it is restarted.\n" + notWaiting
+	moreReload = "What cannot change while stickyd runs is named.\n" + notWaiting
+
+	moreUpgrade = "Process, workers, connections and sessions stay. BINARY is the one that runs, as\n" +
+		"it is on disk now, if it is not given.\n" + notWaiting
+)
 
 // IsVerb reports whether a word is one of the commands.
 func IsVerb(word string) bool {
@@ -46,36 +73,44 @@ type call struct {
 	control string
 	json    bool
 	watch   bool
+	history historyRequest
+	restart RestartOptions
+	scale   Scale
+	slot    int
+	binary  string
+	id      string
 
-	client *client
-	out    io.Writer
+	client    *client
+	in        io.Reader
+	out, errs io.Writer
 }
 
 // Command does what args, which begin with a verb, ask for and returns the exit
 // status.
 func Command(args []string, out, errs io.Writer) int {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	defer stop()
+	return perform(ctx, args, os.Stdin, out, errs)
+}
+
+func perform(ctx context.Context, args []string, in io.Reader, out, errs io.Writer) int {
 	v := verbs[slices.IndexFunc(verbs, func(v verb) bool { return v.name == args[0] })]
-	c := &call{out: out}
-	flags := flag.NewFlagSet(v.name, flag.ContinueOnError)
-	flags.SetOutput(io.Discard) // we say it in our own words
-	flags.StringVar(&c.control, "control", "", "`SOCKET` of the stickyd that is meant, or its port; needed where several run")
-	if v.own != nil {
-		v.own(flags, c)
-	}
-	err := flags.Parse(args[1:])
+	c := &call{in: in, out: out, errs: errs}
+	flags := v.flags(c)
+	given, err := parse(flags, args[1:])
 	switch {
 	case errors.Is(err, flag.ErrHelp):
 		v.usage(out, flags)
 		return exitDone
-	case err == nil && flags.NArg() > 0:
-		err = fmt.Errorf("%s takes no argument: %s", v.name, flags.Arg(0))
+	case err == nil && v.take != nil:
+		err = v.take(c, given)
+	case err == nil && len(given) > 0:
+		err = fmt.Errorf("%s takes no argument: %s", v.name, given[0])
 	}
 	if err != nil {
 		fmt.Fprintf(errs, "stickyd: %v\nstickyd %s --help shows how to use it\n", err, v.name)
 		return exitUsage
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
-	defer stop()
 	if err := c.run(ctx, v); err != nil {
 		fmt.Fprintln(errs, "stickyd:", err)
 		return exitFailed
@@ -83,11 +118,54 @@ func Command(args []string, out, errs io.Writer) int {
 	return exitDone
 }
 
+func (v *verb) flags(c *call) *flag.FlagSet {
+	flags := flag.NewFlagSet(v.name, flag.ContinueOnError)
+	flags.SetOutput(io.Discard) // we say it in our own words
+	flags.StringVar(&c.control, "control", "", "`SOCKET` of the stickyd that is meant, or its port;\n"+
+		"needed where several run")
+	if v.own != nil {
+		v.own(flags, c)
+	}
+	return flags
+}
+
+var negative = regexp.MustCompile(`^-\d+$`).MatchString
+
+// parse returns the arguments among flags. These may come in any order, and a
+// number is never a flag, which package flag would have otherwise.
+func parse(flags *flag.FlagSet, args []string) (given []string, err error) {
+	for len(args) > 0 {
+		switch word := args[0]; {
+		case word == "--":
+			return append(given, args[1:]...), nil
+		case !strings.HasPrefix(word, "-"), word == "-", negative(word):
+			given, args = append(given, word), args[1:]
+			continue
+		}
+		end := slices.IndexFunc(args, func(word string) bool { return word == "--" || negative(word) })
+		if end < 0 {
+			end = len(args)
+		}
+		if err := flags.Parse(args[:end]); err != nil {
+			return nil, err
+		}
+		args = append(slices.Clone(flags.Args()), args[end:]...)
+	}
+	return given, nil
+}
+
 func (v *verb) usage(to io.Writer, flags *flag.FlagSet) {
-	fmt.Fprintf(to, "Usage: stickyd %s [flags]\n\n%s%s.\n\n", v.name, string(v.help[0]-'a'+'A'), v.help[1:])
+	words := strings.TrimSpace(v.name + " [flags] " + v.args)
+	fmt.Fprintf(to, "Usage: stickyd %s\n\n%s%s.\n%s\n", words, strings.ToUpper(v.help[:1]), v.help[1:], v.more)
 	flags.VisitAll(func(f *flag.Flag) {
 		arg, help := flag.UnquoteUsage(f)
-		fmt.Fprintf(to, "  %-18s %s\n", "--"+f.Name+" "+arg, help)
+		name := "--" + f.Name
+		if len(f.Name) == 1 {
+			name = "-" + f.Name
+		}
+		const column = 21
+		help = strings.ReplaceAll(help, "\n", "\n"+strings.Repeat(" ", column))
+		fmt.Fprintf(to, "  %-*s%s\n", column-2, name+" "+arg, help)
 	})
 	fmt.Fprint(to, "\nExit status: 0 done, 1 not reached, 2 bad usage.\n")
 }
@@ -99,50 +177,4 @@ func (c *call) run(ctx context.Context, v verb) error {
 	}
 	c.client = newClient(path)
 	return v.run(ctx, c)
-}
-
-func statusFlags(flags *flag.FlagSet, c *call) {
-	flags.BoolVar(&c.json, "json", false, "print it as JSON, for programs")
-	flags.BoolVar(&c.watch, "watch", false, "print it again each second, until ^C")
-}
-
-const (
-	watchPause = time.Second
-	clearAll   = "\x1b[H\x1b[J" // ECMA-48: CUP, ED
-)
-
-func status(ctx context.Context, c *call) error {
-	tick := time.NewTicker(watchPause)
-	defer tick.Stop()
-	for first := true; ; first = false {
-		s, err := c.client.status(ctx)
-		if c.watch && ctx.Err() != nil {
-			return nil // ^C
-		}
-		if err != nil {
-			return err
-		}
-		if f, ok := c.out.(*os.File); ok && c.watch && logs.IsTerminal(f) {
-			io.WriteString(c.out, clearAll)
-		} else if !first && !c.json {
-			fmt.Fprintln(c.out)
-		}
-		if c.json {
-			err = json.NewEncoder(c.out).Encode(s)
-		} else {
-			err = s.write(c.out, time.Now())
-		}
-		if err != nil || !c.watch {
-			return err
-		}
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return nil
-		}
-	}
-}
-
-func stop(ctx context.Context, c *call) error {
-	return c.client.operate(ctx, "/v1/stop", func(line string) { fmt.Fprintln(c.out, line) })
 }

@@ -30,12 +30,12 @@ func Listen(path string, clients net.Addr, log *slog.Logger) (*Listener, error) 
 	if err != nil {
 		return nil, fmt.Errorf("cannot open the control socket: %w", err)
 	}
-	info, err := os.Lstat(path)
+	file, err := identify(path)
 	if err != nil {
 		ln.Close()
 		return nil, fmt.Errorf("cannot open the control socket: %w", err)
 	}
-	return &Listener{UnixListener: ln, log: log, dir: dir, path: path, file: info}, nil
+	return &Listener{UnixListener: ln, log: log, dir: dir, path: path, file: file}, nil
 }
 
 // listenHidden binds under another name first: who finds a socket that refuses
@@ -94,8 +94,8 @@ type Listener struct {
 	dir string // where we chose its name; "" if it was given
 
 	mu   sync.Mutex
-	path string // "" once it is closed
-	file os.FileInfo
+	path string // "" once it is closed, or detached
+	file fileID
 }
 
 // Path is where it is.
@@ -141,7 +141,7 @@ func (l *Listener) Accept() (net.Conn, error) {
 func (l *Listener) Close() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if info, err := os.Lstat(l.path); l.path != "" && err == nil && os.SameFile(info, l.file) {
+	if file, err := identify(l.path); l.path != "" && err == nil && file == l.file {
 		os.Remove(l.path)
 	}
 	l.path = ""

@@ -54,35 +54,71 @@ func ListenMetrics(addr string) (net.Listener, error) {
 	return ln, nil
 }
 
-// A metric is one that stickyd has itself, or that each of its workers has,
-// which then has the label slot.
+// A metric is read from a status. Its values differ in their labels.
 type metric struct {
-	desc  *prometheus.Desc
-	kind  prometheus.ValueType
-	value func(*Status) float64
-	of    func(*Worker) float64
+	desc *prometheus.Desc
+	kind prometheus.ValueType
+	read func(s *Status, add func(value float64, labels ...string))
 }
 
+// own is a metric of stickyd itself.
 func own(kind prometheus.ValueType, name, help string, value func(*Status) float64) metric {
-	return metric{desc: prometheus.NewDesc("stickyd_"+name, help, nil, nil), kind: kind, value: value}
+	return metric{prometheus.NewDesc("stickyd_"+name, help, nil, nil), kind, func(s *Status, add func(float64, ...string)) {
+		add(value(s))
+	}}
 }
 
-func ofWorkers(kind prometheus.ValueType, name, help string, of func(*Worker) float64) metric {
-	return metric{desc: prometheus.NewDesc("stickyd_worker_"+name, help, []string{"slot"}, nil), kind: kind, of: of}
-}
-
-// counted is a counter of connections.
+// counted is a counter.
 func counted(name, help string, count func(*Counters) int64) metric {
 	return own(prometheus.CounterValue, name, help, func(s *Status) float64 { return float64(count(&s.Counters)) })
 }
 
-// metrics are all there are. Slots are few and their numbers come back, so the
-// series stay as few; incarnations and session ids are no labels.
+// ofWorkers is a metric of each slot, joined from those of its workers, of which
+// there may be several.
+func ofWorkers(kind prometheus.ValueType, name, help string, join func(a, b float64) float64, of func(*Worker) float64) metric {
+	desc := prometheus.NewDesc("stickyd_worker_"+name, help, []string{"slot"}, nil)
+	return metric{desc, kind, func(s *Status, add func(float64, ...string)) {
+		joined := make(map[int]float64)
+		for i := range s.Workers {
+			w := &s.Workers[i]
+			if v, there := joined[w.Slot]; there {
+				joined[w.Slot] = join(v, of(w))
+			} else {
+				joined[w.Slot] = of(w)
+			}
+		}
+		for slot, v := range joined {
+			add(v, strconv.Itoa(slot))
+		}
+	}}
+}
+
+func highest(a, b float64) float64 { return max(a, b) }
+func sum(a, b float64) float64     { return a + b }
+
+// ofSlots counts for each slot by a further label.
+func ofSlots(name, help, label string, of func(*Slot) map[string]int64) metric {
+	desc := prometheus.NewDesc("stickyd_worker_"+name, help, []string{"slot", label}, nil)
+	return metric{desc, prometheus.CounterValue, func(s *Status, add func(float64, ...string)) {
+		for i := range s.Slots {
+			for value, n := range of(&s.Slots[i]) {
+				add(float64(n), strconv.Itoa(s.Slots[i].Slot), value)
+			}
+		}
+	}}
+}
+
+// metrics are all but the histograms. Slots are few and their numbers come back,
+// so the series stay as few; incarnations and session ids are no labels.
 var metrics = []metric{
 	own(prometheus.GaugeValue, "start_time_seconds", "When stickyd was started, in seconds since 1970.",
 		func(s *Status) float64 { return float64(s.Started.UnixMilli()) / 1e3 }),
+	own(prometheus.GaugeValue, "generation", "Generation of the newest workers: each rolling restart begins one.",
+		func(s *Status) float64 { return float64(s.Generation) }),
 	own(prometheus.GaugeValue, "sessions", "Sessions that a live worker owns.",
 		func(s *Status) float64 { return float64(s.Sessions) }),
+	own(prometheus.GaugeValue, "session_table_bytes", "Memory of the table of sessions.",
+		func(s *Status) float64 { return float64(s.SessionTableBytes) }),
 	counted("sessions_bound_total", "Sessions that workers have registered.", func(c *Counters) int64 { return c.Bound }),
 	counted("connections_accepted_total", "Connections accepted.", func(c *Counters) int64 { return c.Accepted }),
 	counted("connections_handed_total", "Connections handed to a worker, each time.", func(c *Counters) int64 { return c.Handed }),
@@ -96,27 +132,64 @@ var metrics = []metric{
 		func(c *Counters) int64 { return c.Abandoned }),
 	counted("accept_pauses_total", "Times that accepting paused for want of descriptors or memory.",
 		func(c *Counters) int64 { return c.Pauses }),
+	counted("upgrades_total", "Times that another binary took over in place.", func(c *Counters) int64 { return c.Upgrades }),
+	counted("reloads_total", "Times that the configuration was read again.", func(c *Counters) int64 { return c.Reloads }),
+	{prometheus.NewDesc("stickyd_lookups_total", "Connections handed to a worker, by what was known of their session: "+
+		"owner, rescued (known after a moment), dead_owner, never_seen (an id that nobody registered), none (no id).",
+		[]string{"outcome"}, nil), prometheus.CounterValue, readLookups},
 
-	ofWorkers(prometheus.GaugeValue, "ready", "1 if the slot's worker takes new sessions.",
-		func(w *Worker) float64 { return number(w.State == "ready") }),
-	ofWorkers(prometheus.GaugeValue, "sessions", "Sessions that the slot's worker owns.",
-		func(w *Worker) float64 { return float64(w.Sessions) }),
-	ofWorkers(prometheus.GaugeValue, "untaken_connections", "Connections that the slot's worker was given and has not accepted.",
-		func(w *Worker) float64 { return float64(w.Untaken) }),
+	ofWorkers(prometheus.GaugeValue, "ready", "1 if the slot has a worker that takes new sessions.",
+		highest, func(w *Worker) float64 { return truth(w.State == "ready") }),
+	ofWorkers(prometheus.GaugeValue, "sessions", "Sessions that the slot's workers own.",
+		sum, func(w *Worker) float64 { return float64(w.Sessions) }),
+	ofWorkers(prometheus.GaugeValue, "untaken_connections", "Connections that the slot's workers were given and have not accepted.",
+		sum, func(w *Worker) float64 { return float64(w.Untaken) }),
 	ofWorkers(prometheus.CounterValue, "restarts_total", "Processes that the slot has had, but for the first.",
-		func(w *Worker) float64 { return float64(w.Restarts) }),
-	ofWorkers(prometheus.GaugeValue, "resident_memory_bytes", "Resident memory of the slot's process.",
-		func(w *Worker) float64 { return float64(w.ResidentBytes) }),
-	ofWorkers(prometheus.GaugeValue, "cpu_seconds", "CPU time of the slot's process. It starts anew with each.",
-		func(w *Worker) float64 { return w.CPUSeconds }),
+		highest, func(w *Worker) float64 { return float64(w.Restarts) }),
+	ofWorkers(prometheus.GaugeValue, "resident_memory_bytes", "Resident memory of the slot's processes.",
+		sum, func(w *Worker) float64 { return float64(w.ResidentBytes) }),
+	ofWorkers(prometheus.GaugeValue, "cpu_seconds", "CPU time of the slot's processes that live. It starts anew with each.",
+		sum, func(w *Worker) float64 { return w.CPUSeconds }),
+	ofSlots("connections_total", "Connections of the slot's workers: handed to them, returned by them since another owns the session, "+
+		"rerouted since they died or could not take them.", "outcome", func(s *Slot) map[string]int64 {
+		return map[string]int64{"handed": s.Handed, "returned": s.Returned, "rerouted": s.Rerouted}
+	}),
+	ofSlots("ends_total", "Processes of the slot that have ended, by cause.", "cause", func(s *Slot) map[string]int64 { return s.Ends }),
 }
 
-// lookups has a label: what came of looking for the session of a connection.
-var lookups = prometheus.NewDesc("stickyd_lookups_total",
-	"Connections handed to a worker, by what was known of their session: owner, unknown (an id that is nobody's), none (no id).",
-	[]string{"outcome"}, nil)
+func readLookups(s *Status, add func(float64, ...string)) {
+	for outcome, n := range map[string]int64{
+		"owner": s.Lookups.Owner, "rescued": s.Lookups.Rescued,
+		"dead_owner": s.Lookups.DeadOwner, "never_seen": s.Lookups.NeverSeen, "none": s.Lookups.None,
+	} {
+		add(float64(n), outcome)
+	}
+}
 
-func number(b bool) float64 {
+// histograms are of times of connections.
+var histograms = []struct {
+	desc *prometheus.Desc
+	of   func(*Status) *Histogram
+}{
+	{prometheus.NewDesc("stickyd_head_seconds", "Time from accept until the head of the first request was there.", nil, nil),
+		func(s *Status) *Histogram { return &s.Head }},
+	{prometheus.NewDesc("stickyd_queue_seconds", "Time that connections waited for a worker that could take them.", nil, nil),
+		func(s *Status) *Histogram { return &s.Queue }},
+}
+
+// metric makes Prometheus' form of it, in which each bucket contains those below.
+func (h *Histogram) metric(desc *prometheus.Desc) prometheus.Metric {
+	buckets, n := make(map[float64]uint64, len(h.Bounds)), uint64(0)
+	for i, count := range h.Counts {
+		n += count
+		if i < len(h.Bounds) {
+			buckets[h.Bounds[i]] = n
+		}
+	}
+	return prometheus.MustNewConstHistogram(desc, n, h.Sum, buckets)
+}
+
+func truth(b bool) float64 {
 	if b {
 		return 1
 	}
@@ -127,25 +200,22 @@ func number(b bool) float64 {
 type collector struct{ running Running }
 
 func (c collector) Describe(to chan<- *prometheus.Desc) {
-	to <- lookups
 	for _, m := range metrics {
 		to <- m.desc
+	}
+	for _, h := range histograms {
+		to <- h.desc
 	}
 }
 
 func (c collector) Collect(to chan<- prometheus.Metric) {
 	s := c.running.Status()
-	for outcome, n := range map[string]int64{"owner": s.Counters.Known, "unknown": s.Counters.Unknown, "none": s.Counters.Without} {
-		to <- prometheus.MustNewConstMetric(lookups, prometheus.CounterValue, float64(n), outcome)
-	}
 	for _, m := range metrics {
-		if m.value != nil {
-			to <- prometheus.MustNewConstMetric(m.desc, m.kind, m.value(&s))
-			continue
-		}
-		for i := range s.Workers {
-			w := &s.Workers[i]
-			to <- prometheus.MustNewConstMetric(m.desc, m.kind, m.of(w), strconv.Itoa(w.Slot))
-		}
+		m.read(&s, func(value float64, labels ...string) {
+			to <- prometheus.MustNewConstMetric(m.desc, m.kind, value, labels...)
+		})
+	}
+	for _, h := range histograms {
+		to <- h.of(&s).metric(h.desc)
 	}
 }

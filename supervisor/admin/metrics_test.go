@@ -14,14 +14,20 @@ import (
 )
 
 func TestMetrics(t *testing.T) {
-	f := &fake{status: Status{
+	f := newFake(t)
+	f.status = Status{
 		Started: time.UnixMilli(1500), Sessions: 7,
-		Counters: Counters{Accepted: 10, Handed: 9, Returned: 8, Rerouted: 7, Refused: 6, Known: 5, Unknown: 4, Without: 3, Abandoned: 2, Pauses: 1, Bound: 11},
+		Generation: 4, SessionTableBytes: 12,
+		Counters: Counters{Accepted: 10, Handed: 9, Returned: 8, Rerouted: 7, Refused: 6, Abandoned: 2, Pauses: 1, Bound: 11, Upgrades: 13, Reloads: 14},
+		Lookups:  Lookups{Owner: 5, Rescued: 4, DeadOwner: 3, NeverSeen: 2, None: 1},
 		Workers: []Worker{
+			{Slot: 1, State: "draining", Sessions: 5, Untaken: 1, Restarts: 2, ResidentBytes: 1024, CPUSeconds: 1},
 			{Slot: 1, State: "ready", Sessions: 7, Untaken: 2, Restarts: 3, ResidentBytes: 4096, CPUSeconds: 1.5},
 			{Slot: 2, State: "waiting"},
 		},
-	}}
+		Slots: []Slot{{Slot: 1, Handed: 6, Returned: 2, Rerouted: 1, Ends: map[string]int64{"exit": 2, "hung": 1}}},
+		Head:  Histogram{Bounds: []float64{0.1, 0.5}, Counts: []uint64{3, 2, 1}, Sum: 2.5},
+	}
 	rec := httptest.NewRecorder()
 	NewMetrics(f, slog.New(slog.DiscardHandler)).Handler.ServeHTTP(rec, httptest.NewRequest("GET", "/metrics", nil))
 	body := rec.Body.String()
@@ -36,16 +42,33 @@ func TestMetrics(t *testing.T) {
 		"stickyd_connections_refused_total 6",
 		"stickyd_connections_abandoned_total 2",
 		"stickyd_accept_pauses_total 1",
+		"stickyd_generation 4",
+		"stickyd_session_table_bytes 12",
+		"stickyd_upgrades_total 13",
+		"stickyd_reloads_total 14",
 		`stickyd_lookups_total{outcome="owner"} 5`,
-		`stickyd_lookups_total{outcome="unknown"} 4`,
-		`stickyd_lookups_total{outcome="none"} 3`,
+		`stickyd_lookups_total{outcome="rescued"} 4`,
+		`stickyd_lookups_total{outcome="dead_owner"} 3`,
+		`stickyd_lookups_total{outcome="never_seen"} 2`,
+		`stickyd_lookups_total{outcome="none"} 1`,
 		`stickyd_worker_ready{slot="1"} 1`,
 		`stickyd_worker_ready{slot="2"} 0`,
-		`stickyd_worker_sessions{slot="1"} 7`,
-		`stickyd_worker_untaken_connections{slot="1"} 2`,
+		`stickyd_worker_sessions{slot="1"} 12`,
+		`stickyd_worker_untaken_connections{slot="1"} 3`,
 		`stickyd_worker_restarts_total{slot="1"} 3`,
-		`stickyd_worker_resident_memory_bytes{slot="1"} 4096`,
-		`stickyd_worker_cpu_seconds{slot="1"} 1.5`,
+		`stickyd_worker_resident_memory_bytes{slot="1"} 5120`,
+		`stickyd_worker_cpu_seconds{slot="1"} 2.5`,
+		`stickyd_worker_connections_total{outcome="handed",slot="1"} 6`,
+		`stickyd_worker_connections_total{outcome="returned",slot="1"} 2`,
+		`stickyd_worker_connections_total{outcome="rerouted",slot="1"} 1`,
+		`stickyd_worker_ends_total{cause="exit",slot="1"} 2`,
+		`stickyd_worker_ends_total{cause="hung",slot="1"} 1`,
+		`stickyd_head_seconds_bucket{le="0.1"} 3`,
+		`stickyd_head_seconds_bucket{le="0.5"} 5`,
+		`stickyd_head_seconds_bucket{le="+Inf"} 6`,
+		"stickyd_head_seconds_sum 2.5",
+		"stickyd_head_seconds_count 6",
+		"stickyd_queue_seconds_count 0",
 	} {
 		if !strings.Contains(body, "\n"+line+"\n") {
 			t.Errorf("no line %q", line)

@@ -1,7 +1,9 @@
 package admin
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -9,31 +11,36 @@ import (
 	"time"
 )
 
-// A Running is the stickyd that is asked. Its methods must not wait.
-type Running interface {
-	Status() Status
-	Stop() // as a signal does
-}
-
 // A Server answers on the control socket.
 type Server struct {
 	running Running
 	http    *http.Server
 
-	ended   chan struct{} // closed by Finish
-	outcome Progress      // the last line of who waits for that
+	serving sync.WaitGroup // Serve
+	frozen  chan struct{}  // closed by Freeze
+	ended   chan struct{}  // closed by Finish
+	outcome Progress       // the last line of who waits for that
 	telling sync.WaitGroup
 
-	mu   sync.Mutex
-	over bool // Finish was called: nobody is added to telling
+	mu     sync.Mutex
+	over   bool // Finish was called: nobody is added to telling
+	closed bool // Freeze was called: nobody is added to serving
 }
 
 // NewServer returns a server for r.
 func NewServer(r Running, log *slog.Logger) *Server {
-	s := &Server{running: r, ended: make(chan struct{})}
+	s := &Server{running: r, frozen: make(chan struct{}), ended: make(chan struct{})}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /v1/status", s.status)
+	mux.HandleFunc("GET /v1/logs", s.logs)
+	mux.HandleFunc("GET /v1/events", s.events)
+	mux.HandleFunc("POST /v1/explain", s.explain)
 	mux.HandleFunc("POST /v1/stop", s.stop)
+	mux.HandleFunc("POST /v1/restart", operate(s, "restarted", r.Restart))
+	mux.HandleFunc("POST /v1/scale", operate(s, "scaled", r.Scale))
+	mux.HandleFunc("POST /v1/drain", operate(s, "drained", func(d drainRequest, say func(string)) error { return r.Drain(d.Slot, say) }))
+	mux.HandleFunc("POST /v1/reload", operate(s, "reloaded", func(_ nothing, say func(string)) error { return r.Reload(say) }))
+	mux.HandleFunc("POST /v1/upgrade", s.upgrade)
 	mux.HandleFunc("/", func(rw http.ResponseWriter, r *http.Request) {
 		fail(rw, http.StatusNotFound, fmt.Errorf("no %s %s here", r.Method, r.URL.Path))
 	})
@@ -47,8 +54,42 @@ func NewServer(r Running, log *slog.Logger) *Server {
 	return s
 }
 
-// Serve serves ln until it is closed, which the error says then.
-func (s *Server) Serve(ln *Listener) error { return s.http.Serve(ln) }
+// Serve serves ln until it is closed, or Freeze was called, which the error says
+// then. It does not close ln.
+func (s *Server) Serve(ln *Listener) error {
+	s.mu.Lock()
+	if s.closed { // ln is another server's by now
+		s.mu.Unlock()
+		return http.ErrServerClosed
+	}
+	s.serving.Add(1)
+	s.mu.Unlock()
+	defer s.serving.Done()
+	ln.SetDeadline(time.Time{}) // of a server before this one
+	return s.http.Serve(keptOpen{ln})
+}
+
+// keptOpen is a listener that outlives its server.
+type keptOpen struct{ *Listener }
+
+// Close ends Accept, and no more.
+func (k keptOpen) Close() error { return k.SetDeadline(time.Unix(1, 0)) }
+
+// Freeze ends Serve, leaves who comes from now on in the listener's queue, and
+// returns when nobody is answered any more, after lastWords at the latest. Who
+// follows a history is told to ask again. Callers of an upgrade are not touched.
+func (s *Server) Freeze() {
+	late, cancel := context.WithTimeout(context.Background(), lastWords)
+	defer cancel()
+	s.mu.Lock()
+	s.closed = true
+	s.mu.Unlock()
+	close(s.frozen)
+	s.http.Shutdown(late)
+	s.serving.Wait()
+	s.http.Shutdown(late) // of what was accepted meanwhile
+	s.http.Close()
+}
 
 // lastWords is how long those may take who are told of the end.
 const lastWords = time.Second
@@ -81,6 +122,20 @@ func (s *Server) status(rw http.ResponseWriter, _ *http.Request) {
 	json.NewEncoder(rw).Encode(s.running.Status())
 }
 
+// explain gets the id in the body, raw: addresses are logged in many places.
+func (s *Server) explain(rw http.ResponseWriter, r *http.Request) {
+	id, err := body(rw, r)
+	if err == nil && len(id) == 0 {
+		err = errors.New("the body of the request is the session's id, and it is empty")
+	}
+	if err != nil {
+		fail(rw, http.StatusBadRequest, err)
+		return
+	}
+	rw.Header().Set("Content-Type", "application/json")
+	json.NewEncoder(rw).Encode(s.running.Explain(id))
+}
+
 // progressPause is the time between two lines of progress.
 const progressPause = time.Second
 
@@ -100,20 +155,22 @@ func (s *Server) stop(rw http.ResponseWriter, r *http.Request) {
 	told := s.tells()
 	defer told()
 	s.running.Stop()
-	rw.Header().Set("Content-Type", "application/x-ndjson")
-	lines, flush := json.NewEncoder(rw), http.NewResponseController(rw)
+	to := newLines(rw)
 	tick := time.NewTicker(progressPause)
 	defer tick.Stop()
 	for {
-		lines.Encode(Progress{Message: remaining(s.running.Status())})
-		flush.Flush()
+		to.Encode(Progress{Message: remaining(s.running.Status())})
+		to.Flush()
 		select {
 		case <-tick.C:
 		case <-s.ended:
-			lines.Encode(s.outcome)
-			flush.Flush()
+			to.Encode(s.outcome)
+			to.Flush()
 			told()
 			<-r.Context().Done() // the end of the process comes first, as a rule
+			return
+		case <-s.frozen:
+			to.Encode(Progress{Error: "stickyd is being upgraded; ask again"})
 			return
 		case <-r.Context().Done():
 			return // who asked waits no longer; it goes on
@@ -131,10 +188,4 @@ func remaining(s Status) string {
 		}
 	}
 	return fmt.Sprintf("stopping: %d workers with %d sessions are left", workers, sessions)
-}
-
-func fail(rw http.ResponseWriter, status int, err error) {
-	rw.Header().Set("Content-Type", "application/json")
-	rw.WriteHeader(status)
-	json.NewEncoder(rw).Encode(map[string]string{"error": err.Error()})
 }

@@ -3,6 +3,7 @@ package admin
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -16,8 +17,11 @@ func (s *Status) write(to io.Writer, now time.Time) error {
 	}
 	fmt.Fprintf(to, "stickyd %s, pid %d, up %s%s, %s, %d sessions\n",
 		s.Version, s.PID, since(s.Started, now), state, strings.Join(s.Listen, " "), s.Sessions)
+	if s.Operation != "" {
+		fmt.Fprintf(to, "now: %s\n", s.Operation)
+	}
 	table := tabwriter.NewWriter(to, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "SLOT\tSTATE\tPID\tUP\tSESSIONS\tUNTAKEN\tRESTARTS\tMEMORY\tCPU\tLAST EXIT")
+	fmt.Fprintln(table, "SLOT\tSTATE\tGEN\tPID\tUP\tSESSIONS\tUNTAKEN\tRESTARTS\tMEMORY\tCPU\tWHY, LAST EXIT")
 	for i := range s.Workers {
 		w := &s.Workers[i]
 		fmt.Fprintf(table, "%d\t%s\t%s\n", w.Slot, w.State, strings.Join(w.cells(now), "\t"))
@@ -30,22 +34,43 @@ const longestExit = 60
 
 // cells are the columns behind the state.
 func (w *Worker) cells(now time.Time) []string {
-	restarts, exit := fmt.Sprint(w.Restarts), w.LastExit
-	if r := []rune(exit); len(r) > longestExit { // what to do about it stands in the log
-		exit = string(r[:longestExit]) + "…"
+	generation, restarts, notes := "–", fmt.Sprint(w.Restarts), strings.Join(w.notes(now), "; ")
+	if w.Generation > 0 {
+		generation = fmt.Sprint(w.Generation)
 	}
 	if w.PID == 0 {
-		if !w.Next.IsZero() {
-			exit += fmt.Sprintf(", %d in a row; next start in %s", w.Deaths, since(now, w.Next))
-		}
-		return []string{"–", "–", "–", "–", restarts, "–", "–", exit}
+		return []string{generation, "–", "–", "–", "–", restarts, "–", "–", notes}
 	}
 	memory, cpu := "–", "–"
 	if w.ResidentBytes > 0 {
 		memory = fmt.Sprintf("%d MiB", (w.ResidentBytes+1<<19)>>20)
 		cpu = time.Duration(w.CPUSeconds * float64(time.Second)).Round(100 * time.Millisecond).String()
 	}
-	return []string{fmt.Sprint(w.PID), since(w.Started, now), fmt.Sprint(w.Sessions), fmt.Sprint(w.Untaken), restarts, memory, cpu, exit}
+	return []string{generation, fmt.Sprint(w.PID), since(w.Started, now), fmt.Sprint(w.Sessions), fmt.Sprint(w.Untaken), restarts, memory, cpu, notes}
+}
+
+// notes are why it is in its state, and how the process before it ended.
+func (w *Worker) notes(now time.Time) (all []string) {
+	why := w.Why
+	if !w.DrainsUntil.IsZero() {
+		why = join(why, since(now, w.DrainsUntil)+" left")
+	}
+	exit := w.LastExit
+	if r := []rune(exit); len(r) > longestExit { // what to do about it stands in the log
+		exit = string(r[:longestExit]) + "…"
+	}
+	if w.PID == 0 && !w.Next.IsZero() {
+		exit = join(exit, fmt.Sprintf("%d in a row", w.Deaths))
+		all = append(all, "next start in "+since(now, w.Next))
+	}
+	return slices.DeleteFunc(append([]string{why, exit}, all...), func(s string) bool { return s == "" })
+}
+
+func join(a, b string) string {
+	if a == "" {
+		return b
+	}
+	return a + ", " + b
 }
 
 // since is the time from one moment to another in its two highest units.

@@ -80,6 +80,21 @@ type Config struct {
 	// own poller, or "auto", with what is best on this system.
 	Poller string
 
+	// User and Group are whom workers run as, by name or number: "" for
+	// stickyd's own user, and for the user's own group.
+	User, Group string
+
+	// WorkerNoFile is the limit of open files of a worker, 64 to 1048576; 0 for
+	// the limits that stickyd was started with.
+	WorkerNoFile int
+
+	// WorkerNice is added to stickyd's niceness, -20 to 19.
+	WorkerNice int
+
+	// WorkerMemory is how much memory a worker may use, in bytes, 16 MiB to
+	// 16 TiB; 0 for no limit.
+	WorkerMemory int64
+
 	// StartTimeout bounds the time from exec to a worker's being ready, 100ms
 	// to 1h.
 	StartTimeout time.Duration
@@ -101,6 +116,18 @@ type Config struct {
 
 	// StopTimeout is the time between SIGTERM and SIGKILL, 0 to 1h.
 	StopTimeout time.Duration
+
+	// RecycleAge, RecycleConnections and RecycleMemory say when a worker has had
+	// enough, and is replaced: 0 for never, or an age of 1m to 8760h, 1 to
+	// 1000000000 connections that it was handed, 16 MiB to 16 TiB of resident
+	// memory, in bytes.
+	RecycleAge         time.Duration
+	RecycleConnections int
+	RecycleMemory      int64
+
+	// Watch are files and directories: when something in them changes there is a
+	// rolling restart. None is valid.
+	Watch []string
 
 	// MinReady is how long a worker that replaces another must have been ready
 	// before the other drains, 0 to 1h.

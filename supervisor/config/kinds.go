@@ -2,6 +2,7 @@ package config
 
 import (
 	"errors"
+	"reflect"
 	"slices"
 	"strings"
 )
@@ -17,6 +18,10 @@ type kind struct {
 	clear func(*loaded)
 	// add checks one value and stores it.
 	add func(l *loaded, text string) error
+	// same reports whether two hold the same value, and copy gives to what from
+	// has.
+	same func(a, b *loaded) bool
+	copy func(to, from *loaded)
 	// whole checks what a source's values make together; nil if that is fine.
 	whole func(*loaded) error
 }
@@ -54,6 +59,8 @@ func one[T any](r rule[T], field func(*loaded) *T) kind {
 			}
 			return err
 		},
+		same: func(a, b *loaded) bool { return reflect.DeepEqual(*field(a), *field(b)) },
+		copy: func(to, from *loaded) { *field(to) = *field(from) },
 	}
 }
 
@@ -64,6 +71,8 @@ func many[T any](r rule[T], field func(*loaded) *[]T, whole func([]T) error) kin
 		form:    formList,
 		allowed: r.allowed,
 		clear:   func(l *loaded) { *field(l) = nil },
+		same:    func(a, b *loaded) bool { return reflect.DeepEqual(*field(a), *field(b)) },
+		copy:    func(to, from *loaded) { *field(to) = *field(from) },
 		add: func(l *loaded, text string) error {
 			value, err := r.parse(text)
 			if err == nil {
@@ -92,6 +101,8 @@ func variables(field func(*loaded) *[]string) kind {
 	return kind{
 		form:    r.form,
 		allowed: r.allowed,
+		same:    func(a, b *loaded) bool { return slices.Equal(*field(a), *field(b)) },
+		copy:    func(to, from *loaded) { *field(to) = *field(from) },
 		add: func(l *loaded, text string) error {
 			text, err := r.parse(text)
 			if err == nil {

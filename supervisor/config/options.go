@@ -15,6 +15,7 @@ type option struct {
 	example string // a value to show where there is no default
 	place   place
 	common  bool // in the help of one screen
+	effect  Effect
 	help    string
 	kind    kind
 }
@@ -42,13 +43,15 @@ type loaded struct {
 var options = []option{
 	{
 		name: "listen", short: "l", arg: "ADDR", def: DefaultListen, common: true,
-		help: "accept clients on ADDR; repeatable",
-		kind: many(address(), func(l *loaded) *[]string { return &l.Listen }, notEmpty),
+		effect: Listened,
+		help:   "accept clients on ADDR; repeatable",
+		kind:   many(address(), func(l *loaded) *[]string { return &l.Listen }, notEmpty),
 	},
 	{
 		name: "workers", short: "n", arg: "N", def: "auto", common: true,
-		help: "copies to run; auto: one per CPU",
-		kind: one(orAuto(number(1, 1024)), func(l *loaded) *int { return &l.Workers }),
+		effect: Scaled,
+		help:   "copies to run; auto: one per CPU",
+		kind:   one(orAuto(number(1, 1024)), func(l *loaded) *int { return &l.Workers }),
 	},
 	{
 		name: "balance", short: "b", arg: "HOW", def: "least-connection", common: true,
@@ -58,8 +61,9 @@ var options = []option{
 	},
 	{
 		name: "session", arg: "SOURCE", def: "query:sid", common: true,
-		help: "where session ids are; repeatable",
-		kind: many(session(), func(l *loaded) *[]string { return &l.Session }, noneAlone),
+		effect: Replaced,
+		help:   "where session ids are; repeatable",
+		kind:   many(session(), func(l *loaded) *[]string { return &l.Session }, noneAlone),
 	},
 	{
 		name: "trusted-proxy", arg: "NET", example: "10.0.0.0/8",
@@ -68,23 +72,27 @@ var options = []option{
 	},
 	{
 		name: "protocol", arg: "NAME", def: "auto",
-		help: "what workers speak to stickyd",
-		kind: one(choice("auto", "native", "node"), func(l *loaded) *string { return &l.Protocol }),
+		effect: Replaced,
+		help:   "what workers speak to stickyd",
+		kind:   one(choice("auto", "native", "node"), func(l *loaded) *string { return &l.Protocol }),
 	},
 	{
 		name: "serialization", arg: "HOW", def: "advanced",
-		help: "messages of Node workers",
-		kind: one(choice("advanced", "json"), func(l *loaded) *string { return &l.Serialization }),
+		effect: Replaced,
+		help:   "messages of Node workers",
+		kind:   one(choice("advanced", "json"), func(l *loaded) *string { return &l.Serialization }),
 	},
 	{
 		name: "node-preload", arg: "HOW", def: "off",
-		help: "give Node workers the preload",
-		kind: one(onOff(), func(l *loaded) *bool { return &l.NodePreload }),
+		effect: Replaced,
+		help:   "give Node workers the preload",
+		kind:   one(onOff(), func(l *loaded) *bool { return &l.NodePreload }),
 	},
 	{
 		name: "window", arg: "N", def: "64",
-		help: "unaccepted connections a worker may hold",
-		kind: one(number(1, 250), func(l *loaded) *int { return &l.Window }),
+		effect: Replaced,
+		help:   "unaccepted connections a worker may hold",
+		kind:   one(number(1, 250), func(l *loaded) *int { return &l.Window }),
 	},
 	{
 		name: "head-timeout", arg: "DUR", def: "10s",
@@ -116,8 +124,39 @@ var options = []option{
 	},
 	{
 		name: "poller", arg: "HOW", def: "auto",
-		help: "how clients and workers are waited for",
-		kind: one(choice("auto", "runtime"), func(l *loaded) *string { return &l.Poller }),
+		effect: OnUpgrade,
+		help:   "how clients and workers are waited for",
+		kind:   one(choice("auto", "runtime"), func(l *loaded) *string { return &l.Poller }),
+	},
+	{
+		name: "user", arg: "USER", def: "same",
+		effect: Replaced,
+		help:   "whom workers run as",
+		kind:   one(unless("same", "", account()), func(l *loaded) *string { return &l.User }),
+	},
+	{
+		name: "group", arg: "GROUP", def: "auto",
+		effect: Replaced,
+		help:   "and in which group",
+		kind:   one(unless("auto", "", account()), func(l *loaded) *string { return &l.Group }),
+	},
+	{
+		name: "worker-nofile", arg: "N", def: "same",
+		effect: Replaced,
+		help:   "files that a worker may open",
+		kind:   one(unless("same", 0, number(64, 1<<20)), func(l *loaded) *int { return &l.WorkerNoFile }),
+	},
+	{
+		name: "worker-nice", arg: "N", def: "0",
+		effect: Replaced,
+		help:   "added to the niceness of workers",
+		kind:   one(number(-20, 19), func(l *loaded) *int { return &l.WorkerNice }),
+	},
+	{
+		name: "worker-memory", arg: "SIZE", def: "unlimited",
+		effect: OnStart,
+		help:   "memory of a worker, by a cgroup",
+		kind:   one(unless("unlimited", 0, size(16<<20, 16<<40)), func(l *loaded) *int64 { return &l.WorkerMemory }),
 	},
 	{
 		name: "start-timeout", arg: "DUR", def: "60s",
@@ -172,34 +211,61 @@ var options = []option{
 		kind: one(number(0, 1024), func(l *loaded) *int { return &l.MaxUnready }),
 	},
 	{
+		name: "recycle-age", arg: "DUR", def: "never",
+		help: "replace a worker that is so old",
+		kind: one(unless("never", 0, duration(time.Minute, 8760*time.Hour)),
+			func(l *loaded) *time.Duration { return &l.RecycleAge }),
+	},
+	{
+		name: "recycle-connections", arg: "N", def: "never",
+		help: "replace one that has had so many",
+		kind: one(unless("never", 0, number(1, 1000000000)), func(l *loaded) *int { return &l.RecycleConnections }),
+	},
+	{
+		name: "recycle-memory", arg: "SIZE", def: "never",
+		help: "replace one that has so much",
+		kind: one(unless("never", 0, size(16<<20, 16<<40)), func(l *loaded) *int64 { return &l.RecycleMemory }),
+	},
+	{
+		name: "watch", arg: "PATH", example: "./src",
+		effect: OnUpgrade,
+		help:   "restart workers when PATH changes; repeatable",
+		kind:   many(path(), func(l *loaded) *[]string { return &l.Watch }, nil),
+	},
+	{
 		name: "on-crash-loop", arg: "HOW", def: "exit",
 		help: "if no worker ever gets ready",
 		kind: one(choice("exit", "keep"), func(l *loaded) *string { return &l.OnCrashLoop }),
 	},
 	{
 		name: "env", arg: "K=V", example: `[env] followed by lines NAME = "value"`, common: true,
-		help: "variable for the workers; repeatable",
-		kind: variables(func(l *loaded) *[]string { return &l.Env }),
+		effect: Replaced,
+		help:   "variable for the workers; repeatable",
+		kind:   variables(func(l *loaded) *[]string { return &l.Env }),
 	},
 	{
 		name: "command", arg: "= [ARG...]", example: "./myserver", place: fileOnly,
-		help: "only in the file: runs if nothing follows --",
-		kind: arguments(func(l *loaded) *[]string { return &l.Command }),
+		effect: Replaced,
+		help:   "only in the file: runs if nothing follows --",
+		kind:   arguments(func(l *loaded) *[]string { return &l.Command }),
 	},
 	{
 		name: "control", arg: "SOCKET", def: "auto",
-		help: "where stickyd status and the like ask",
-		kind: one(controlSocket(), func(l *loaded) *string { return &l.Control }),
+		effect: OnUpgrade,
+		help:   "where stickyd status and the like ask",
+		kind:   one(controlSocket(), func(l *loaded) *string { return &l.Control }),
 	},
 	{
 		name: "metrics", arg: "ADDR", example: "127.0.0.1:9090",
-		help: "serve /metrics for Prometheus; repeatable",
-		kind: many(address(), func(l *loaded) *[]string { return &l.Metrics }, nil),
+		effect: Listened,
+		help:   "serve /metrics for Prometheus; repeatable",
+		kind:   many(address(), func(l *loaded) *[]string { return &l.Metrics }, nil),
 	},
 	{
 		name: "log-format", arg: "FORMAT", def: "auto",
-		help: "auto: text on a terminal, else json",
-		kind: one(choice("auto", "text", "json"), func(l *loaded) *string { return &l.LogFormat }),
+		effect: OnUpgrade,
+		help:   "auto: text on a terminal, else json",
+		kind:   one(choice("auto", "text", "json"), func(l *loaded) *string { return &l.LogFormat }),
 	},
 	{
 		name: "log-level", arg: "LEVEL", def: "info",

@@ -49,6 +49,66 @@ func orAuto(r rule[int]) rule[int] {
 	}}
 }
 
+// unless also allows a word, for value.
+func unless[T any](word string, value T, r rule[T]) rule[T] {
+	form := r.form
+	if form == formInteger {
+		form = formMixed
+	}
+	return rule[T]{form, word + " or " + r.allowed, func(text string) (T, error) {
+		if text == word {
+			return value, nil
+		}
+		v, err := r.parse(text)
+		if err != nil {
+			return v, fmt.Errorf("%w, or %s", err, word)
+		}
+		return v, nil
+	}}
+}
+
+// units are powers of 1024, as systemd and ulimit have them.
+const units = "KMGT"
+
+// size is a number of bytes such as 512M, from low to high.
+func size(low, high int64) rule[int64] {
+	allowed := inUnits(low) + " to " + inUnits(high)
+	return rule[int64]{formString, allowed, func(text string) (int64, error) {
+		digits := strings.TrimRight(text, units)
+		n, err := strconv.ParseUint(digits, 10, 63)
+		unit := strings.Index(units, text[len(digits):])
+		if err != nil || len(text) != len(digits)+1 || unit < 0 {
+			return 0, fmt.Errorf("not a size: write for example 512M or 2G (%s)", allowed)
+		}
+		shift := 10 * (unit + 1)
+		if n > uint64(high)>>shift || int64(n)<<shift < low {
+			return 0, fmt.Errorf("must be between %s and %s", inUnits(low), inUnits(high))
+		}
+		return int64(n) << shift, nil
+	}}
+}
+
+// inUnits writes a size with the largest unit that it is a multiple of.
+func inUnits(n int64) string {
+	unit := ""
+	for i := 0; i < len(units) && n%1024 == 0; i++ {
+		n, unit = n/1024, units[i:i+1]
+	}
+	return strconv.FormatInt(n, 10) + unit
+}
+
+// account is the name or number of a user or group. Whether there is one is
+// found out where it is needed.
+func account() rule[string] {
+	const allowed = "a name or a number"
+	return rule[string]{formMixed, allowed, func(text string) (string, error) {
+		if text == "" || strings.ContainsAny(text, ": \t\n\x00") {
+			return "", errors.New("must be " + allowed)
+		}
+		return text, nil
+	}}
+}
+
 // duration is a time such as 10s, from low to high.
 func duration(low, high time.Duration) rule[time.Duration] {
 	allowed := brief(low) + " to " + brief(high)

@@ -37,8 +37,8 @@ win over the file, and the command behind -- wins over the file's.
 `
 
 const usageTail = `
-Commands: stickyd status and stickyd stop for one that runs, stickyd demo,
-stickyd version, stickyd help --all (every flag).
+Commands: stickyd status, logs, events, explain, restart, scale, drain, reload,
+upgrade, stop (see --help); stickyd demo, stickyd version, stickyd help --all.
 Signals: TERM, QUIT, INT and HUP finish open requests and stop; a second one
 stops at once.
 Exit status: 0 stopped as asked, 1 failed while running, 2 bad usage.

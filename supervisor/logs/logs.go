@@ -1,33 +1,17 @@
 // Package logs writes what stickyd has to say and what its workers print, as
-// text for people or as JSON, and never makes anybody wait for whoever reads
-// it: a log reader that hangs must not stop supervision, nor a worker.
+// text for people or as JSON, keeps the last of it in rings for who asks later,
+// and never makes anybody wait for whoever reads it: a log reader that hangs must
+// not stop supervision, nor a worker.
 package logs
 
 import (
 	"bytes"
 	"context"
-	"fmt"
 	"io"
 	"log/slog"
 	"os"
 	"time"
 )
-
-// A Stream is where a worker printed a line.
-type Stream int
-
-// The streams.
-const (
-	Stdout Stream = iota
-	Stderr
-)
-
-func (s Stream) String() string {
-	if s == Stderr {
-		return "stderr"
-	}
-	return "stdout"
-}
 
 // Logs are stickyd's log and its workers' lines. Its methods may be called from
 // any goroutine.
@@ -35,6 +19,9 @@ type Logs struct {
 	*slog.Logger // on stderr
 
 	json    bool
+	level   slog.LevelVar
+	lines   *Ring[Line]
+	events  *Ring[Event]
 	spools  [2]*spool // by stream; the same one twice where both are one file
 	workers [2]*slog.Logger
 }
@@ -43,29 +30,65 @@ type Logs struct {
 // where stderr is a terminal, that leave out what is below level. Close must
 // follow.
 func New(format, level string, stdout, stderr *os.File) *Logs {
-	l := &Logs{json: format == "json" || format == "auto" && !IsTerminal(stderr)}
+	l := &Logs{
+		json:  format == "json" || format == "auto" && !IsTerminal(stderr),
+		lines: newLineRing(), events: newEventRing(),
+	}
 	l.spools[Stderr] = newSpool(stderr, l.droppedNote)
 	l.spools[Stdout] = l.spools[Stderr]
 	if !sameFile(stdout, stderr) { // or their lines would change places
 		l.spools[Stdout] = newSpool(stdout, l.droppedNote)
 	}
-	var least slog.Level
-	least.UnmarshalText([]byte(level)) // checked by config
-	l.Logger = l.logger(l.spools[Stderr], least)
+	l.SetLevel(level)
+	l.Logger = slog.New(tee{l.handler(l.spools[Stderr], &l.level), &recorder{ring: l.events}})
 	for stream, s := range l.spools {
-		l.workers[stream] = l.logger(s, slog.LevelInfo)
+		l.workers[stream] = slog.New(l.handler(s, slog.LevelInfo))
 	}
 	return l
+}
+
+// SetLevel leaves out what is below level from now on. What the ring of events
+// keeps does not depend on it.
+func (l *Logs) SetLevel(level string) {
+	var least slog.Level
+	least.UnmarshalText([]byte(level)) // checked by config
+	l.level.Set(least)
+}
+
+// Lines are the last lines that workers printed.
+func (l *Logs) Lines() *Ring[Line] { return l.lines }
+
+// Events are the last records of stickyd's log, from level info on.
+func (l *Logs) Events() *Ring[Event] { return l.events }
+
+// A State is what was kept of lines and events, for logs that go on in the place
+// of others. It can be written as JSON.
+type State struct {
+	Lines  RingState[Line]
+	Events RingState[Event]
+}
+
+// State returns what is kept.
+func (l *Logs) State() State { return State{l.lines.State(), l.events.State()} }
+
+// Restore puts what others kept before what is kept here. Nobody may have read
+// that yet.
+func (l *Logs) Restore(s State) {
+	l.lines.Restore(s.Lines)
+	l.events.Restore(s.Events)
 }
 
 // Line passes on a line that a worker printed, on the stream that it printed it
 // to: with [slot] in front, or as attributes in JSON.
 func (l *Logs) Line(slot, pid int, stream Stream, line []byte) {
+	kept := Line{Time: time.Now(), Slot: slot, PID: pid, Stream: stream, Text: string(line)}
+	l.lines.Add(kept)
 	if l.json {
-		l.workers[stream].Info("worker output", "slot", slot, "pid", pid, "stream", stream.String(), "line", string(line))
+		l.workers[stream].Info("worker output", "slot", slot, "pid", pid, "stream", stream.String(), "line", kept.Text)
 		return
 	}
-	l.spools[stream].Write(fmt.Appendf(nil, "[%d] %s\n", slot, line))
+	text, _ := kept.AppendText(nil)
+	l.spools[stream].Write(text)
 }
 
 // patience is how long Close waits for a reader.
@@ -89,11 +112,11 @@ func (l *Logs) Close() {
 	}
 }
 
-func (l *Logs) logger(to io.Writer, least slog.Level) *slog.Logger {
+func (l *Logs) handler(to io.Writer, least slog.Leveler) slog.Handler {
 	if l.json {
-		return slog.New(slog.NewJSONHandler(to, &slog.HandlerOptions{Level: least, ReplaceAttr: durationWithUnit}))
+		return slog.NewJSONHandler(to, &slog.HandlerOptions{Level: least, ReplaceAttr: durationWithUnit})
 	}
-	return slog.New(slog.NewTextHandler(to, &slog.HandlerOptions{Level: least}))
+	return slog.NewTextHandler(to, &slog.HandlerOptions{Level: least})
 }
 
 // durationWithUnit writes a duration as text logs do, "3ms". JSON's own form is
@@ -108,7 +131,7 @@ func durationWithUnit(_ []string, a slog.Attr) slog.Attr {
 // droppedNote is the line that stands for those that were dropped.
 func (l *Logs) droppedNote(lines int) []byte {
 	var b bytes.Buffer
-	l.logger(&b, slog.LevelInfo).Warn("log lines dropped: nobody read them in time", "lines", lines)
+	slog.New(l.handler(&b, slog.LevelInfo)).Warn("log lines dropped: nobody read them in time", "lines", lines)
 	return b.Bytes()
 }
 

@@ -18,10 +18,10 @@ import (
 type Manager struct {
 	log   *slog.Logger
 	every time.Duration // it wants a sign of life; 0: it does not
-	ready sync.Once
 
-	mu   sync.Mutex
-	said string // the last status
+	mu    sync.Mutex
+	ready bool
+	said  string // the last status
 }
 
 // New returns the manager that the environment names.
@@ -43,7 +43,29 @@ func (m *Manager) tell(state string) {
 }
 
 // Ready says that clients are served, once.
-func (m *Manager) Ready() { m.ready.Do(func() { m.tell(daemon.SdNotifyReady) }) }
+func (m *Manager) Ready() {
+	m.mu.Lock()
+	first := !m.ready
+	m.ready = true
+	m.mu.Unlock()
+	if first {
+		m.tell(daemon.SdNotifyReady)
+	}
+}
+
+// Reloading says that the configuration is being read again. Whoever has asked
+// the manager for that waits until done is called, whether it went well or not.
+// Before Ready, nobody waits.
+func (m *Manager) Reloading() (done func()) {
+	m.mu.Lock()
+	ready := m.ready
+	m.mu.Unlock()
+	if !ready || !m.Present() {
+		return func() {}
+	}
+	m.tell(daemon.SdNotifyReloading + "\n" + daemon.SdNotifyMonotonicUsec())
+	return func() { m.tell(daemon.SdNotifyReady) }
+}
 
 // Stopping says that the end has begun and may take that long.
 func (m *Manager) Stopping(limit time.Duration) {

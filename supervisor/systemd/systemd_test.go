@@ -2,6 +2,7 @@ package systemd
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"net"
 	"os"
@@ -11,6 +12,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/coreos/go-systemd/v22/daemon"
 )
 
 // manager opens what a service manager would and returns what it hears.
@@ -60,6 +63,38 @@ func TestManagerHears(t *testing.T) {
 			t.Errorf("heard %q, want %q", got, want)
 		}
 	}
+}
+
+func TestReloadIsTold(t *testing.T) {
+	heard := manager(t)
+	m := newManager(t)
+	m.Reloading()() // before it is ready
+	m.Ready()
+	before := daemon.SdNotifyMonotonicUsec()
+	done := m.Reloading()
+	m.Ready() // a worker of many
+	done()
+	after := daemon.SdNotifyMonotonicUsec()
+	if got := heard(); got != "READY=1" {
+		t.Errorf("heard %q first", got)
+	}
+	said := heard()
+	at, ok := strings.CutPrefix(said, "RELOADING=1\n")
+	if !ok || number(t, at) < number(t, before) || number(t, at) > number(t, after) {
+		t.Errorf("heard %q, between %s and %s", said, before, after)
+	}
+	if got := heard(); got != "READY=1" {
+		t.Errorf("heard %q at the end", got)
+	}
+}
+
+// number returns N of MONOTONIC_USEC=N.
+func number(t *testing.T, assignment string) (n int64) {
+	t.Helper()
+	if _, err := fmt.Sscanf(assignment, "MONOTONIC_USEC=%d", &n); err != nil {
+		t.Errorf("%q: %v", assignment, err)
+	}
+	return n
 }
 
 func TestWatchSaysWhatChanges(t *testing.T) {

@@ -35,6 +35,25 @@ func Unpack() (*Copy, error) {
 	return c, nil
 }
 
+// Dir returns where it is, for Reuse.
+func (c *Copy) Dir() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.dir
+}
+
+// Reuse makes a copy of what another one, which nobody removes, has left in dir:
+// workers have that in their environment. Remove must follow.
+func Reuse(dir string) *Copy {
+	c := &Copy{dir: dir}
+	if there, err := os.Lstat(dir); err == nil && there.IsDir() && owner(there) == os.Geteuid() {
+		c.made = there
+	} else {
+		c.dir = ""
+	}
+	return c
+}
+
 // Preload returns the absolute path of the preload. What is missing is put
 // back: some systems remove temporary files that nobody has used for days.
 func (c *Copy) Preload() (path string, err error) {
@@ -58,7 +77,8 @@ func (c *Copy) unpack() error {
 		}
 		to := filepath.Join(c.dir, filepath.FromSlash(name))
 		if entry.IsDir() {
-			return os.MkdirAll(to, 0o755)
+			// Others must be able to enter it, whatever the umask.
+			return errors.Join(os.MkdirAll(to, 0o755), os.Chmod(to, 0o755))
 		}
 		return writeIfMissing(to, name)
 	})

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"syscall"
 	"testing"
 )
 
@@ -48,6 +49,22 @@ func TestCopyIsWholeAndHeals(t *testing.T) {
 	os.Setenv("TMPDIR", filepath.Join(c.dir, "nowhere"))
 	if _, err := Unpack(); err == nil {
 		t.Error("unpacked into nothing")
+	}
+}
+
+// Workers may run as another user than stickyd.
+func TestCopyIsForAllUsers(t *testing.T) {
+	t.Setenv("TMPDIR", t.TempDir())
+	defer syscall.Umask(syscall.Umask(0o077))
+	c, err := Unpack()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Remove()
+	for name, want := range map[string]os.FileMode{".": 0o755, "lib": 0o755, "preload.js": 0o644, "lib/worker.js": 0o644} {
+		if info, err := os.Stat(filepath.Join(c.dir, name)); err != nil || info.Mode().Perm() != want {
+			t.Error(name, info.Mode(), err)
+		}
 	}
 }
 

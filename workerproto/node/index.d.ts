@@ -26,6 +26,8 @@ declare namespace stickyd {
   interface DrainNotice {
     /** Milliseconds until the worker is ended. */
     limit: number;
+    /** When that is. */
+    deadline: Date;
   }
 
   interface Worker extends EventEmitter {
@@ -35,13 +37,18 @@ declare namespace stickyd {
     readonly slot: number;
     /** How many workers there are. 0 without stickyd. */
     readonly slots: number;
-    /** The notice that was given, if it was. */
+    /** The last notice that no new sessions come, if there was one. Sessions go on. */
     readonly drain: DrainNotice | undefined;
-    /** Resolves when the notice is given. */
+    /** The notice that no connection comes any more, if it was given. */
+    readonly finish: DrainNotice | undefined;
+    /** Resolves when no new sessions come any more. */
     readonly draining: Promise<DrainNotice>;
+    /** Resolves when no connection comes any more. */
+    readonly finishing: Promise<DrainNotice>;
 
-    on(event: 'drain', listener: (notice: DrainNotice) => void): this;
-    once(event: 'drain', listener: (notice: DrainNotice) => void): this;
+    /** `drain` may come several times, each time with another deadline; `finish` comes once. */
+    on(event: 'drain' | 'finish', listener: (notice: DrainNotice) => void): this;
+    once(event: 'drain' | 'finish', listener: (notice: DrainNotice) => void): this;
   }
 
   /**

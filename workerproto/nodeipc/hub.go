@@ -46,21 +46,55 @@ func NewHub() *Hub {
 func (h *Hub) join(l *Link) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.seats[l] = &seat{namespaces: make(map[string]string)}
+	if h.seats[l] == nil { // it may have been thawed
+		h.seats[l] = &seat{namespaces: make(map[string]string)}
+	}
+}
+
+// forget takes out l, without a word to others, and returns what was known of it.
+func (h *Hub) forget(l *Link) (s seat) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if taken := h.takeLocked(l); taken != nil {
+		s = *taken
+	}
+	return s
+}
+
+// restore undoes forget.
+func (h *Hub) restore(l *Link, s seat) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if s.namespaces == nil {
+		s.namespaces = make(map[string]string)
+	}
+	h.seats[l] = &s
+	for uid := range s.namespaces {
+		h.byUID[uid] = l
+	}
+}
+
+// takeLocked takes out l and returns its seat, nil if it has none.
+func (h *Hub) takeLocked(l *Link) *seat {
+	s := h.seats[l]
+	if s == nil {
+		return nil
+	}
+	delete(h.seats, l)
+	for uid := range s.namespaces {
+		delete(h.byUID, uid)
+	}
+	return s
 }
 
 // leave tells the other workers that l's adapters are gone, so that nobody
 // waits for their answers. Later calls do nothing.
 func (h *Hub) leave(l *Link) {
 	h.mu.Lock()
-	s := h.seats[l]
-	delete(h.seats, l)
+	s := h.takeLocked(l)
 	if s == nil {
 		h.mu.Unlock()
 		return
-	}
-	for uid := range s.namespaces {
-		delete(h.byUID, uid)
 	}
 	others := h.othersLocked(l)
 	h.mu.Unlock()

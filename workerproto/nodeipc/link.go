@@ -20,17 +20,18 @@ import (
 // All methods may be called from any goroutine, but those that
 // workerproto.Handler names not from a Handler.
 type Link struct {
-	conn    *fdpass.Conn
-	codec   codec
-	terms   workerproto.Terms
-	handler workerproto.Handler
-	hub     *Hub
-	log     *slog.Logger
-	listens func(addr string)
-	owns    func(addr string) bool
-	open    func(network, addr string, nth int) (fd int, release func(), err error)
-	load    load
-	helper  atomic.Bool // the worker uses a library of ours
+	conn          *fdpass.Conn
+	codec         codec
+	serialization Serialization // the codec's
+	terms         workerproto.Terms
+	handler       workerproto.Handler
+	hub           *Hub
+	log           *slog.Logger
+	listens       func(addr string)
+	owns          func(addr string) bool
+	open          func(network, addr string, nth int) (fd int, release func(), err error)
+	load          load
+	helper        atomic.Bool // the worker uses a library of ours
 
 	usual, usualOfSession []byte // the frames that most connections come with
 	usualAck              []byte // and the one that answers them
@@ -42,11 +43,11 @@ type Link struct {
 	leaving bool  // it disconnects of its own accord
 	failed  error // what ended receiving, io.EOF included
 
-	undecided []listen           // servers that wait for an answer
-	shared    map[string]func()  // gives up a server's own socket, by key
-	doorName  string             // of the door, as the worker has it
-	certain   bool               // it listens where stickyd does
-	hurry     context.CancelFunc // ends waiting for a probe's answer
+	undecided []listen                // servers that wait for an answer
+	shared    map[string]sharedSocket // servers' own sockets, by key
+	doorName  string                  // of the door, as the worker has it
+	certain   bool                    // it listens where stickyd does
+	hurry     context.CancelFunc      // ends waiting for a probe's answer
 
 	write     sync.Mutex // taken inside read, never the other way round
 	out       outbox
@@ -67,6 +68,12 @@ type Link struct {
 	stopProbe context.CancelFunc
 	probe     chan struct{} // closed when Node runs: probe it
 	full      chan struct{} // buffered 1: the socket is full, wait for room
+
+	// See Freeze.
+	frozen bool          // nothing is sent; write is held for it
+	socket int           // what is left of conn then; -1 for none
+	over   bool          // the conversation had ended when it was thawed
+	ran    chan struct{} // closed when Run has returned
 }
 
 // Options are what a Link needs beside what every dialect's does.
@@ -86,19 +93,25 @@ type Options struct {
 	// caller's; release is called when the server needs the socket no longer.
 	// Network and addr are as in package net, nth tells alike ones apart.
 	Open func(network, addr string, nth int) (fd int, release func(), err error)
+
+	// Reacquire is Open for a socket that is open already, and that the server
+	// has: of a Link that was thawed. It may be nil for others.
+	Reacquire func(network, addr string, nth int) (release func(), err error)
 }
 
 // NewLink takes ownership of conn. Run must be called.
 func NewLink(conn *fdpass.Conn, terms workerproto.Terms, h workerproto.Handler, o Options) *Link {
 	c := o.Serialization.codec()
 	l := &Link{
-		conn: conn, codec: c, terms: terms, handler: h, hub: o.Hub, log: o.Log, listens: o.Listens, owns: o.Owns, open: o.Open,
-		shared: make(map[string]func()),
+		conn: conn, codec: c, serialization: o.Serialization, terms: terms, handler: h, hub: o.Hub, log: o.Log, listens: o.Listens, owns: o.Owns, open: o.Open,
+		shared: make(map[string]sharedSocket),
 		load:   load{begun: make(chan struct{}, 1)},
 		stream: stream{conn: conn, codec: c},
 		out:    outbox{conn: conn},
 		probe:  make(chan struct{}),
 		full:   make(chan struct{}, 1),
+		ran:    make(chan struct{}),
+		socket: -1,
 	}
 	l.usual = l.nodeHandle(netSocket, object{{"type", "sticky:connection"}, {"data", ""}})
 	l.usualOfSession = l.nodeHandle(netSocket, object{{"type", "sticky:connection"}, {"data", ""}, {"stickyd", ofSession}})
@@ -109,11 +122,17 @@ func NewLink(conn *fdpass.Conn, terms workerproto.Terms, h workerproto.Handler, 
 }
 
 // Run receives messages and calls the handler until the worker closes its end
-// (nil, or workerproto.ErrLeft if it had said that it would), breaks the protocol or does not read what it is sent (an error that
-// is workerproto.ErrProtocol), or Close is called (nil). Then it closes the
+// (nil, or workerproto.ErrLeft if it had said that it would), breaks the protocol
+// or does not read what it is sent (an error that is workerproto.ErrProtocol), or
+// Close is called (nil) or Freeze (workerproto.ErrFrozen). Then it closes the
 // channel. It returns once its goroutines have ended.
 func (l *Link) Run() error {
+	if l.over {
+		return l.endedBy()
+	}
+	defer close(l.ran)
 	l.hub.join(l)
+	l.resume()
 	var tasks sync.WaitGroup
 	tasks.Go(l.writeWhenFull)
 	tasks.Go(l.probeUntilReady)
@@ -125,9 +144,15 @@ func (l *Link) Run() error {
 		}
 		return poll.Until(!errors.Is(err, fdpass.ErrWouldBlock))
 	})
-	l.hub.leave(l)
+	frozen := l.settleEnd()
+	if !frozen {
+		l.hub.leave(l)
+	}
 	l.end()
 	tasks.Wait()
+	if frozen { // and Freeze takes the channel
+		return workerproto.ErrFrozen
+	}
 	l.conn.Close()
 
 	l.read.Lock()
@@ -135,15 +160,18 @@ func (l *Link) Run() error {
 	l.unshareAll()
 	l.write.Lock()
 	defer l.write.Unlock()
-	for _, err := range []error{l.broken, l.failed} {
-		if errors.Is(err, workerproto.ErrProtocol) {
-			return err
-		}
+	return l.endedBy()
+}
+
+// settleEnd is called when nothing is received any more, and reports whether
+// that is because the conversation is frozen.
+func (l *Link) settleEnd() (frozen bool) {
+	l.read.Lock()
+	defer l.read.Unlock()
+	if l.failed == nil {
+		l.failed = workerproto.ErrEnded // the poller's error
 	}
-	if l.leaving && l.failed == io.EOF {
-		return workerproto.ErrLeft
-	}
-	return nil
+	return l.failed == workerproto.ErrFrozen
 }
 
 // syncBytes is more than a channel's socket holds: a worker that goes on and
@@ -277,7 +305,11 @@ func (l *Link) pushLocked(frame []byte, fd int) {
 		return
 	}
 	l.out.push(frame, fd)
-	if !l.stuck && errors.Is(l.out.flush(), fdpass.ErrWouldBlock) {
+	l.flushLocked()
+}
+
+func (l *Link) flushLocked() {
+	if !l.stuck && !l.frozen && errors.Is(l.out.flush(), fdpass.ErrWouldBlock) {
 		l.stuck = true
 		l.full <- struct{}{}
 	}
@@ -339,8 +371,12 @@ func (l *Link) Hint() string {
 // Close ends the conversation. It first handles what the worker had sent, so
 // that what it had taken is known, and returns the connections that it never
 // took, which are the caller's now. No handler is called after it has
-// returned. Only the first call returns connections.
+// returned. Only the first call returns connections, and none does after Freeze:
+// the State has them.
 func (l *Link) Close() []workerproto.Connection {
+	if l.isFrozen() {
+		return nil
+	}
 	l.Sync()
 	l.hub.leave(l)
 	l.read.Lock()
@@ -365,4 +401,10 @@ func (l *Link) Close() []workerproto.Connection {
 	}
 	l.accepting = nil
 	return orphans
+}
+
+func (l *Link) isFrozen() bool {
+	l.write.Lock()
+	defer l.write.Unlock()
+	return l.frozen
 }

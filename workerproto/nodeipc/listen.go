@@ -25,16 +25,23 @@ import (
 
 // A listen is the wish of a server in the worker.
 type listen struct {
-	seq     int    // the worker's number of the message that says so
-	key     string // our name for the server, for both sides
-	name    string // what the worker calls it later
-	network string // as package net has it; "" for what stickyd can't open
-	addr    string
-	nth     int // among those of this worker that are alike
-	port    int
-	host    string
-	is6     bool
-	probes  int // that came to the worker after it and were not answered
+	Seq     int    // the worker's number of the message that says so
+	Key     string // our name for the server, for both sides
+	Name    string // what the worker calls it later
+	Network string // as package net has it; "" for what stickyd can't open
+	Addr    string
+	Nth     int // among those of this worker that are alike
+	Port    int
+	Host    string
+	Is6     bool
+	Probes  int // that came to the worker after it and were not answered
+}
+
+// A sharedSocket is a server's own, by what it was opened with.
+type sharedSocket struct {
+	Network, Addr string
+	Nth           int
+	release       func() // gives it up
 }
 
 // enotsup is what a server is told that listens on what stickyd can't open, as
@@ -48,35 +55,35 @@ const maxShared = 256
 const ipv6Only = 1
 
 func parseListen(m object, seq int) listen {
-	q := listen{seq: seq, host: m.text("address"), name: listenName(m)}
+	q := listen{Seq: seq, Host: m.text("address"), Name: listenName(m)}
 	if text := m.text("port"); text != "" { // dgram passes on what it was given
-		q.port, _ = strconv.Atoi(text)
+		q.Port, _ = strconv.Atoi(text)
 	} else {
-		q.port, _ = m.number("port")
+		q.Port, _ = m.number("port")
 	}
-	q.nth, _ = m.number("index")
-	q.key = fmt.Sprintf("%s:%d", q.name, seq)
-	q.addr = net.JoinHostPort(q.host, strconv.Itoa(q.port))
+	q.Nth, _ = m.number("index")
+	q.Key = fmt.Sprintf("%s:%d", q.Name, seq)
+	q.Addr = net.JoinHostPort(q.Host, strconv.Itoa(q.Port))
 	flags, _ := m.number("flags")
 	only := flags&ipv6Only != 0
 	version, _ := m.number("addressType")
 	switch kind := m.text("addressType"); {
-	case version == 4 && q.host == "": // any address
-		q.network = "tcp"
+	case version == 4 && q.Host == "": // any address
+		q.Network = "tcp"
 	case version == 4:
-		q.network = "tcp4"
+		q.Network = "tcp4"
 	case version == 6:
-		q.is6 = true
-		q.network = map[bool]string{false: "tcp", true: "tcp6"}[only]
+		q.Is6 = true
+		q.Network = map[bool]string{false: "tcp", true: "tcp6"}[only]
 	case version == -1:
-		q.network, q.addr = "unix", q.host
+		q.Network, q.Addr = "unix", q.Host
 	case kind == "udp4":
-		q.network = "udp4"
+		q.Network = "udp4"
 	case kind == "udp6":
-		q.network = map[bool]string{false: "udp", true: "udp6"}[only]
+		q.Network = map[bool]string{false: "udp", true: "udp6"}[only]
 	}
-	if q.network != "unix" && !isAddress(q.host) {
-		q.network = ""
+	if q.Network != "unix" && !isAddress(q.Host) {
+		q.Network = ""
 	}
 	return q
 }
@@ -94,14 +101,14 @@ func listenName(m object) string {
 }
 
 // mayBeDoor says whether connections can be handed to the server.
-func (q listen) mayBeDoor() bool { return q.network != "" && q.network[:3] != "udp" }
+func (q listen) mayBeDoor() bool { return q.Network != "" && q.Network[:3] != "udp" }
 
 // where is the address as stickyd writes it.
 func (q listen) where() string {
-	if q.network == "unix" {
-		return "unix:" + q.addr
+	if q.Network == "unix" {
+		return "unix:" + q.Addr
 	}
-	return q.addr
+	return q.Addr
 }
 
 // handleListen answers a server's wish, at once or when it is decided what it
@@ -109,9 +116,9 @@ func (q listen) where() string {
 func (l *Link) handleListen(m object, seq int) {
 	q := parseListen(m, seq)
 	switch {
-	case q.network == "":
-		l.log.Warn("a server of the worker wants to listen on what stickyd cannot open", "host", q.host, "fd", m.get("fd"))
-		l.reply(seq, object{{"key", q.key}, {"errno", enotsup}, {"data", nil}})
+	case q.Network == "":
+		l.log.Warn("a server of the worker wants to listen on what stickyd cannot open", "host", q.Host, "fd", m.get("fd"))
+		l.reply(seq, object{{"key", q.Key}, {"errno", enotsup}, {"data", nil}})
 	case !q.mayBeDoor():
 		l.share(q)
 	case l.owns(q.where()) && !l.certain:
@@ -133,9 +140,9 @@ func (l *Link) decide(asked int) {
 		return
 	}
 	for i := range l.undecided[:asked] {
-		l.undecided[i].probes++
+		l.undecided[i].Probes++
 	}
-	if first := l.undecided[0]; first.probes == 2 {
+	if first := l.undecided[0]; first.Probes == 2 {
 		l.undecided = l.undecided[1:]
 		l.makeDoor(first)
 	}
@@ -146,32 +153,32 @@ func (l *Link) decide(asked int) {
 func (l *Link) makeDoor(q listen) {
 	l.write.Lock()
 	instead := l.door
-	l.door, l.doorName = q.key, q.name
+	l.door, l.doorName = q.Key, q.Name
 	l.write.Unlock()
 	if instead != "" {
 		l.log.Warn("a server that listened earlier was taken for the one that gets the connections, and gets none any more: "+
 			"let it listen later, so that it gets a socket", "now", q.where())
 	}
 	l.listens(q.where())
-	answer := object{{"key", q.key}, {"errno", nil}, {"data", nil}}
-	if q.network != "unix" {
+	answer := object{{"key", q.Key}, {"errno", nil}, {"data", nil}}
+	if q.Network != "unix" {
 		family := "IPv4"
-		if q.is6 {
+		if q.Is6 {
 			family = "IPv6"
 		}
-		answer = append(answer, member{"sockname", object{{"address", q.host}, {"family", family}, {"port", q.port}}})
+		answer = append(answer, member{"sockname", object{{"address", q.Host}, {"family", family}, {"port", q.Port}}})
 	}
-	l.reply(q.seq, answer)
+	l.reply(q.Seq, answer)
 	l.shareUndecided()
 }
 
 // shareUndecided: there is a door, or none is needed. l.read is held.
 func (l *Link) shareUndecided() {
-	undecided := l.undecided
-	l.undecided = nil
 	if l.failed != nil {
 		return // what is pushed now is never sent, nor closed
 	}
+	undecided := l.undecided
+	l.undecided = nil
 	for _, q := range undecided {
 		l.share(q)
 	}
@@ -182,16 +189,16 @@ func (l *Link) share(q listen) {
 	fd, release, err := l.openShared(q)
 	if err != nil {
 		l.log.Warn("a server of the worker cannot listen", "err", err)
-		l.reply(q.seq, object{{"key", q.key}, {"errno", errno(err)}, {"data", nil}})
+		l.reply(q.Seq, object{{"key", q.Key}, {"errno", errno(err)}, {"data", nil}})
 		return
 	}
-	l.shared[q.key] = release
+	l.shared[q.Key] = sharedSocket{q.Network, q.Addr, q.Nth, release}
 	l.write.Lock()
 	defer l.write.Unlock()
 	l.seq++
 	p := &parcel{probed: make(chan struct{}), at: time.Now()}
 	p.FD = fd
-	p.frame = l.nodeHandle(netNative, object{{"cmd", "NODE_CLUSTER"}, {"seq", l.seq}, {"ack", q.seq}, {"key", q.key}, {"errno", 0}, {"data", nil}})
+	p.frame = l.nodeHandle(netNative, object{{"cmd", "NODE_CLUSTER"}, {"seq", l.seq}, {"ack", q.Seq}, {"key", q.Key}, {"errno", 0}, {"data", nil}})
 	l.parcels.push(p)
 	l.advanceLocked()
 }
@@ -200,7 +207,7 @@ func (l *Link) openShared(q listen) (fd int, release func(), err error) {
 	if len(l.shared) == maxShared {
 		return -1, nil, fmt.Errorf("it has %d sockets already: %w", maxShared, syscall.EMFILE)
 	}
-	return l.open(q.network, q.addr, q.nth)
+	return l.open(q.Network, q.Addr, q.Nth)
 }
 
 // errno is an error as libuv numbers it.
@@ -214,10 +221,10 @@ func errno(err error) int {
 
 // unshare gives up the socket of a server, if it has one. l.read is held.
 func (l *Link) unshare(key string) (had bool) {
-	release, had := l.shared[key]
+	socket, had := l.shared[key]
 	if had {
 		delete(l.shared, key)
-		release()
+		socket.release()
 	}
 	return had
 }

@@ -57,6 +57,18 @@ func (l *load) settleLocked(n int) int {
 	return n
 }
 
+func (l *load) state() (open int, since []time.Time, exact bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.open, l.since, l.exact
+}
+
+func (l *load) restore(open int, since []time.Time, exact bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.open, l.since, l.exact = open, since, exact
+}
+
 // trust makes the worker's word the only one.
 func (l *load) trust() {
 	l.mu.Lock()

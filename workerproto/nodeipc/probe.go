@@ -108,7 +108,7 @@ func (l *Link) someoneAsks() bool {
 func (l *Link) handProbe(p *parcel) bool {
 	l.write.Lock()
 	defer l.write.Unlock()
-	if l.ended {
+	if l.ended || l.frozen {
 		return false
 	}
 	l.parcels.push(p)

@@ -172,8 +172,11 @@ func (l *Link) expireLoad() {
 func (l *Link) expireOnce() (wait time.Duration, again bool) {
 	l.read.Lock()
 	defer l.read.Unlock()
+	if l.failed != nil {
+		return 0, false
+	}
 	n, wait, again := l.load.expire(time.Now())
-	if n > 0 && l.failed == nil {
+	if n > 0 {
 		l.handler.Settled(n)
 	}
 	return wait, again

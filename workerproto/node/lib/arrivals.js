@@ -1,6 +1,6 @@
 /**
- * What comes from stickyd: connections, and the notice that the worker is to
- * end.
+ * What comes from stickyd: connections, and the notices that the worker gets no
+ * new sessions, and that it is to end.
  */
 
 'use strict';
@@ -56,14 +56,19 @@ function bytes(data) {
   return data?.type === 'Buffer' && Array.isArray(data.data) ? Buffer.from(data.data) : data;
 }
 
+/** Each notice replaces the one before; the last one comes with `finish`. */
 function hearDrain({ limit, finish }) {
-  if (finish) leave();
-  if (worker.drain) return;
-  worker.drain = { limit };
-  for (const { socket } of connections.all()) {
-    if (socket._httpMessage) socket._httpMessage.shouldKeepAlive = false;
+  const notice = worker.drain = { limit, deadline: new Date(Date.now() + limit) };
+  const first = finish && !worker.finish;
+  if (first) {
+    worker.finish = notice;
+    leave();
+    for (const { socket } of connections.all()) {
+      if (socket._httpMessage) socket._httpMessage.shouldKeepAlive = false;
+    }
   }
-  worker.emit('drain', worker.drain);
+  worker.emit('drain', notice);
+  if (first) worker.emit('finish', notice);
 }
 
 /** A server has a new connection: notes it if it came through stickyd. */

@@ -44,7 +44,7 @@ function watch(server, find) {
       case 'request':
       case 'checkContinue':
         if (isElsewhere(find, first, connection => moveRequest(connection, first, second))) return true;
-        if (worker.drain || !process.connected) second.shouldKeepAlive = false;
+        if (worker.finish || !process.connected) second.shouldKeepAlive = false;
         break;
       case 'upgrade':
         if (isElsewhere(find, first, connection => moveUpgrade(connection, first, third))) return true;
@@ -66,14 +66,14 @@ function isElsewhere(find, request, moves) {
   const connection = connections.of(request.socket);
   if (!connection) return false;
   if (connection.moved) return true;
-  if (!connection.fresh) {
-    const id = find(request);
-    if (id !== '' && !owned.has(id) && moves(connection)) return true;
-  }
+  if (!connection.fresh && isForeign(find(request)) && moves(connection)) return true;
   connection.fresh = false; // the first request is where stickyd wants it
   noteEnd(connection, request);
   return false;
 }
+
+/** Whether an id is of a session elsewhere. While this worker drains, a request without one is to start its session elsewhere, too. */
+const isForeign = id => (id === '' ? worker.drain && !worker.finish : !owned.has(id));
 
 exports.watch = watch;
 exports.isWatched = server => watched.has(server);

@@ -16,9 +16,12 @@ const { STICKYD_WORKER, STICKYD_WORKERS } = process.env;
 const supervised = cluster.isWorker && STICKYD_WORKER !== undefined && typeof process.send === 'function';
 
 /**
- * Emits `drain` once, with `{ limit }`, when stickyd is going to end this
+ * Emits `drain`, with `{ limit, deadline }`, when stickyd is going to end this
  * worker: it gets no new sessions, and has that many milliseconds for those
- * that it has.
+ * that it has, which go on. It may come again, with another limit.
+ *
+ * Emits `finish` once, with the same, when no connection comes any more: what
+ * is open may be finished, and then the worker ends.
  */
 class Worker extends EventEmitter {
   /** Whether the process runs under stickyd. */
@@ -30,11 +33,17 @@ class Worker extends EventEmitter {
   /** How many workers there are. */
   slots = supervised ? Number(STICKYD_WORKERS) : 0;
 
-  /** What `drain` was emitted with, once it was. */
+  /** What `drain` was emitted with last, once it was. */
   drain = undefined;
 
-  /** Resolves with what `drain` is emitted with. */
+  /** What `finish` was emitted with, once it was. */
+  finish = undefined;
+
+  /** Resolves with what `drain` is emitted with first. */
   draining = once(this, 'drain').then(([notice]) => notice);
+
+  /** Resolves with what `finish` is emitted with. */
+  finishing = once(this, 'finish').then(([notice]) => notice);
 }
 
 exports.worker = new Worker();

@@ -10,8 +10,9 @@ const server = http.createServer(async ({ url, socket }, response) => {
   response.end(url);
 });
 const io = new Server(server);
-stickyd.worker.on('drain', notice => process.send({ event: notice }));
-stickyd.worker.draining.then(notice => process.send({ promise: notice }));
+const told = ({ limit, deadline }) => ({ limit, late: deadline - Date.now() > limit });
+for (const event of ['drain', 'finish']) stickyd.worker.on(event, notice => process.send({ event, ...told(notice) }));
+for (const promise of ['draining', 'finishing']) stickyd.worker[promise].then(notice => process.send({ promise, ...told(notice) }));
 const { supervised, slot, slots } = stickyd.worker;
 process.send({ attached: stickyd.attach(io), supervised, slot, slots });
 io.engine.generateId = () => 'own';

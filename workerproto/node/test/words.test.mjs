@@ -115,13 +115,50 @@ for (const serialization of ['json', 'advanced']) {
       }
     });
 
-    check('the notice that it is to end', async ({ connect, get, hears, worker }) => {
+    check('the notices that no new sessions come, and that it is to end', async ({ connect, get, hears, worker }) => {
       const wire = await connect();
-      assert.equal((await get(wire, '/')).headers.connection, 'keep-alive');
-      worker.send({ type: 'stickyd:drain', limit: 5000 });
-      await hears({ event: { limit: 5000 } });
-      await hears({ promise: { limit: 5000 } });
+      await get(wire, '/bind');
+      await hears({ type: 'stickyd:bind', ids: ['mine'], adopted: 1 });
+      worker.send({ type: 'stickyd:drain', limit: 5000, finish: false });
+      await hears({ event: 'drain', limit: 5000, late: false });
+      await hears({ promise: 'draining', limit: 5000, late: false });
+      worker.send({ type: 'stickyd:drain', limit: 1000, finish: false });
+      await hears({ event: 'drain', limit: 1000, late: false });
+      assert.equal((await get(wire, '/?sid=mine')).headers.connection, 'keep-alive');
+      worker.send({ type: 'stickyd:drain', limit: 500, finish: true });
+      await hears({ event: 'drain', limit: 500, late: false });
+      await hears({ event: 'finish', limit: 500, late: false });
+      await hears({ promise: 'finishing', limit: 500, late: false });
       assert.equal((await get(wire, '/')).headers.connection, 'close');
+    });
+
+    check('while it drains, a request that may begin a session is given back', async ({ connect, get, hear, hears, worker }) => {
+      const upgrade = `GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n` +
+        'Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n';
+      const wires = [];
+      for (let i = 0; i < 2; i++) wires.push(await connect());
+      for (const wire of wires) await get(wire, '/');
+      worker.send({ type: 'stickyd:drain', limit: 5000, finish: false });
+      await hears({ event: 'drain', limit: 5000, late: false });
+      await hears({ promise: 'draining', limit: 5000, late: false });
+      const givenBack = async bytes => {
+        const { handle, data, ...message } = await hear();
+        assert.deepEqual(message, { type: 'stickyd:return', session: false });
+        assert.equal(Buffer.from(data, 'base64').latin1Slice(), bytes);
+        const socket = new net.Socket({ handle, pauseOnCreate: true });
+        worker.send({ type: 'sticky:connection', data: Buffer.from(data, 'base64'), stickyd: { final: true } }, socket);
+        await hears({ type: 'stickyd:bind', ids: ['own'], adopted: 1 });
+      };
+      await wires[0].send(upgrade);
+      await givenBack(upgrade);
+      assert.equal((await wires[0].head()).status, 101); // there was no other worker
+      const handshake = `GET ${own} HTTP/1.1\r\nHost: h\r\n\r\n`;
+      await wires[1].send(handshake);
+      await givenBack(handshake);
+      assert.match((await wires[1].answer()).body, /"sid":"own"/);
+      assert.equal((await get(wires[1], '/?sid=own')).headers.connection, 'keep-alive');
+      const fresh = await connect(); // it was on its way
+      assert.equal((await get(fresh, '/')).status, 200);
     });
   });
 }

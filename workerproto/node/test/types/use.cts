@@ -17,6 +17,8 @@ bind('id', new net.Socket()).then(() => unbind('id'));
 worker.draining.then(({ limit }: stickyd.DrainNotice) => limit.toFixed());
 const self: stickyd.Worker = worker;
 self.on('drain', notice => notice.limit.toFixed());
+self.once('finish', ({ deadline }) => deadline.toISOString());
+worker.finishing.then(({ limit }) => limit.toFixed());
 
 // @ts-expect-error what is no server
 stickyd.attach({});

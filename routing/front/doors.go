@@ -1,0 +1,208 @@
+package front
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"github.com/stickyd/stickyd/fdpass/poll"
+)
+
+// Doors are the listeners of one front, which may change while they are served.
+// Serve runs them; Owns and Addrs may be called from any goroutine, the others by
+// one at a time.
+type Doors struct {
+	front *Front
+	loop  *poll.Loop // nil: the runtime's poller waits
+	log   *slog.Logger
+
+	open    atomic.Pointer[[]*Listener]
+	added   chan *Listener // to Serve, once that runs
+	failed  chan error     // to Serve
+	ended   chan struct{}  // closed by Stop and Detach
+	served  chan struct{}  // closed when Serve has returned
+	serving sync.WaitGroup
+	closing sync.WaitGroup
+}
+
+// NewDoors returns none.
+func NewDoors(f *Front, loop *poll.Loop, log *slog.Logger) *Doors {
+	d := &Doors{
+		front: f, loop: loop, log: log,
+		added: make(chan *Listener, maxDoors), failed: make(chan error), ended: make(chan struct{}), served: make(chan struct{}),
+	}
+	d.open.Store(new([]*Listener))
+	return d
+}
+
+// maxDoors is how many listeners there may be.
+const maxDoors = 1024
+
+// Open opens all listeners, or none.
+func (d *Doors) Open(addrs []string) error {
+	opened, err := d.listen(addrs)
+	if err != nil {
+		return err
+	}
+	d.add(opened)
+	return nil
+}
+
+func (d *Doors) listen(addrs []string) (opened []*Listener, err error) {
+	for _, addr := range addrs {
+		ln, err := Listen(addr, d.loop)
+		if err != nil {
+			for _, ln := range opened {
+				ln.Close()
+			}
+			return nil, err
+		}
+		opened = append(opened, ln)
+	}
+	return opened, nil
+}
+
+// Adopt adds a listening socket that somebody else has opened, see FromFD.
+func (d *Doors) Adopt(fd int) error {
+	ln, err := FromFD(fd, d.loop)
+	if err == nil {
+		d.add([]*Listener{ln})
+	}
+	return err
+}
+
+// Restore adds a listener that Detach gave away.
+func (d *Doors) Restore(s ListenerState) error {
+	ln, err := RestoreListener(s, d.loop)
+	if err == nil {
+		all := append(slices.Clone(*d.open.Load()), ln)
+		d.open.Store(&all)
+		d.added <- ln
+	}
+	return err
+}
+
+func (d *Doors) add(lns []*Listener) {
+	all := append(slices.Clone(*d.open.Load()), lns...)
+	d.open.Store(&all)
+	for _, ln := range lns {
+		d.log.Info("listening", "addr", ln.Addr().String())
+		d.added <- ln
+	}
+}
+
+// Change opens the listeners that are missing, and closes those that are not
+// among addrs, for whose clients it has patience until ctx is done. Those that
+// somebody else opened stay. After an error nothing has changed.
+func (d *Doors) Change(ctx context.Context, addrs []string) error {
+	var surplus, keep []*Listener
+	var missing []string
+	for _, addr := range addrs {
+		if !slices.ContainsFunc(*d.open.Load(), func(ln *Listener) bool { return ln.written == addr }) {
+			missing = append(missing, addr)
+		}
+	}
+	for _, ln := range *d.open.Load() {
+		if ln.written == "" || slices.Contains(addrs, ln.written) {
+			keep = append(keep, ln)
+		} else {
+			surplus = append(surplus, ln)
+		}
+	}
+	opened, err := d.listen(missing)
+	if err != nil {
+		return err
+	}
+	d.open.Store(&keep)
+	d.add(opened)
+	for _, ln := range surplus {
+		d.log.Info("listening no longer", "addr", ln.Addr().String())
+		d.closing.Go(func() { d.front.Close(ctx, ln) })
+	}
+	return nil
+}
+
+// Serve serves all listeners until Stop or Detach is called, or one fails.
+func (d *Doors) Serve() error {
+	defer close(d.served)
+	for {
+		select {
+		case ln := <-d.added:
+			d.serving.Go(func() { d.serve(ln) })
+		case err := <-d.failed:
+			return err
+		case <-d.ended:
+			return nil
+		}
+	}
+}
+
+func (d *Doors) serve(ln *Listener) {
+	err := d.front.Serve(ln)
+	if err == nil {
+		return
+	}
+	select {
+	case d.failed <- err:
+	case <-d.ended:
+	}
+}
+
+// Stop ends Serve, which must have been called, and closes all, see Front.Stop.
+func (d *Doors) Stop(ctx context.Context) {
+	d.end()
+	d.front.Stop(ctx, *d.open.Load())
+	d.serving.Wait()
+	d.closing.Wait()
+}
+
+func (d *Doors) end() {
+	select {
+	case <-d.ended:
+	default:
+		close(d.ended)
+	}
+	<-d.served
+}
+
+// Settle returns when those are closed that Change took away.
+func (d *Doors) Settle() { d.closing.Wait() }
+
+// Close closes all that Open opened, before Serve was called.
+func (d *Doors) Close() {
+	for _, ln := range *d.open.Load() {
+		ln.Close()
+	}
+}
+
+// Detach ends Serve, gives all sockets away, and returns when nothing is
+// accepted any more. What is accepted goes to the front.
+func (d *Doors) Detach() (all []ListenerState, err error) {
+	d.end()
+	for _, ln := range *d.open.Load() {
+		s, detachErr := ln.Detach()
+		if err = errors.Join(err, detachErr); detachErr == nil {
+			all = append(all, s)
+		}
+	}
+	d.open.Store(new([]*Listener))
+	d.serving.Wait()
+	return all, err
+}
+
+// Addrs returns where clients connect, in the order in which that was opened.
+func (d *Doors) Addrs() (addrs []net.Addr) {
+	for _, ln := range *d.open.Load() {
+		addrs = append(addrs, ln.Addr())
+	}
+	return addrs
+}
+
+// Owns reports whether one of them is at addr, on whatever host.
+func (d *Doors) Owns(addr string) bool {
+	return slices.ContainsFunc(*d.open.Load(), func(ln *Listener) bool { return ln.IsAt(addr) })
+}

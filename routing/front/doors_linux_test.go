@@ -1,0 +1,90 @@
+package front
+
+import (
+	"context"
+	"log/slog"
+	"net"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// serveDoors serves doors at addrs until the test ends.
+func serveDoors(t *testing.T, addrs ...string) *Doors {
+	t.Helper()
+	f, _ := newFront(t)
+	d := NewDoors(f, nil, slog.New(slog.DiscardHandler))
+	if err := d.Open(addrs); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- d.Serve() }()
+	t.Cleanup(func() {
+		d.Stop(context.Background())
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+	return d
+}
+
+func expectServed(t *testing.T, at net.Addr) {
+	t.Helper()
+	if got := ask(at, true); !strings.HasPrefix(got, "HTTP/1.1 200 ") {
+		t.Errorf("at %s: %s", at, got)
+	}
+}
+
+func TestDoorsChangeWhileTheyAreServed(t *testing.T) {
+	path := "unix:" + filepath.Join(t.TempDir(), "s")
+	d := serveDoors(t, "127.0.0.1:0", path)
+	kept, surplus := d.Addrs()[0], d.Addrs()[1]
+	expectServed(t, kept)
+	expectServed(t, surplus)
+	impatient, cancel := context.WithCancel(context.Background())
+	cancel()
+	if err := d.Change(impatient, []string{"127.0.0.1:0", "localhost:0"}); err != nil {
+		t.Fatal(err)
+	}
+	addrs := d.Addrs()
+	if len(addrs) != 2 || addrs[0].String() != kept.String() {
+		t.Fatalf("now %v", addrs)
+	}
+	expectServed(t, kept)
+	expectServed(t, addrs[1])
+	askUntilClosed(t, surplus)
+	if !d.Owns(addrs[1].String()) || d.Owns(path) {
+		t.Error("Owns is of before")
+	}
+	if err := d.Change(impatient, []string{"localhost:0", "unix:/no/such/directory/s"}); err == nil {
+		t.Error("a listener that can't be opened was no error")
+	}
+	if len(d.Addrs()) != 2 {
+		t.Errorf("after an error %v", d.Addrs())
+	}
+}
+
+func TestDoorsAreGivenAwayAndTakenUpAgain(t *testing.T) {
+	f, _ := newFront(t)
+	d := NewDoors(f, nil, slog.New(slog.DiscardHandler))
+	if err := d.Open([]string{"127.0.0.1:0"}); err != nil {
+		t.Fatal(err)
+	}
+	addr := d.Addrs()[0]
+	go d.Serve()
+	states, err := d.Detach()
+	if err != nil || len(states) != 1 {
+		t.Fatal(states, err)
+	}
+	answer := make(chan string, 1)
+	go func() { answer <- ask(addr, true) }() // it is not refused
+	again := NewDoors(f, nil, slog.New(slog.DiscardHandler))
+	if err := again.Restore(states[0]); err != nil {
+		t.Fatal(err)
+	}
+	go again.Serve()
+	if got := <-answer; !strings.HasPrefix(got, "HTTP/1.1 200 ") {
+		t.Error(got)
+	}
+	again.Stop(context.Background())
+}

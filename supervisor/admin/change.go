@@ -1,0 +1,107 @@
+package admin
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"path/filepath"
+	"strconv"
+	"strings"
+)
+
+// The commands that change something.
+
+// operate says how an operation goes and waits for its end.
+func (c *call) operate(ctx context.Context, verb string, what any) error {
+	return c.client.operate(ctx, "/v1/"+verb, what, func(line string) { fmt.Fprintln(c.out, line) })
+}
+
+// number reads a number from least on.
+func number(text string, least int) (int, error) {
+	n, err := strconv.Atoi(text)
+	if err != nil || n < least {
+		return 0, fmt.Errorf("%q is no number from %d on", text, least)
+	}
+	return n, nil
+}
+
+func restartFlags(flags *flag.FlagSet, c *call) {
+	count := func(name, help string, into *int) {
+		flags.Func(name, help, func(text string) (err error) {
+			*into, err = number(text, 1)
+			return err
+		})
+	}
+	count("parallel", "restart at most `N` slots at a time, instead of as\nconfigured", &c.restart.Parallel)
+	count("max-unready", "let at most `N` new workers be unready at a time,\ninstead of as configured", &c.restart.MaxUnready)
+}
+
+func takeSlots(c *call, given []string) error {
+	for _, text := range given {
+		slot, err := number(text, 1)
+		if err != nil {
+			return fmt.Errorf("no slot: %w", err)
+		}
+		c.restart.Slots = append(c.restart.Slots, slot)
+	}
+	return c.restart.check()
+}
+
+func restart(ctx context.Context, c *call) error { return c.operate(ctx, "restart", c.restart) }
+
+func takeScale(c *call, given []string) error {
+	if len(given) != 1 {
+		return errors.New("scale takes a number of workers: 4, +1 or -1")
+	}
+	n, err := strconv.Atoi(given[0]) // takes a sign
+	if err != nil {
+		return fmt.Errorf("%q is no number of workers", given[0])
+	}
+	c.scale = Scale{Relative: strings.ContainsAny(given[0], "+-"), N: n}
+	return c.scale.check()
+}
+
+func scale(ctx context.Context, c *call) error { return c.operate(ctx, "scale", c.scale) }
+
+func takeSlot(c *call, given []string) (err error) {
+	if len(given) != 1 {
+		return errors.New("it takes the number of a slot, as stickyd status has them")
+	}
+	if c.slot, err = number(given[0], 1); err != nil {
+		return fmt.Errorf("no slot: %w", err)
+	}
+	return nil
+}
+
+func takeSlotOrNone(c *call, given []string) error {
+	if len(given) == 0 {
+		return nil
+	}
+	err := takeSlot(c, given)
+	c.history.slot = c.slot
+	return err
+}
+
+func drain(ctx context.Context, c *call) error {
+	return c.operate(ctx, "drain", drainRequest{Slot: c.slot})
+}
+
+func reload(ctx context.Context, c *call) error { return c.operate(ctx, "reload", nothing{}) }
+
+// takeBinary makes the path absolute: stickyd runs elsewhere.
+func takeBinary(c *call, given []string) (err error) {
+	if len(given) > 1 {
+		return errors.New("upgrade takes one binary")
+	}
+	if len(given) == 1 && given[0] != "" {
+		c.binary, err = filepath.Abs(given[0])
+	}
+	return err
+}
+
+func upgrade(ctx context.Context, c *call) error {
+	return c.operate(ctx, "upgrade", upgradeRequest{Binary: c.binary})
+}
+
+func stop(ctx context.Context, c *call) error { return c.operate(ctx, "stop", nothing{}) }

@@ -1,0 +1,263 @@
+package admin
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestLogs(t *testing.T) {
+	ownPlace(t)
+	f, _, _ := serve(t, "", port3000)
+	if status, out, errs := command("logs"); status != 0 || out != "" || errs != "" {
+		t.Errorf("none: exit status %d, %q, %q", status, out, errs)
+	}
+	f.print(1, "one", "two")
+	f.print(2, "three")
+	f.print(1, "four")
+	for words, want := range map[string]string{
+		"logs":        "[1] one\n[1] two\n[2] three\n[1] four\n",
+		"logs -n 2":   "[2] three\n[1] four\n",
+		"logs -n 0":   "",
+		"logs 1 -n 2": "[1] two\n[1] four\n",
+		"logs -n 9 2": "[2] three\n",
+		"logs 3":      "",
+	} {
+		if status, out, errs := command(strings.Fields(words)...); status != 0 || out != want || errs != "" {
+			t.Errorf("%s: exit status %d, %q, %q", words, status, out, errs)
+		}
+	}
+	for i := range 3 * historyPiece {
+		f.print(4, fmt.Sprint(i))
+	}
+	if _, out, _ := command("logs", "-n", "600"); strings.Count(out, "\n") != 600 || !strings.HasPrefix(out, "[4] 168\n[4] 169\n") {
+		t.Errorf("600 lines: %.60q", out)
+	}
+}
+
+func TestEvents(t *testing.T) {
+	ownPlace(t)
+	f, _, _ := serve(t, "", port3000)
+	f.log.Info("worker ready", "slot", 1, "after", 3*time.Millisecond)
+	f.log.Warn("worker died", "slot", 2, "exit", "signal: killed")
+	status, out, errs := command("events", "-n", "1")
+	if status != 0 || !strings.HasPrefix(out, "time=") || !strings.HasSuffix(out, "level=WARN msg=\"worker died\" slot=2 exit=\"signal: killed\"\n") {
+		t.Errorf("exit status %d, %q, %q", status, out, errs)
+	}
+	_, out, _ = command("events", "--json")
+	var e struct {
+		Seq            uint64
+		Time           time.Time
+		Level, Message string
+		Attrs          struct {
+			Slot  int
+			After string
+		}
+	}
+	lines := strings.SplitAfter(out, "\n")
+	if err := json.Unmarshal([]byte(lines[0]), &e); err != nil || len(lines) != 3 || e.Seq != 1 || e.Time.IsZero() || e.Level != "INFO" ||
+		e.Message != "worker ready" || e.Attrs.Slot != 1 || e.Attrs.After != "3ms" {
+		t.Errorf("%v, %+v: %s", err, e, out)
+	}
+}
+
+// A following is a command that follows something, until the test ends.
+type following struct {
+	out       *lineWriter
+	errs      bytes.Buffer // to be read after it has returned
+	interrupt func()
+	returned  chan int
+	ended     chan struct{} // closed when it has
+}
+
+func follow(t *testing.T, args ...string) *following {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	f := &following{
+		out: &lineWriter{lines: make(chan string, 100)}, interrupt: cancel,
+		returned: make(chan int, 1), ended: make(chan struct{}),
+	}
+	go func() {
+		defer close(f.ended)
+		f.returned <- perform(ctx, args, nil, f.out, &f.errs)
+	}()
+	t.Cleanup(func() {
+		cancel()
+		f.discard()
+	})
+	return f
+}
+
+// discard reads what it says until it has returned.
+func (f *following) discard() {
+	for {
+		select {
+		case <-f.out.lines:
+		case <-f.ended:
+			return
+		}
+	}
+}
+
+// says sees that it prints these lines next.
+func (f *following) says(t *testing.T, lines ...string) {
+	t.Helper()
+	for _, want := range lines {
+		if got := f.next(t, want); got != want {
+			t.Fatalf("said %q, want %q", got, want)
+		}
+	}
+}
+
+func (f *following) next(t *testing.T, want string) string {
+	t.Helper()
+	select {
+	case got := <-f.out.lines:
+		return got
+	case <-f.ended:
+	case <-time.After(time.Minute):
+		t.Fatalf("never said %q", want)
+	}
+	select {
+	case got := <-f.out.lines: // said before it ended
+		return got
+	default:
+		t.Fatalf("ended before it said %q: %s", want, &f.errs)
+		return ""
+	}
+}
+
+func TestFollowing(t *testing.T) {
+	ownPlace(t)
+	f, s, _ := serve(t, "", port3000)
+	f.print(1, "one", "two")
+	f.print(2, "three")
+	all, one := follow(t, "logs", "-f", "-n", "1"), follow(t, "logs", "-f", "1")
+	all.says(t, "[2] three\n")
+	one.says(t, "[1] one\n", "[1] two\n")
+	f.print(1, "four")
+	all.says(t, "[1] four\n")
+	one.says(t, "[1] four\n")
+	all.interrupt()
+	if status := <-all.returned; status != 0 || all.errs.Len() > 0 {
+		t.Errorf("after ^C: exit status %d, %s", status, &all.errs)
+	}
+	f.print(1, "last words")
+	s.Finish(nil)
+	one.says(t, "[1] last words\n")
+	if status := <-one.returned; status != 0 || one.errs.Len() > 0 {
+		t.Errorf("after the end of stickyd: exit status %d, %s", status, &one.errs)
+	}
+}
+
+// A reader that does not read holds nobody up, and learns what it missed.
+func TestSlowFollower(t *testing.T) {
+	ownPlace(t)
+	f, s, ln := serve(t, "", port3000)
+	resp, err := newClient(ln.Path()).do(context.Background(), "GET", "/v1/logs?n=0&follow=1", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	const lines = 5000
+	text := strings.Repeat("x", 1000)
+	for range lines { // many times what fits the ring and the socket; returns though nobody reads
+		f.print(1, text)
+	}
+	go s.Finish(nil)
+	seen, lost, last := uint64(0), uint64(0), uint64(0)
+	for read := json.NewDecoder(bufio.NewReader(resp.Body)); ; {
+		var line struct {
+			Mark
+			Line string
+		}
+		if err := read.Decode(&line); err != nil {
+			t.Fatalf("%v after %d lines and %d lost", err, seen, lost)
+		}
+		switch {
+		case line.End != "":
+			if line.End != EndStopped || line.Seq != lines || seen+lost != lines || lost == 0 || seen == 0 {
+				t.Errorf("%s: %d lines seen and %d lost, of %d; it ends after %d", line.End, seen, lost, lines, line.Seq)
+			}
+			return
+		case line.Lost > 0:
+			lost += line.Lost
+		default:
+			seen++
+			if line.Seq != seen+lost || line.Seq <= last || line.Line != text {
+				t.Fatalf("line %d: %.10q after %d and %d lost", line.Seq, line.Line, seen, lost)
+			}
+			last = line.Seq
+		}
+	}
+}
+
+func TestLostLinesAreMentioned(t *testing.T) {
+	ownPlace(t)
+	ln, err := Listen("", port3000, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	go func() {
+		c, err := ln.Accept()
+		if err != nil {
+			return
+		}
+		defer c.Close()
+		c.Read(make([]byte, 4096))
+		io.WriteString(c, "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n{\"lost\":12}\n{\"seq\":13,\"slot\":1,\"line\":\"x\"}\n")
+	}()
+	if status, out, errs := command("logs", "--control", ln.Path()); status != 0 || out != "[1] x\n" || errs != "stickyd: 12 lines were dropped here, since they were not read in time\n" {
+		t.Errorf("exit status %d, %q, %q", status, out, errs)
+	}
+}
+
+// soon makes commands look for a stickyd that is away more often.
+func soon(t *testing.T, back time.Duration) {
+	was, again, pause := comeBack, lookAgain, watchPause
+	comeBack, lookAgain, watchPause = back, time.Millisecond, time.Millisecond
+	t.Cleanup(func() { comeBack, lookAgain, watchPause = was, again, pause })
+}
+
+func TestFollowedOneDoesNotComeBack(t *testing.T) {
+	ownPlace(t)
+	soon(t, 20*time.Millisecond)
+	f, s, ln := serve(t, "", port3000)
+	f.print(1, "one")
+	watching, followed := follow(t, "status", "--watch"), follow(t, "logs", "-f")
+	followed.says(t, "[1] one\n")
+	<-watching.out.lines
+	go watching.discard()
+	ln.Close()
+	s.http.Close()
+	for _, f := range []*following{followed, watching} {
+		if status := <-f.returned; status != 1 || !strings.Contains(f.errs.String(), "nobody answers on the control socket") {
+			t.Errorf("exit status %d, %s", status, &f.errs)
+		}
+	}
+}
+
+// What the next process has not, because it never heard of the one before, is
+// told from its beginning.
+func TestFollowerOfAnotherHistory(t *testing.T) {
+	ownPlace(t)
+	soon(t, time.Minute)
+	f, s, ln := serve(t, "", port3000)
+	f.print(1, "one", "two", "three")
+	all := follow(t, "logs", "-f", "-n", "1")
+	all.says(t, "[1] three\n")
+	path := ln.Path()
+	ln.Close()
+	s.http.Close()
+	other, _, _ := serve(t, path, port3000)
+	other.print(1, "of another")
+	all.says(t, "[1] of another\n")
+}

@@ -1,0 +1,181 @@
+package admin
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+	"time"
+
+	"github.com/stickyd/stickyd/supervisor/logs"
+)
+
+// The commands that look.
+
+func jsonFlag(flags *flag.FlagSet, c *call) {
+	flags.BoolVar(&c.json, "json", false, "print it as JSON, for programs")
+}
+
+func statusFlags(flags *flag.FlagSet, c *call) {
+	jsonFlag(flags, c)
+	flags.BoolVar(&c.watch, "watch", false, "print it again each second, until ^C")
+}
+
+// watchPause is the time between two looks.
+var watchPause = time.Second // tests have less of it
+
+const clearAll = "\x1b[H\x1b[J" // ECMA-48: CUP, ED
+
+func status(ctx context.Context, c *call) error {
+	tick := time.NewTicker(watchPause)
+	defer tick.Stop()
+	s, err := c.client.status(ctx)
+	for first := true; err == nil; first = false {
+		if err := c.show(&s, first); err != nil || !c.watch {
+			return err
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return nil
+		}
+		err = untilItIsBack(ctx, func() (err error) {
+			s, err = c.client.status(ctx)
+			return err
+		})
+	}
+	if c.watch && ctx.Err() != nil {
+		return nil // ^C
+	}
+	return err
+}
+
+// show prints a status: over the one before where somebody watches it in a
+// terminal, in one piece, so that it does not flicker.
+func (c *call) show(s *Status, first bool) error {
+	var page bytes.Buffer
+	if f, ok := c.out.(*os.File); ok && c.watch && logs.IsTerminal(f) {
+		page.WriteString(clearAll)
+	} else if !first && !c.json {
+		page.WriteString("\n")
+	}
+	if c.json {
+		json.NewEncoder(&page).Encode(s)
+	} else {
+		s.write(&page, time.Now())
+	}
+	_, err := c.out.Write(page.Bytes())
+	return err
+}
+
+func historyFlags(flags *flag.FlagSet, c *call, what string) {
+	flags.BoolVar(&c.history.follow, "f", false, "follow: print also those that come, until ^C")
+	c.history.n = defaultLast
+	flags.Func("n", fmt.Sprintf("print the last `N` %s (default %d)", what, defaultLast), func(text string) (err error) {
+		c.history.n, err = number(text, 0)
+		return err
+	})
+}
+
+func logsFlags(flags *flag.FlagSet, c *call) { historyFlags(flags, c, "lines") }
+
+func eventsFlags(flags *flag.FlagSet, c *call) {
+	historyFlags(flags, c, "events")
+	flags.BoolVar(&c.json, "json", false, "print one JSON object a line, for programs")
+}
+
+func showLogs(ctx context.Context, c *call) error {
+	return c.client.history(ctx, "/v1/logs", c.history, func(line json.RawMessage) error {
+		var l LogLine
+		if err := json.Unmarshal(line, &l); err != nil {
+			return err
+		}
+		return c.print(l.AppendText(nil))
+	}, c.lost("lines"))
+}
+
+func showEvents(ctx context.Context, c *call) error {
+	return c.client.history(ctx, "/v1/events", c.history, func(line json.RawMessage) error {
+		if c.json {
+			return c.print(append(line, '\n'), nil)
+		}
+		var e LogEvent
+		if err := json.Unmarshal(line, &e); err != nil {
+			return err
+		}
+		return c.print(e.AppendText(nil))
+	}, c.lost("events"))
+}
+
+func (c *call) print(text []byte, err error) error {
+	if err != nil {
+		return err
+	}
+	_, err = c.out.Write(text)
+	return err
+}
+
+// lost says where something is missing.
+func (c *call) lost(what string) func(n uint64) {
+	return func(n uint64) {
+		fmt.Fprintf(c.errs, "stickyd: %d %s were dropped here, since they were not read in time\n", n, what)
+	}
+}
+
+// idBytes is more than any session's id has.
+const idBytes = 4096
+
+func takeID(c *call, given []string) error {
+	if len(given) != 1 || given[0] == "" {
+		return errors.New("explain takes the id of a session, or - for standard input")
+	}
+	c.id = given[0]
+	return nil
+}
+
+func explain(ctx context.Context, c *call) error {
+	id := []byte(c.id)
+	if c.id == "-" {
+		text, err := io.ReadAll(io.LimitReader(c.in, idBytes))
+		if err != nil {
+			return fmt.Errorf("cannot read the session's id: %w", err)
+		}
+		id = bytes.TrimRight(text, "\r\n")
+	}
+	e, err := c.client.explain(ctx, id)
+	if err != nil {
+		return err
+	}
+	if c.json {
+		return json.NewEncoder(c.out).Encode(e)
+	}
+	_, err = fmt.Fprintf(c.out, "session %s: %s\n", hint(id), e.text(time.Now()))
+	return err
+}
+
+// hint is what may be shown of a session's id, which is a credential.
+func hint(id []byte) string {
+	shown := strconv.Quote(string(id[:min(4, len(id)/4)])) // it may be anything
+	return shown[1:len(shown)-1] + "…"
+}
+
+func (e *Explanation) text(now time.Time) string {
+	worker := fmt.Sprintf("the worker of slot %d, pid %d", e.Slot, e.PID)
+	if e.Generation > 0 {
+		worker += fmt.Sprintf(", generation %d", e.Generation)
+	}
+	switch e.State {
+	case Owned:
+		return worker + ", has it; it is up " + since(e.WorkerSince, now)
+	case Dead:
+		return worker + ", had it, and died " + since(e.DiedAt, now) + " ago; another worker tells the client that it is unknown"
+	case Unknown:
+		return "no worker has registered it, or it has ended; any worker gets its requests"
+	}
+	return e.State
+}

@@ -1,0 +1,189 @@
+package supervisor
+
+import (
+	"encoding/json"
+	"log/slog"
+	"os"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stickyd/stickyd/supervisor/logs"
+)
+
+// relay runs a supervisor, which freezes and is resumed.
+type relay struct {
+	t       *testing.T
+	spec    Spec
+	clients *clients
+	now     *Supervisor
+	ended   chan error
+}
+
+func newRelay(t *testing.T, workers int, out func(slot int, line string)) *relay {
+	r := &relay{t: t, clients: &clients{all: make(map[*Worker]*client)}, ended: make(chan error, 1)}
+	r.spec = Spec{
+		Launch: launchOf("serves"), Workers: workers,
+		Limits:   Limits{StartTimeout: time.Minute, DrainTimeout: time.Minute, StopTimeout: 5 * time.Second, Parallel: 1},
+		Rolling:  func(bool) {},
+		Guardian: []string{os.Args[0], "play-guardian"},
+		Output:   func(w *Worker, _ logs.Stream, line []byte) { out(w.Slot, string(line)) },
+	}
+	r.run(New(r.spec, r.clients, slog.New(slog.DiscardHandler)))
+	for n := 1; n <= workers; n++ {
+		r.awaitReady(n)
+	}
+	return r
+}
+
+func (r *relay) run(s *Supervisor) {
+	r.now = s
+	go func() { r.ended <- s.Run() }()
+}
+
+func (r *relay) awaitReady(n int) {
+	r.t.Helper()
+	eventually(r.t, "a ready worker", func() bool { return len(r.clients.of(n)) == 1 })
+}
+
+// pass freezes the supervisor and resumes another one.
+func (r *relay) pass() {
+	r.t.Helper()
+	end, err := r.now.Begin("upgrade")
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	state, err := r.now.Freeze()
+	end()
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	if err := <-r.ended; err != ErrFrozen {
+		r.t.Fatal("run returned ", err)
+	}
+	text, err := json.Marshal(state)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	var again State
+	if err := json.Unmarshal(text, &again); err != nil {
+		r.t.Fatal(err)
+	}
+	s, err := Resume(r.spec, &again, r.clients, slog.New(slog.DiscardHandler))
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	r.run(s)
+}
+
+func (r *relay) stop() {
+	r.t.Helper()
+	r.now.Stop()
+	if err := <-r.ended; err != nil {
+		r.t.Error(err)
+	}
+}
+
+func openDescriptors(t *testing.T) int {
+	t.Helper()
+	fds, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(fds)
+}
+
+func TestWorkersDoNotNoticeThatSupervisionIsFrozen(t *testing.T) {
+	var lines atomic.Int64
+	r := newRelay(t, 3, func(int, string) { lines.Add(1) })
+	before, fds := pids(r.now), openDescriptors(t)
+	for range 30 {
+		r.pass()
+	}
+	if after := pids(r.now); len(after) != 3 || after[1] != before[1] || after[2] != before[2] || after[3] != before[3] {
+		t.Errorf("workers %v became %v", before, after)
+	}
+	eventually(t, "as many descriptors as before", func() bool { return openDescriptors(t) <= fds })
+	syscall.Kill(before[2], syscall.SIGKILL)
+	eventually(t, "a replacement", func() bool {
+		w := r.now.Status()[1]
+		return w.PID != before[2] && w.State == "ready" && w.Cause == "signal: killed" && w.Starts == 2
+	})
+	if n := r.now.Ends()[2]["signal"]; n != 1 {
+		t.Errorf("%d deaths of a signal, want 1", n)
+	}
+	r.stop()
+}
+
+// Workers die at any moment of it, and each death is noticed once, with its cause.
+func TestDeathsWhileSupervisionIsFrozen(t *testing.T) {
+	r := newRelay(t, 2, func(int, string) {})
+	for range 20 {
+		pid := pids(r.now)[1]
+		syscall.Kill(pid, syscall.SIGKILL)
+		r.pass()
+		r.pass()
+		eventually(t, "a replacement", func() bool {
+			w := r.now.Status()[0]
+			return w.PID != pid && w.State == "ready" && w.Cause == "signal: killed"
+		})
+		r.now.slots[0].tell(func() { r.now.slots[0].deaths = 0 }) // or it would have to wait longer each time
+	}
+	if n := r.now.Ends()[1]["signal"]; n != 20 {
+		t.Errorf("%d deaths, want 20", n)
+	}
+	r.stop()
+}
+
+func TestLinesAreWholeAndInOrderWhileSupervisionIsFrozen(t *testing.T) {
+	var mu sync.Mutex
+	var got []string
+	r := newRelay(t, 1, func(_ int, line string) {
+		mu.Lock()
+		defer mu.Unlock()
+		got = append(got, line)
+	})
+	l := launchOf("counts")
+	if err := r.now.Adopt(&l, func(string) {}); err != nil {
+		t.Fatal(err)
+	}
+	seen := func() int {
+		mu.Lock()
+		defer mu.Unlock()
+		return len(got)
+	}
+	for range 50 {
+		n := seen()
+		eventually(t, "a line", func() bool { return seen() > n })
+		r.pass()
+	}
+	r.stop()
+	for i, line := range got {
+		if want := countedLine(i); line != want {
+			t.Fatalf("line %d is %q, want %q", i, line, want)
+		}
+	}
+}
+
+func TestDrainGoesOnAfterSupervisionWasFrozen(t *testing.T) {
+	r := newRelay(t, 2, func(int, string) {})
+	old := r.clients.of(1)[0]
+	old.sessions.Store(1)
+	ended := make(chan error, 1)
+	go func() { ended <- r.now.Restart(Rollout{MaxUnready: -1}, func(string) {}) }()
+	eventually(t, "only the wait for the old one", func() bool { return r.now.Operation() == "" && len(r.now.Status()) == 3 })
+	r.pass()
+	if err := <-ended; err == nil || !strings.Contains(err.Error(), "upgraded meanwhile") {
+		t.Error("who waited was told ", err)
+	}
+	if got := r.now.Status(); len(got) != 3 || got[0].State != "draining" || got[1].Generation != 2 {
+		t.Errorf("%+v", got)
+	}
+	old.sessions.Store(0)
+	<-old.gone
+	eventually(t, "two workers", func() bool { return len(r.now.Status()) == 2 })
+	r.stop()
+}

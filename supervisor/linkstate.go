@@ -1,0 +1,96 @@
+package supervisor
+
+import (
+	"github.com/stickyd/stickyd/fdpass"
+	"github.com/stickyd/stickyd/workerproto"
+	"github.com/stickyd/stickyd/workerproto/nodeipc"
+)
+
+// A linkState is a Link that was frozen, in its dialect: one of Native and Node,
+// or neither where the worker has said nothing yet. JSON keeps all of it. It owns
+// its descriptors, which keep their numbers.
+type linkState struct {
+	Native *workerproto.LinkState `json:",omitempty"`
+	Node   *nodeipc.LinkState     `json:",omitempty"`
+
+	Socket int // of a worker that has said nothing, -1 if it never will
+}
+
+// fds returns the descriptors that the state owns.
+func (s linkState) fds() []int {
+	switch {
+	case s.Native != nil:
+		return s.Native.FDs()
+	case s.Node != nil:
+		return s.Node.FDs()
+	case s.Socket >= 0:
+		return []int{s.Socket}
+	}
+	return nil
+}
+
+// stateOf returns what a Link that is frozen holds. All links are frozen before,
+// and nothing is handed to any of them any more.
+func stateOf(l Link) linkState {
+	switch l := l.(type) {
+	case *workerproto.Link:
+		return linkState{Native: l.State(), Socket: -1}
+	case *nodeipc.Link:
+		return linkState{Node: l.State(), Socket: -1}
+	case *undecided:
+		if decided := l.decided(); decided != nil {
+			return stateOf(decided)
+		}
+		return linkState{Socket: l.socket}
+	}
+	return linkState{Socket: -1}
+}
+
+// thawLink undoes stateOf. Links are run when all are thawed. reacquire is
+// nodeipc's. After an error the state owns what it owned.
+func (s *Supervisor) thawLink(state linkState, w *Worker, reacquire func(network, addr string, nth int) (release func(), err error)) (Link, error) {
+	switch {
+	case state.Native != nil:
+		return orError(workerproto.Thaw(state.Native, s.spec.Loop, readyHandler{w.client, w}, s.hub))
+	case state.Node != nil:
+		o := s.nodeOptions(w)
+		o.Reacquire = reacquire
+		return orError(nodeipc.Thaw(state.Node, s.spec.Loop, readyHandler{w.client, w}, o))
+	case state.Socket < 0:
+		return &undecided{conn: fdpass.Closed(), closed: true, socket: -1, ran: make(chan struct{})}, nil
+	}
+	conn, err := fdpass.NewConn(state.Socket, s.spec.Loop)
+	if err != nil {
+		return nil, err
+	}
+	return s.newLink(conn, w), nil
+}
+
+// orError returns a Link that is nil where there is an error: a nil pointer
+// would be a Link.
+func orError[L Link](l L, err error) (Link, error) {
+	if err != nil {
+		return nil, err
+	}
+	return l, nil
+}
+
+// Freeze stops listening to a worker that has said nothing, or is Freeze of the
+// link that it has chosen.
+func (u *undecided) Freeze() {
+	u.mu.Lock()
+	l := u.link
+	going := l == nil && !u.closed
+	u.frozen = u.frozen || going
+	u.mu.Unlock()
+	switch {
+	case l != nil:
+		l.Freeze()
+	case going:
+		socket, err := u.conn.Detach() // ends Run
+		<-u.ran
+		if err == nil {
+			u.socket = socket
+		}
+	}
+}

@@ -1,0 +1,171 @@
+package supervisor
+
+import (
+	"bytes"
+	"context"
+	"log/slog"
+	"os"
+	"os/exec"
+	"os/signal"
+	"strconv"
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/stickyd/stickyd/supervisor/upgrade"
+)
+
+// reapTick is the time between looks where no signal came. One may be missing
+// where an orphan has got the number of a child of ours just as that was waited
+// for.
+const reapTick = 5 * time.Second
+
+// A Reaper ends the zombies that the kernel gives to process 1: processes that
+// lost their parent, in a container those that a worker has started and left.
+//
+// It never waits for a child that StartChild has started, whose exit status is
+// for WaitChild; every child of a process that runs a Reaper has to be started
+// that way.
+//
+// A stickyd that is not process 1 has none, and does not make itself the
+// parent of orphans either (prctl(2), PR_SET_CHILD_SUBREAPER): what a worker
+// left with its process group dies with that, and what has made a session of its
+// own meant to leave us; the system's process 1 looks after both.
+type Reaper struct{ log *slog.Logger }
+
+// NewReaper returns a reaper, which must be running for as long as this process
+// does.
+func NewReaper(log *slog.Logger) *Reaper { return &Reaper{log} }
+
+// Run reaps until ctx is done.
+func (r *Reaper) Run(ctx context.Context) {
+	// With the first process that it looks at, package os starts a child to
+	// learn whether there are pidfds, and waits for it. That is not to be ours.
+	os.FindProcess(os.Getpid())
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, syscall.SIGCHLD)
+	defer signal.Stop(signals)
+	tick := time.NewTicker(reapTick)
+	defer tick.Stop()
+	for {
+		if n := offspring.reapOthers(); n > 0 {
+			r.log.Debug("reaped processes that had lost their parent", "processes", n)
+		}
+		select {
+		case <-signals:
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// children are the processes that somebody in this one waits for.
+type children struct {
+	// mu is held from before a child exists until it is known, and while a
+	// zombie that nobody knows is reaped.
+	mu   sync.Mutex
+	pids map[int]bool
+}
+
+// offspring are this process's.
+var offspring = children{pids: make(map[int]bool)}
+
+// StartChild is cmd.Start for a child that a Reaper shall leave alone.
+// WaitChild must follow, if there is no error. It may be called from any
+// goroutine.
+func StartChild(cmd *exec.Cmd) error { return offspring.start(cmd) }
+
+// WaitChild is cmd.Wait for a child of StartChild.
+func WaitChild(cmd *exec.Cmd) error { return offspring.wait(cmd) }
+
+func (c *children) start(cmd *exec.Cmd) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	err := upgrade.Start(cmd) // which is more than cmd's own after an upgrade
+	if err == nil {
+		c.pids[cmd.Process.Pid] = true
+	}
+	return err
+}
+
+func (c *children) wait(cmd *exec.Cmd) error {
+	err := cmd.Wait()
+	c.forget(cmd.Process.Pid)
+	return err
+}
+
+// add says that somebody waits for a child that another program has started in
+// this process.
+func (c *children) add(pid int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.pids[pid] = true
+}
+
+// forget says that a child was waited for.
+func (c *children) forget(pid int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.pids, pid)
+}
+
+// reapOthers reaps each zombie that nobody waits for, and returns how many
+// there were.
+//
+// Waiting for any child but looking only (WNOWAIT) finds the first zombie again
+// and again. While that is one of ours, which its own waiter has not reaped yet,
+// it would hide the others, so all are looked up in /proc.
+func (c *children) reapOthers() (n int) {
+	if !anyZombie() {
+		return 0
+	}
+	for _, pid := range zombies(os.Getpid()) {
+		if c.reapOther(pid) {
+			n++
+		}
+	}
+	return n
+}
+
+// reapOther reaps a zombie unless somebody waits for it.
+func (c *children) reapOther(pid int) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.pids[pid] {
+		return false
+	}
+	got, err := unix.Wait4(pid, nil, unix.WNOHANG, nil)
+	return err == nil && got == pid
+}
+
+// anyZombie reports whether a child has ended and was not waited for.
+func anyZombie() bool {
+	for {
+		var info unix.Siginfo // stays zero if there is none
+		err := unix.Waitid(unix.P_ALL, 0, &info, unix.WEXITED|unix.WNOHANG|unix.WNOWAIT, nil)
+		if err != unix.EINTR {
+			return err == nil && info.Signo != 0
+		}
+	}
+}
+
+// zombies returns the children of a process that have ended.
+func zombies(parent int) (pids []int) {
+	const state, ppid = 0, 1
+	of := strconv.Itoa(parent)
+	entries, _ := os.ReadDir("/proc")
+	for _, e := range entries {
+		pid, err := strconv.Atoi(e.Name())
+		if err != nil {
+			continue
+		}
+		stat := processStat(pid)
+		if len(stat) > ppid && bytes.Equal(stat[state], []byte("Z")) && string(stat[ppid]) == of {
+			pids = append(pids, pid)
+		}
+	}
+	return pids
+}

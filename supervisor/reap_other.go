@@ -1,0 +1,31 @@
+//go:build unix && !linux
+
+package supervisor
+
+import (
+	"context"
+	"log/slog"
+	"os/exec"
+)
+
+// A Reaper has nothing to do where no container makes stickyd process 1.
+type Reaper struct{}
+
+// NewReaper returns a reaper that does nothing.
+func NewReaper(*slog.Logger) *Reaper { return new(Reaper) }
+
+// Run waits for ctx to be done.
+func (*Reaper) Run(ctx context.Context) { <-ctx.Done() }
+
+// StartChild is cmd.Start.
+func StartChild(cmd *exec.Cmd) error { return cmd.Start() }
+
+type children struct{}
+
+var offspring children
+
+func (children) add(int)    {}
+func (children) forget(int) {}
+
+// WaitChild is cmd.Wait.
+func WaitChild(cmd *exec.Cmd) error { return cmd.Wait() }

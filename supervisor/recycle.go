@@ -1,0 +1,87 @@
+package supervisor
+
+import (
+	"fmt"
+	"time"
+)
+
+// Recycling replaces workers that have done enough, or have grown too large: one
+// at a time, by the same way as a rolling restart, so that the place is never
+// empty and their sessions may end first. Zero means for no such reason.
+type Recycling struct {
+	Age         time.Duration // since a worker was started
+	Connections int           // that it was handed
+	Memory      int64         // in bytes, resident, of its process alone
+}
+
+const (
+	// recyclePause is the time between looks.
+	recyclePause = time.Second
+
+	// recycleRetry is the time after a replacement that did not get ready.
+	recycleRetry = time.Minute
+)
+
+// recycle looks after that until supervision ends.
+func (s *Supervisor) recycle() {
+	for pause := recyclePause; ; {
+		timer := time.NewTimer(pause)
+		select {
+		case <-timer.C:
+		case <-s.stopping.Done():
+			timer.Stop()
+			return
+		case <-s.frozen.Done():
+			timer.Stop()
+			return
+		}
+		pause = recyclePause
+		n, why := s.due()
+		if n == 0 {
+			continue
+		}
+		s.log.Info("recycling a worker", "slot", n, "why", why)
+		err := s.roll(fmt.Sprintf("recycling worker %d", n), nil, Rollout{Slots: []int{n}, MaxUnready: -1}, func(string) {})
+		if err != nil {
+			s.log.Error("worker was not recycled, it stays", "slot", n, "err", err, "next_try", recycleRetry)
+			pause = recycleRetry
+		}
+	}
+}
+
+// due returns the slot whose worker is to be replaced, and why: of several the
+// one with the fewest sessions; 0 for none, also while an operation is under way.
+func (s *Supervisor) due() (n int, why string) {
+	limits := s.limits.Load().Recycling
+	if limits == (Recycling{}) || s.Operation() != "" {
+		return 0, ""
+	}
+	fewest := 0
+	for _, sl := range s.all() {
+		now := sl.status.Load()
+		if now.State != ready.String() || now.OnTrial {
+			continue
+		}
+		reason := limits.reached(now)
+		if sessions := now.sessions(); reason != "" && (n == 0 || sessions < fewest) {
+			n, why, fewest = now.Slot, reason, sessions
+		}
+	}
+	return n, why
+}
+
+// reached says which limit a worker has reached; "" for none.
+func (r *Recycling) reached(now *SlotStatus) string {
+	if age := time.Since(now.Started); r.Age > 0 && age >= r.Age {
+		return fmt.Sprintf("it is %v old", age.Round(time.Second))
+	}
+	if n := now.connections(); r.Connections > 0 && n >= int64(r.Connections) {
+		return fmt.Sprintf("it has had %d connections", n)
+	}
+	if r.Memory > 0 {
+		if resident, _, _ := ProcessUsage(now.PID); resident >= r.Memory {
+			return fmt.Sprintf("it has %d MiB of memory", resident>>20)
+		}
+	}
+	return ""
+}

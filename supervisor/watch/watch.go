@@ -1,0 +1,77 @@
+// Package watch notices that files change, for development.
+//
+// It looks at them every half second rather than ask the kernel (inotify(7)):
+// that sees directories one by one and not what is mounted from elsewhere, as
+// where an editor runs outside of a container.
+package watch
+
+import (
+	"context"
+	"hash/fnv"
+	"io/fs"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// pause is the time between two looks.
+const pause = 500 * time.Millisecond
+
+// Files calls changed, and waits for it, each time that something has changed
+// below paths and then nothing any more for a moment; until ctx is done. What
+// begins with a dot, and node_modules, is not looked at, unless it is one of
+// paths. What can't be read counts as not there.
+func Files(ctx context.Context, paths []string, changed func()) {
+	files(ctx, paths, pause, changed)
+}
+
+func files(ctx context.Context, paths []string, pause time.Duration, changed func()) {
+	tick := time.NewTicker(pause)
+	defer tick.Stop()
+	told := state(paths)
+	last := told
+	for {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+		now := state(paths)
+		if now == last && now != told {
+			told = now
+			changed()
+		}
+		last = now
+	}
+}
+
+// state is another number when a file is there or not, has another name, size
+// or time of change.
+func state(paths []string) uint64 {
+	h := fnv.New64a()
+	for _, root := range paths {
+		filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
+			if err != nil {
+				return nil // it went away meanwhile
+			}
+			if path != root && ignored(entry.Name()) {
+				if entry.IsDir() {
+					return fs.SkipDir
+				}
+				return nil
+			}
+			if entry.IsDir() {
+				return nil // its time changes with what is ignored in it as well
+			}
+			if info, err := entry.Info(); err == nil {
+				h.Write([]byte(path))
+				h.Write([]byte(info.ModTime().String()))
+				h.Write([]byte{0, byte(info.Size()), byte(info.Size() >> 8), byte(info.Size() >> 16), byte(info.Size() >> 24)})
+			}
+			return nil
+		})
+	}
+	return h.Sum64()
+}
+
+func ignored(name string) bool { return strings.HasPrefix(name, ".") || name == "node_modules" }

@@ -1,0 +1,90 @@
+package watch
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+)
+
+// watched watches a directory until the test ends.
+func watched(t *testing.T) (dir string, changed <-chan struct{}) {
+	t.Helper()
+	dir = t.TempDir()
+	write(t, filepath.Join(dir, "a"), "1")
+	ctx, cancel := context.WithCancel(context.Background())
+	changes, looks, ended := make(chan struct{}, 100), make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(ended)
+		close(looks)
+		files(ctx, []string{dir}, time.Millisecond, func() { changes <- struct{}{} })
+	}()
+	<-looks
+	t.Cleanup(func() {
+		cancel()
+		<-ended
+	})
+	return dir, changes
+}
+
+func write(t *testing.T, path, text string) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// expect makes the change until it is noticed: the first look may come after it.
+func expect(t *testing.T, changed <-chan struct{}, change func(n int)) {
+	t.Helper()
+	late := time.After(time.Minute)
+	again := time.NewTicker(50 * time.Millisecond)
+	defer again.Stop()
+	for n := 0; ; n++ {
+		change(n)
+		select {
+		case <-changed:
+			return
+		case <-again.C:
+		case <-late:
+			t.Fatal("no change was noticed")
+		}
+	}
+}
+
+func TestChangesAreNoticed(t *testing.T) {
+	dir, changed := watched(t)
+	expect(t, changed, func(n int) { write(t, filepath.Join(dir, "a"), string(make([]byte, n+2))) })
+	expect(t, changed, func(n int) { write(t, filepath.Join(dir, "deep", "er", "b"), string(make([]byte, n+1))) })
+	expect(t, changed, func(n int) {
+		os.Remove(filepath.Join(dir, "a"))
+		if n%2 == 1 {
+			write(t, filepath.Join(dir, "a"), "again")
+		}
+	})
+}
+
+func TestStateIsOfWhatIsLookedAt(t *testing.T) {
+	dir := t.TempDir()
+	write(t, filepath.Join(dir, "a"), "1")
+	before := state([]string{dir})
+	sub := filepath.Join(dir, "sub")
+	write(t, filepath.Join(sub, "b"), "1")
+	if state([]string{dir}) == before {
+		t.Error("a new file makes no difference")
+	}
+	before = state([]string{dir})
+	write(t, filepath.Join(sub, ".git", "index"), "1")
+	write(t, filepath.Join(sub, ".b.swp"), "1")
+	write(t, filepath.Join(sub, "node_modules", "x"), "1")
+	if state([]string{dir}) != before {
+		t.Error("what is to be ignored makes a difference")
+	}
+	if state([]string{filepath.Join(dir, "none")}) != state(nil) {
+		t.Error("what is not there counts")
+	}
+}

@@ -1,0 +1,258 @@
+package nodeipc
+
+import (
+	"errors"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/stickyd/stickyd/fdpass"
+	"github.com/stickyd/stickyd/fdpass/poll"
+	"github.com/stickyd/stickyd/workerproto"
+)
+
+// A LinkState is a conversation that was stopped, as workerproto.LinkState is.
+type LinkState struct {
+	Terms         workerproto.Terms
+	Serialization Serialization
+	Socket        int    // -1: the conversation is over
+	Error         string `json:",omitempty"` // how the worker broke the protocol, if that ended it
+	Left          bool   // the worker had said that it would end it
+
+	Online, Ready, Leaving, Helper bool
+
+	Buffered []byte `json:",omitempty"` // received
+	Loose    []int  `json:",omitempty"` // descriptors that were
+
+	Outbox []outgoingState `json:",omitempty"`
+	Pushed int64
+
+	Parcels   []parcelState `json:",omitempty"`
+	Sent      int           // how many of them
+	Acked     int64
+	Accepting []parcelState `json:",omitempty"`
+	Took      time.Time
+	Seq       int
+
+	NoMore, Finish, Finishing bool // Link's ended, finish and finishing
+
+	Door, DoorName string
+	Certain        bool
+	Undecided      []listen                `json:",omitempty"`
+	Shared         map[string]sharedSocket `json:",omitempty"`
+
+	Load  int
+	Since []time.Time `json:",omitempty"`
+	Exact bool
+
+	Namespaces map[string]string `json:",omitempty"` // see seat
+	Old        bool
+}
+
+type outgoingState struct {
+	Bytes []byte
+	FD    int // of a parcel; -1 for none
+}
+
+type parcelState struct {
+	workerproto.Connection
+	Frame []byte
+	Seq   int
+	End   int64
+	Nacks int
+	At    time.Time
+	Ours  bool // no client's connection
+}
+
+// FDs returns the descriptors that the state owns.
+func (s *LinkState) FDs() []int {
+	fds := slices.Clone(s.Loose)
+	if s.Socket >= 0 {
+		fds = append(fds, s.Socket)
+	}
+	for _, p := range slices.Concat(s.Parcels, s.Accepting) {
+		fds = append(fds, p.FD)
+	}
+	return fds
+}
+
+// Freeze stops the conversation, for State: see workerproto.Link.Freeze. A
+// question whether the worker is ready that is on its way is asked again later.
+func (l *Link) Freeze() {
+	l.read.Lock()
+	if l.failed == nil {
+		l.failed = workerproto.ErrFrozen
+	}
+	going := l.failed == workerproto.ErrFrozen
+	l.read.Unlock()
+	l.write.Lock()
+	l.frozen = true
+	l.write.Unlock()
+	socket, err := l.conn.Detach() // ends Run
+	<-l.ran
+	switch {
+	case err != nil: // it was closed
+	case going:
+		l.socket = socket
+	default:
+		fdpass.Close(socket)
+	}
+}
+
+// State returns what a Link that is frozen holds: see workerproto.Link.State.
+// The sockets that the worker's servers share are named, and not part of it.
+func (l *Link) State() *LinkState {
+	seat := l.hub.forget(l)
+	l.read.Lock()
+	defer l.read.Unlock()
+	l.write.Lock()
+	defer l.write.Unlock()
+	s := &LinkState{
+		Terms: l.terms, Serialization: l.serialization, Socket: l.socket,
+		Online: l.online, Ready: l.ready, Leaving: l.leaving, Helper: l.helper.Load(),
+		Buffered: slices.Clone(l.stream.buf[l.stream.start:]), Loose: l.stream.fds,
+		Pushed:  l.out.pushed,
+		Parcels: parcelStates(l.parcels.queue), Sent: l.parcels.sent, Acked: l.parcels.acked,
+		Accepting: parcelStates(l.accepting),
+		Took:      l.took, Seq: l.seq,
+		NoMore: l.ended, Finish: l.finish, Finishing: l.finishing,
+		Door: l.door, DoorName: l.doorName, Certain: l.certain,
+		Undecided: l.undecided, Shared: l.shared,
+		Namespaces: seat.namespaces, Old: seat.old,
+	}
+	s.Load, s.Since, s.Exact = l.load.state()
+	for _, f := range l.out.queue {
+		s.Outbox = append(s.Outbox, outgoingState{f.bytes, f.fd})
+	}
+	switch err := l.endedBy(); {
+	case err == workerproto.ErrLeft:
+		s.Left = true
+	case err != nil:
+		s.Error = strings.TrimPrefix(err.Error(), workerproto.ErrProtocol.Error()+": ")
+	}
+	if s.Socket >= 0 && s.Error != "" { // it ended while it was frozen
+		fdpass.Close(s.Socket)
+		s.Socket = -1
+		l.unshareAll()
+	}
+	if s.Socket < 0 { // nothing is sent or handled any more
+		fdpass.CloseAll(s.Loose)
+		s.Buffered, s.Loose, s.Outbox, s.Shared = nil, nil, nil, nil
+	}
+	l.out, l.parcels, l.accepting, l.socket = outbox{conn: l.conn}, parcels{}, nil, -1
+	l.stream = stream{conn: l.conn, codec: l.codec}
+	return s
+}
+
+func parcelStates(list []*parcel) (states []parcelState) {
+	for _, p := range list {
+		states = append(states, parcelState{p.Connection, p.frame, p.seq, p.end, p.nacks, p.at, p.probed != nil})
+	}
+	return states
+}
+
+// Thaw makes a Link of a state, as workerproto.Thaw does. The options are
+// NewLink's, but that the serialization is the state's.
+func Thaw(s *LinkState, loop *poll.Loop, h workerproto.Handler, o Options) (*Link, error) {
+	conn := fdpass.Closed()
+	if s.Socket >= 0 {
+		var err error
+		if conn, err = fdpass.NewConn(s.Socket, loop); err != nil {
+			return nil, err
+		}
+	}
+	o.Serialization = s.Serialization
+	l := NewLink(conn, s.Terms, h, o)
+	l.restore(s)
+	if s.Socket < 0 {
+		l.endAs(s)
+		return l, nil
+	}
+	for key, socket := range s.Shared {
+		l.shared[key] = l.reacquired(socket, o.Reacquire)
+	}
+	l.hub.restore(l, seat{namespaces: s.Namespaces, old: s.Old})
+	return l, nil
+}
+
+func (l *Link) restore(s *LinkState) {
+	l.online, l.ready, l.leaving = s.Online, s.Ready, s.Leaving
+	l.helper.Store(s.Helper)
+	if l.online {
+		close(l.probe)
+	}
+	if l.ready {
+		l.stopProbe()
+	}
+	l.stream.buf, l.stream.fds = s.Buffered, s.Loose
+	for _, f := range s.Outbox {
+		l.out.push(f.Bytes, f.FD)
+	}
+	l.out.pushed = s.Pushed
+	l.parcels = parcels{queue: parcelsOf(s.Parcels), sent: s.Sent, acked: s.Acked}
+	l.accepting = parcelsOf(s.Accepting)
+	l.took, l.seq = s.Took, s.Seq
+	l.ended, l.finish, l.finishing = s.NoMore, s.Finish, s.Finishing
+	l.door, l.doorName, l.certain, l.undecided = s.Door, s.DoorName, s.Certain, s.Undecided
+	l.load.restore(s.Load, s.Since, s.Exact)
+}
+
+func parcelsOf(states []parcelState) (list []*parcel) {
+	for _, s := range states {
+		p := &parcel{Connection: s.Connection, frame: s.Frame, seq: s.Seq, end: s.End, nacks: s.Nacks, at: s.At}
+		if s.Ours {
+			p.probed = make(chan struct{})
+		}
+		list = append(list, p)
+	}
+	return list
+}
+
+// reacquired returns a socket that this program has, too. Without it the worker
+// still has its own copy.
+func (l *Link) reacquired(socket sharedSocket, reacquire func(network, addr string, nth int) (release func(), err error)) sharedSocket {
+	release, err := reacquire(socket.Network, socket.Addr, socket.Nth)
+	if err != nil {
+		l.log.Warn("a socket of a server of the worker was lost", "network", socket.Network, "addr", socket.Addr, "err", err)
+		release = func() {}
+	}
+	socket.release = release
+	return socket
+}
+
+// endAs makes a Link one whose Run has returned.
+func (l *Link) endAs(s *LinkState) {
+	l.ended, l.finish, l.over = true, true, true
+	switch {
+	case s.Error != "":
+		l.failed = protocolErrorf("%s", s.Error)
+	case s.Left:
+		l.failed, l.leaving = io.EOF, true
+	default:
+		l.failed = workerproto.ErrEnded
+	}
+	l.end()
+	close(l.ran)
+}
+
+// resume sends what waits in a Link that was thawed.
+func (l *Link) resume() {
+	l.write.Lock()
+	defer l.write.Unlock()
+	l.advanceLocked()
+	l.flushLocked()
+}
+
+// endedBy returns what Run returns. read and write are held.
+func (l *Link) endedBy() error {
+	for _, err := range []error{l.broken, l.failed} {
+		if errors.Is(err, workerproto.ErrProtocol) {
+			return err
+		}
+	}
+	if l.leaving && l.failed == io.EOF {
+		return workerproto.ErrLeft
+	}
+	return nil
+}

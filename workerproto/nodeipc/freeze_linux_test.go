@@ -1,0 +1,445 @@
+package nodeipc
+
+import (
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/stickyd/stickyd/fdpass"
+	"github.com/stickyd/stickyd/fdpass/poll"
+	"github.com/stickyd/stickyd/workerproto"
+)
+
+// reload returns what JSON keeps of a link that it freezes.
+func reload(t testing.TB, l *Link) *LinkState {
+	t.Helper()
+	text, err := json.Marshal(l.State())
+	if err != nil {
+		t.Fatal(err)
+	}
+	state := &LinkState{}
+	if err := json.Unmarshal(text, state); err != nil {
+		t.Fatal(err)
+	}
+	return state
+}
+
+// A room is a link with a real Node process, the link that it is by now.
+type room struct {
+	t       *testing.T
+	handler workerproto.Handler
+	loop    *poll.Loop
+	cmd     *exec.Cmd
+
+	mu   sync.RWMutex // held while the link becomes another
+	link *Link
+	ran  chan error
+}
+
+func newRoom(t *testing.T, loop *poll.Loop, hub *Hub, how Serialization, incarnation uint32, h workerproto.Handler, script string) *room {
+	t.Helper()
+	node, err := exec.LookPath("node")
+	if err != nil {
+		if os.Getenv("CI") != "" {
+			t.Fatal("node is not installed")
+		}
+		t.Skip("node is not installed")
+	}
+	path := filepath.Join(t.TempDir(), "worker.js")
+	if err := os.WriteFile(path, []byte(script), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	near, child, err := fdpass.Pair(loop)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(node, path)
+	cmd.Env = append(os.Environ(), "NODE_CHANNEL_FD=3", "NODE_CHANNEL_SERIALIZATION_MODE="+string(how), fmt.Sprint("NODE_UNIQUE_ID=", incarnation))
+	cmd.ExtraFiles = []*os.File{child}
+	cmd.Stdout, cmd.Stderr = os.Stderr, os.Stderr
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	child.Close()
+	r := &room{t: t, handler: h, loop: loop, cmd: cmd, ran: make(chan error, 1)}
+	r.link = NewLink(near, workerproto.Terms{Incarnation: incarnation}, h, r.options(hub, how))
+	r.run()
+	return r
+}
+
+func (r *room) options(hub *Hub, how Serialization) Options {
+	return Options{Serialization: how, Hub: hub, Log: slog.New(slog.DiscardHandler)}
+}
+
+func (r *room) run() {
+	link := r.link
+	go func() {
+		err := link.Run()
+		if err != nil && err != workerproto.ErrFrozen {
+			panic(err) // or the test would wait for what never comes
+		}
+		r.ran <- err
+	}()
+}
+
+func freezeAndThaw(t *testing.T, rooms ...*room) {
+	for _, r := range rooms {
+		r.link.Freeze() // what is handed over meanwhile is kept
+		if err := <-r.ran; err != workerproto.ErrFrozen {
+			t.Errorf("Run returned %v", err)
+		}
+	}
+	hub := NewHub()
+	for _, r := range rooms {
+		r.mu.Lock()
+		state := reload(t, r.link)
+		var err error
+		if r.link, err = Thaw(state, r.loop, r.handler, r.options(hub, "")); err != nil {
+			t.Fatal(err)
+		}
+		r.mu.Unlock()
+	}
+	for _, r := range rooms {
+		r.run()
+	}
+}
+
+func (r *room) close() {
+	for _, c := range r.link.Close() {
+		fdpass.Close(c.FD)
+	}
+	if err := <-r.ran; err != nil {
+		r.t.Errorf("Run returned %v in the end", err)
+	}
+	r.cmd.Process.Kill()
+	r.cmd.Wait()
+}
+
+// A listener is a Handler that writes down what must come once and in order.
+type listener struct {
+	workerproto.Handler
+	t              *testing.T
+	binds, returns int
+	heard          chan string      // the binds that are no connections'
+	taken, settled atomic.Int64     // connections
+	moved          [2]chan struct{} // something was taken, for two who wait
+}
+
+func newListener(t *testing.T) *listener {
+	return &listener{t: t, heard: make(chan string, 1), moved: [2]chan struct{}{make(chan struct{}, 1), make(chan struct{}, 1)}}
+}
+
+func (l *listener) Ready()        {}
+func (l *listener) Settled(n int) { l.settled.Add(int64(n)) }
+func (l *listener) Declined(workerproto.Connection) {
+	l.t.Error("a connection was declined")
+}
+
+func (l *listener) Taken(n int) {
+	l.taken.Add(int64(n))
+	for _, c := range l.moved {
+		select {
+		case c <- struct{}{}:
+		default:
+		}
+	}
+}
+
+func (l *listener) Bind(id []byte) bool {
+	if strings.HasPrefix(string(id), "heard") {
+		l.heard <- string(id)
+		return true
+	}
+	for l.binds%3 == 0 { // was returned
+		l.binds++
+	}
+	if want := fmt.Sprint("connection ", l.binds); string(id) != want {
+		l.t.Errorf("bound %s, want %s", id, want)
+	}
+	l.binds++
+	return true
+}
+
+func (l *listener) Returned(c workerproto.Connection) {
+	fdpass.Close(c.FD)
+	if want := fmt.Sprint("connection ", l.returns); string(c.Replay) != want {
+		l.t.Errorf("returned %q, want %s", c.Replay, want)
+	}
+	l.returns += 3
+}
+
+// talker binds two of three connections and returns the others, and tells the
+// other worker something all the time.
+const talker = `
+process.on('message', (message, socket) => {
+  if (message.type === 'stop') {
+    stopped = true;
+    return process.send({ source: '_sio_adapter', type: 4, uid: 'a', nsp: '/', last: said });
+  }
+  if (message.type !== 'sticky:connection') return;
+  if (!message.stickyd) return socket.destroy(); // a probe
+  const name = Buffer.from(message.data).toString();
+  if (Number(name.split(' ')[1]) % 3 > 0) {
+    process.send({ type: 'sticky:connection', data: name });
+    return socket.destroy();
+  }
+  const handle = socket._handle;
+  handle.readStop();
+  socket._handle = null; // or the socket would close it before it has left
+  socket.destroy();
+  process.send({ type: 'stickyd:return', session: false, data: Buffer.from(name).toString('base64') }, handle, () => handle.close());
+});
+let said = 0;
+let stopped = false;
+function talk() { // again when that is out
+  if (stopped) return;
+  const say = out => {
+    const n = said++;
+    process.send({ source: '_sio_adapter', type: 4, uid: 'a', nsp: '/', n, data: 'x'.repeat(n % 100 * 300) }, out);
+  };
+  for (let i = 0; i < 9; i++) say();
+  say(() => setImmediate(talk));
+}
+talk();
+`
+
+// hearer hears that.
+const hearer = `
+let heard = 0;
+process.on('message', (message, socket) => {
+  socket?.destroy();
+  if (message.source !== '_sio_adapter') return;
+  if (message.last !== undefined) return process.send({ type: 'sticky:connection', data: 'heard ' + heard + ' of ' + message.last });
+  if (message.n !== heard || message.data.length !== heard % 100 * 300) throw new Error(message.n + ' came, want ' + heard);
+  heard++;
+});
+`
+
+// A Node process that talks all the time notices nothing when its link is frozen
+// and thawed, again and again.
+func TestFreezeUnderTraffic(t *testing.T) {
+	for _, how := range []Serialization{JSON, Advanced} {
+		t.Run(string(how), func(t *testing.T) {
+			fds, goroutines := openDescriptors(t), runtime.NumGoroutine()
+			freezeUnderTraffic(t, how)
+			for late := time.Now().Add(deadline); openDescriptors(t) > fds || runtime.NumGoroutine() > goroutines; time.Sleep(time.Millisecond) {
+				if time.Now().After(late) {
+					t.Fatalf("%d descriptors and %d goroutines, before it were %d and %d", openDescriptors(t), runtime.NumGoroutine(), fds, goroutines)
+				}
+			}
+		})
+	}
+}
+
+func freezeUnderTraffic(t *testing.T, how Serialization) {
+	loop, err := poll.NewLoop()
+	if err != nil {
+		t.Fatal(err)
+	}
+	go loop.Run()
+	defer loop.Close()
+	hub := NewHub()
+	told, toldOther := newListener(t), newListener(t)
+	a := newRoom(t, loop, hub, how, 1, told, talker)
+	b := newRoom(t, nil, hub, how, 2, toldOther, hearer)
+
+	stop := make(chan struct{})
+	var freezes sync.WaitGroup
+	freezes.Go(func() {
+		defer close(stop)
+		for range 150 {
+			<-told.moved[0]
+			freezeAndThaw(t, a, b)
+		}
+	})
+	n := int64(handUntil(t, stop, a, told))
+	freezes.Wait()
+	for late := time.Now().Add(deadline); told.taken.Load() < n || told.settled.Load() < n; time.Sleep(time.Millisecond) {
+		if time.Now().After(late) {
+			t.Fatalf("of %d connections %d were taken and %d settled", n, told.taken.Load(), told.settled.Load())
+		}
+	}
+	a.link.send(object{{"type", "stop"}})
+	var heard, of int
+	if fmt.Sscanf(<-toldOther.heard, "heard %d of %d", &heard, &of); heard == 0 || heard != of {
+		t.Errorf("%d of %d messages were heard", heard, of)
+	}
+	t.Logf("%d connections, %d messages", n, heard)
+	b.close() // first: it would hear that the other is gone
+	a.close()
+	if told.taken.Load() != n || told.settled.Load() != n || told.returns != int(n+2)/3*3 {
+		t.Errorf("of %d connections %d were taken, %d settled, %d returned", n, told.taken.Load(), told.settled.Load(), told.returns/3)
+	}
+}
+
+// handUntil hands over connections that bring their number, and returns how many.
+func handUntil(t *testing.T, stop <-chan struct{}, r *room, l *listener) (n int) {
+	for {
+		select {
+		case <-stop:
+			return n
+		default:
+		}
+		if int64(n)-l.taken.Load() >= 32 {
+			<-l.moved[1]
+			continue
+		}
+		pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+		if err != nil {
+			t.Error(err)
+			return n
+		}
+		fdpass.Close(pair[1])
+		r.mu.RLock()
+		if err := r.link.Hand(workerproto.Connection{FD: pair[0], Replay: fmt.Append(nil, "connection ", n)}); err != nil {
+			t.Error("Hand:", err)
+		}
+		r.link.Flush()
+		r.mu.RUnlock()
+		n++
+	}
+}
+
+// thaw makes the peer's link another, of what JSON keeps of it.
+func (p *peer) thaw(t *testing.T, reacquire func(network, addr string, nth int) (release func(), err error)) *LinkState {
+	t.Helper()
+	p.link.Freeze()
+	if err := <-p.ran; err != workerproto.ErrFrozen {
+		t.Errorf("Run returned %v", err)
+	}
+	state := reload(t, p.link)
+	var err error
+	p.link, err = Thaw(state, nil, p.told, Options{
+		Hub: NewHub(), Log: slog.New(slog.DiscardHandler),
+		Listens: func(addr string) { p.told.say("listens %s", addr) },
+		Owns:    func(addr string) bool { return strings.HasSuffix(addr, ":3000") },
+		Open:    p.open, Reacquire: reacquire,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	go func() { p.ran <- p.link.Run() }()
+	return state
+}
+
+// Servers that wait for an answer get it from the link that was thawed; sockets
+// that they share are acquired again by the same name, and given up by it.
+func TestFreezeBesideServers(t *testing.T) {
+	p := newPeer(t, JSON, nil)
+	p.start()
+	p.sayCluster(object{{"act", "queryServer"}, {"seq", 1}, {"address", "127.0.0.1"}, {"port", 4000}, {"addressType", 4}, {"index", 0}})
+	_, fd := p.hear() // the socket
+	fdpass.Close(fd)
+	var acquired []string
+	state := p.thaw(t, func(network, addr string, nth int) (func(), error) {
+		acquired = append(acquired, fmt.Sprint(network, " ", addr, " ", nth))
+		return func() { p.told.say("released again") }, nil
+	})
+	if len(state.Parcels) != 1 || !state.Parcels[0].Ours || state.Sent != 1 {
+		t.Errorf("parcels %v, %d of them sent", state.Parcels, state.Sent)
+	}
+	if fmt.Sprint(acquired) != "[tcp4 127.0.0.1:4000 0]" {
+		t.Errorf("acquired %q again", acquired)
+	}
+	p.ack()
+	p.sayCluster(object{{"act", "close"}, {"seq", 2}, {"key", keyOf(state)}})
+	p.told.await("released again")
+	if strings.Contains(p.told.all(), "released tcp4") {
+		t.Error("the socket was given up while the link was frozen")
+	}
+}
+
+func keyOf(s *LinkState) string {
+	for key := range s.Shared {
+		return key
+	}
+	return ""
+}
+
+// A server whose place was not decided is decided on later.
+func TestFreezeBeforeADecision(t *testing.T) {
+	p := newPeer(t, JSON, nil)
+	p.sayCluster(object{{"act", "online"}, {"seq", 0}})
+	_, probe := p.hear()
+	p.sayCluster(object{{"act", "queryServer"}, {"seq", 1}, {"address", "127.0.0.1"}, {"port", 4000}, {"addressType", 4}, {"index", 0}})
+	p.link.Sync()
+	state := p.thaw(t, nil)
+	if len(state.Undecided) != 1 || state.Undecided[0].Addr != "127.0.0.1:4000" || !state.Online || state.Ready {
+		t.Errorf("undecided %v, online %t, ready %t", state.Undecided, state.Online, state.Ready)
+	}
+	p.ack() // the old probe
+	fdpass.Close(probe)
+	for {
+		message, fd := p.hear()
+		if fd >= 0 { // another probe; nobody answers
+			p.ack()
+			fdpass.Close(fd)
+			continue
+		}
+		if ack, _ := message.number("ack"); ack == 1 {
+			break
+		}
+	}
+	p.told.await("listens 127.0.0.1:4000")
+}
+
+// A conversation that is over stays so, with what the worker never took.
+func TestFreezeAfterTheEnd(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		end  func(p *peer)
+		err  string
+	}{
+		{"end of file", func(p *peer) { p.conn.Shutdown() }, "<nil>"},
+		{"left", func(p *peer) {
+			p.sayCluster(object{{"act", "exitedAfterDisconnect"}, {"seq", 1}})
+			p.told.await("leaving")
+			p.conn.Shutdown()
+		}, workerproto.ErrLeft.Error()},
+		{"protocol error", func(p *peer) { p.ack(); p.ack() }, "protocol error: NODE_HANDLE_ACK of nothing"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			p := newPeer(t, JSON, nil)
+			p.start()
+			_, fd := connect(t)
+			p.link.Hand(workerproto.Connection{FD: fd}) // waits for Flush
+			p.told.await("ready")
+			tt.end(p)
+			for range 2 {
+				if err := <-p.ran; fmt.Sprint(err) != tt.err {
+					t.Errorf("Run returned %v, want %v", err, tt.err)
+				}
+				p.link.Freeze()
+				state := reload(t, p.link)
+				if state.Socket >= 0 {
+					t.Errorf("the socket is still there: %d", state.Socket)
+				}
+				var err error
+				if p.link, err = Thaw(state, nil, p.told, Options{Hub: NewHub()}); err != nil {
+					t.Fatal(err)
+				}
+				p.ran <- p.link.Run()
+			}
+			if err := p.link.Hand(workerproto.Connection{}); err != workerproto.ErrEnded {
+				t.Error("Hand:", err)
+			}
+			p.link.Flush()
+			orphans := p.link.Close()
+			if len(orphans) != 1 || orphans[0].FD != fd {
+				t.Fatalf("%v were never taken", orphans)
+			}
+			fdpass.Close(fd)
+		})
+	}
+}
