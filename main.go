@@ -153,7 +153,7 @@ func serve(args []string, isDemo bool) int {
 		fmt.Println("stickyd " + version())
 		return exitStopped
 	}
-	p := &program{args: args, isDemo: isDemo, signals: make(chan os.Signal, 8)}
+	p := &program{args: args, isDemo: isDemo, terminal: hasTerminal(), signals: make(chan os.Signal, 8)}
 	switch {
 	case takeover != nil && takeover.Checking():
 		return report(checkTakeover(takeover, c))
@@ -204,9 +204,10 @@ func adaptToDemo(c *config.Config) {
 
 // A program is what outlives the rooms when they are frozen and wired anew.
 type program struct {
-	args    []string
-	isDemo  bool
-	signals chan os.Signal
+	args     []string
+	isDemo   bool
+	terminal bool // it was started on one
+	signals  chan os.Signal
 }
 
 // run runs an app that was started, unless err says that it was not, and those
@@ -675,6 +676,16 @@ func isStop(s os.Signal) bool {
 	return s == syscall.SIGINT || s == syscall.SIGTERM || s == syscall.SIGQUIT || s == syscall.SIGHUP
 }
 
+// hasTerminal reports whether this process has a controlling terminal (tty(4)).
+func hasTerminal() bool {
+	tty, err := os.Open("/dev/tty")
+	if err != nil {
+		return false
+	}
+	tty.Close()
+	return true
+}
+
 // obey does what a signal asks for, and returns false if that is to stop. What
 // takes time goes on by itself, and says in the log how it went.
 func (a *app) obey(s os.Signal) bool {
@@ -692,6 +703,9 @@ func (a *app) obey(s os.Signal) bool {
 	}
 	switch s {
 	case syscall.SIGHUP:
+		if a.program.terminal && !hasTerminal() {
+			return false // it was closed
+		}
 		return begin("reload", func() error { return a.Reload(say) })
 	case syscall.SIGTTIN:
 		return begin("one worker more", func() error { return a.supervisor.Scale(1, true, say) })

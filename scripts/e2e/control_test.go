@@ -19,14 +19,20 @@ import (
 // controlled starts stickyd with ready workers and a control socket.
 func controlled(t *testing.T, n int, command []string, flags ...string) (s *server, pids map[int]int, control string) {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "stickyd-e2e-control-") // short enough for a socket's path
+	control = filepath.Join(socketDir(t), "control.sock")
+	s, pids = startReady(t, n, command, append(flags, "--control", control)...)
+	return s, pids, control
+}
+
+// socketDir returns a directory whose name is short enough for a socket's path.
+func socketDir(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "stickyd-e2e-control-")
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
-	control = filepath.Join(dir, "control.sock")
-	s, pids = startReady(t, n, command, append(flags, "--control", control)...)
-	return s, pids, control
+	return dir
 }
 
 // ask runs a command that talks to a stickyd.

@@ -65,14 +65,21 @@ func TestQuitStopsGracefully(t *testing.T) {
 	}
 }
 
-// A terminal that is closed ends stickyd as TERM does; nohup keeps it.
-func TestHangupStops(t *testing.T) {
-	s, _ := startReady(t, 1, worker("app"))
-	s.signal(syscall.SIGHUP)
-	if status := s.wait(); status != 0 {
-		t.Error("exit status", status)
+// A terminal that is closed ends stickyd as TERM does. Where there is none, or
+// it stays, a hangup reloads, and nohup keeps even that away.
+func TestHangupStopsOnlyWhereTheTerminalIsGone(t *testing.T) {
+	control := filepath.Join(socketDir(t), "control.sock")
+	command := append([]string{binary, "-l", "127.0.0.1:0", "--log-format", "json", "-n", "1", "--control", control, "--"}, worker("app")...)
+	s := launchCommand(t, exec.Command("script", "-qec", strings.Join(command, " "), "/dev/null")) // on a terminal of its own
+	s.await("worker ready", nil)
+	pid := askStatus(t, control).PID
+	syscall.Kill(pid, syscall.SIGHUP)
+	s.await("done", func(e event) bool { return e.str("what") == "reload" })
+	s.cmd.Process.Kill() // whose terminal it is; the kernel sends SIGHUP
+	eventually(t, "its end", func() bool { return !alive(pid) })
+	if _, err := os.Lstat(control); err == nil {
+		t.Error("it did not stop in order: its control socket is there")
 	}
-	s.await("stopped", nil)
 
 	s = launchCommand(t, exec.Command("nohup", append([]string{binary, "-l", "127.0.0.1:0", "--log-format", "json", "-n", "1", "--"}, worker("app")...)...))
 	s.addr = s.await("listening", nil).str("addr")
