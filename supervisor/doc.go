@@ -4,19 +4,37 @@
 // process in it. Each slot has a goroutine that owns its state; everybody else
 // sends it events:
 //
-//	state ↓ event → | timer             | ready | link ended      | exited            | stop
-//	waiting         | spawn → starting  |       |                 |                   | → done
-//	starting        | KILL → killing    | ready | TERM → stopping | → waiting         | TERM → stopping
-//	ready           | hung: dump → dumping |    | TERM → stopping | → waiting         | drain → draining
-//	dumping         | KILL → killing    |       | KILL → killing  | → waiting         | KILL → killing
-//	draining        | TERM → stopping   |       | (it finishes)   | → waiting or done |
-//	stopping        | KILL → killing    |       |                 | → waiting or done |
-//	killing         | say so, each 10 s |       |                 | → waiting or done |
+//	state ↓ event → | timer                 | ready | link ended      | exited    | leave      | stop
+//	waiting         | spawn → starting      |       |                 |           | → vacant   | → done
+//	starting        | KILL → killing        | ready | TERM → stopping | → waiting | → stopping | TERM → stopping
+//	ready           | hung: dump → dumping  |       | TERM → stopping | → waiting | → draining | → finishing
+//	dumping         | KILL → killing        |       |                 | → waiting |            | KILL → killing
+//	draining        | none left, or time over → finishing; hung → dumping | | TERM → stopping | → vacant | | → finishing
+//	finishing       | TERM → stopping       |       | (it finishes)   | → vacant  |            |
+//	stopping        | KILL → killing        |       |                 | → waiting |            |
+//	killing         | say so, each 10 s     |       |                 | → waiting |            |
+//	drained         |                       |       |                 |           | → done     | → done
+//
+// To drain is to keep sessions and get no new ones; to finish, to answer what is
+// open and get nothing any more. Vacant is done, or drained where the slot is to
+// stay; what has been told to leave, or to stop, goes there instead of waiting.
 //
 // A link that ended by a protocol error is answered with KILL in every state.
-// A ready worker that has left in an orderly way drains. One that drains and
+// A ready worker that has left in an orderly way finishes. One that finishes and
 // has ended its link gets TERM as soon as nothing of it is open.
 // Second thoughts are not possible: after Kill every process gets SIGKILL.
+//
+// # More than one generation
+//
+// A worker is replaced by an heir: another slot of the same number, on trial.
+// When it has been ready for a while the old slot is told to leave. What replaces
+// many, one after the other, is an operation, of which one is under way at a time
+// (Restart, Adopt, Scale, Drain); each rolling restart begins a generation.
+//
+// # Freeze and Resume
+//
+// Freeze puts all of it down without a word to the workers, and Resume takes it
+// up from the State, in this program or in another that was executed in its place.
 //
 // The package knows nothing of HTTP, sessions or TCP: what a worker says about
 // those goes to its [Client].
