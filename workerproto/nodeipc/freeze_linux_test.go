@@ -225,6 +225,7 @@ process.on('message', (message, socket) => {
   if (message.n !== heard || message.data.length !== heard % 100 * 300) throw new Error(message.n + ' came, want ' + heard);
   heard++;
 });
+process.send({ type: 'sticky:connection', data: 'heard nothing yet' });
 `
 
 // A Node process that talks all the time notices nothing when its link is frozen
@@ -252,8 +253,9 @@ func freezeUnderTraffic(t *testing.T, how Serialization) {
 	defer loop.Close()
 	hub := NewHub()
 	told, toldOther := newListener(t), newListener(t)
-	a := newRoom(t, loop, hub, how, 1, told, talker)
 	b := newRoom(t, nil, hub, how, 2, toldOther, hearer)
+	<-toldOther.heard // it is known to the hub, and misses nothing
+	a := newRoom(t, loop, hub, how, 1, told, talker)
 
 	stop := make(chan struct{})
 	var freezes sync.WaitGroup
