@@ -30,12 +30,15 @@ type load struct {
 func startLoad(addr string, j *judge, o options) *load {
 	l := &load{addr: addr, judge: j}
 	l.ctx, l.cancel = context.WithCancel(context.Background())
+	oneShot := l.newClient(true)
 	shared := l.newClient(false) // sessions of several workers on one connection
 	for n := range o.clients {
 		random := func(stream uint64) *rand.Rand { return rand.New(rand.NewPCG(o.seed, stream<<32|uint64(n))) }
 		l.clients.Go(func() { l.plain(random(1), l.newClient(true)) })
 		l.clients.Go(func() { l.plain(random(2), l.newClient(false)) })
-		l.clients.Go(func() { l.sessions(random(3), func() conversation { return &polling{load: l, http: shared} }) })
+		l.clients.Go(func() {
+			l.sessions(random(3), func() conversation { return &polling{load: l, first: oneShot, http: shared} })
+		})
 		l.clients.Go(func() { l.sessions(random(4), func() conversation { return &webSocket{load: l} }) })
 	}
 	return l
@@ -115,7 +118,7 @@ func (l *load) plain(random *rand.Rand, c *http.Client) {
 func (l *load) failed(what string, began time.Time, err error) {
 	now := time.Now()
 	kind := kindOf(err)
-	if kind == "closed" || kind == "reset" {
+	if kind == "closed" || kind == "reset" || unknownSession(err) {
 		if cause, ok := l.judge.connection(began, now); ok {
 			l.judge.figures.add("connections lost " + cause)
 			return

@@ -10,23 +10,25 @@ import (
 )
 
 // polling is a session by requests. Its client's connections carry other sessions
-// as well.
+// as well, but for the first: on a kept-alive connection a session would begin in the
+// worker that has the connection, and all would be in one.
 type polling struct {
-	load *load
-	http *http.Client
-	url  string
+	load  *load
+	first *http.Client
+	http  *http.Client
+	url   string
 }
 
 func (p *polling) kind() string { return "polling" }
 
-func (p *polling) do(method, body string) (string, error) {
+func (p *polling) do(c *http.Client, method, body string) (string, error) {
 	p.load.judge.figures.add("requests: polling")
-	return p.load.do(p.http, method, p.url, strings.NewReader(body))
+	return p.load.do(c, method, p.url, strings.NewReader(body))
 }
 
 func (p *polling) open() error {
 	p.url = "http://" + p.load.addr + "/socket.io/?EIO=4&transport=polling"
-	text, err := p.do(http.MethodGet, "")
+	text, err := p.do(p.first, http.MethodGet, "")
 	if err != nil {
 		return err
 	}
@@ -45,15 +47,15 @@ func sidOf(packet string) (string, error) {
 }
 
 func (p *polling) send(packet string) error {
-	_, err := p.do(http.MethodPost, packet)
+	_, err := p.do(p.http, http.MethodPost, packet)
 	return err
 }
 
 func (p *polling) receive() ([]string, error) {
-	text, err := p.do(http.MethodGet, "")
+	text, err := p.do(p.http, http.MethodGet, "")
 	return strings.Split(text, "\x1e"), err
 }
 
 // close lets the server forget the session; one that it does not know any more
 // is as well.
-func (p *polling) close() { p.do(http.MethodPost, "1") }
+func (p *polling) close() { p.do(p.http, http.MethodPost, "1") }
