@@ -66,7 +66,8 @@ func (j *judge) look(workers []worker) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	for _, w := range workers {
-		if w.PID != 0 && !w.DrainsUntil.IsZero() {
+		// The first one counts: one whose time was over gets some more to say so.
+		if first, known := j.drains[w.PID]; w.PID != 0 && !w.DrainsUntil.IsZero() && (!known || w.DrainsUntil.Before(first)) {
 			j.drains[w.PID] = w.DrainsUntil
 		}
 	}
