@@ -83,6 +83,9 @@ func (s *stickyd) once(ctx context.Context, kind string, random *rand.Rand) {
 	default:
 		err = s.signal(kind, random)
 	}
+	if errors.Is(err, errFoiled) {
+		err = nil
+	}
 	if err == nil && ctx.Err() == nil {
 		err = s.settle(ctx)
 	}
@@ -91,6 +94,9 @@ func (s *stickyd) once(ctx context.Context, kind string, random *rand.Rand) {
 	}
 	fmt.Printf("%s %s took %v\n", began.Format(time.TimeOnly), kind, time.Since(began).Round(time.Millisecond))
 }
+
+// errFoiled is of a command that did not reach its end, and not by its own fault.
+var errFoiled = errors.New("foiled by what was done to the workers")
 
 // expect runs a command that is to end well, or not. One that waits for workers
 // may be foiled by what is done to them at the same time.
@@ -102,7 +108,8 @@ func (s *stickyd) expect(well bool, words ...string) error {
 		return fmt.Errorf("%v ended well, and said: %s", words, said)
 	case err != nil && (words[0] == "restart" || words[0] == "scale") && s.judge.disturbed(began):
 		s.judge.figures.add("commands foiled by a disturbance of workers: " + words[0])
-		return nil
+		fmt.Printf("%v was foiled: %s\n", words, said)
+		return errFoiled
 	case err != nil && well:
 		return fmt.Errorf("%v: %w: %s", words, err, said)
 	}
@@ -119,7 +126,11 @@ func (s *stickyd) scale(random *rand.Rand) error {
 		n = max(was-1-random.IntN(3), least)
 	}
 	s.want(n)
-	return errors.Join(s.configure(), s.expect(true, "scale", strconv.Itoa(n)))
+	err := errors.Join(s.configure(), s.expect(true, "scale", strconv.Itoa(n)))
+	if err != nil && !errors.Is(err, errFoiled) { // that one goes on
+		s.want(was)
+	}
+	return err
 }
 
 // upgrade changes to the other build, and expects the same process to run it.

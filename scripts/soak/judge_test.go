@@ -46,6 +46,16 @@ func TestJudge(t *testing.T) {
 	}
 }
 
+func TestFirstDeadlineCounts(t *testing.T) {
+	j := newJudge()
+	for _, s := range []int64{20, 10, 30} {
+		j.look([]worker{{PID: 1, DrainsUntil: time.Unix(s, 0)}, {PID: 2}})
+	}
+	if len(j.drains) != 1 || !j.drains[1].Equal(time.Unix(10, 0)) {
+		t.Error(j.drains)
+	}
+}
+
 func TestKindOfErrors(t *testing.T) {
 	for want, err := range map[string]error{
 		"refused":             fmt.Errorf("x: %w", syscall.ECONNREFUSED),
