@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -330,4 +331,16 @@ func TestOneOperationAtATime(t *testing.T) {
 	if err := <-ended; err == nil {
 		t.Error("it was reached though everything stopped")
 	}
+}
+
+func TestScaleUpToWorkersThatDieIsTakenBack(t *testing.T) {
+	s, _ := runSupervisor(t, 1, func(l *Limits) { l.MinReady = time.Minute })
+	ended := make(chan error, 1)
+	go func() { ended <- s.Scale(2, false, func(string) {}) }()
+	eventually(t, "the new one", func() bool { return len(s.Status()) == 2 && s.Status()[1].State == "ready" })
+	syscall.Kill(s.Status()[1].PID, syscall.SIGKILL)
+	if err := <-ended; err == nil || !strings.Contains(err.Error(), "there are 1 workers as before") {
+		t.Error("scale ended with ", err)
+	}
+	eventually(t, "one slot", func() bool { return len(s.Status()) == 1 })
 }

@@ -7,11 +7,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"reflect"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -413,7 +416,7 @@ func TestFreezeInTheMiddleOfAMessage(t *testing.T) {
 	}
 	p.say(message[:first], fds...)
 	r.await(`returned "GET /0"`)
-	state, _, _ := thaw(t, l, nil, r)
+	state, _, ranAgain := thaw(t, l, nil, r)
 	if err := <-ran; err != ErrFrozen {
 		t.Errorf("Run returned %v", err)
 	}
@@ -426,6 +429,13 @@ func TestFreezeInTheMiddleOfAMessage(t *testing.T) {
 		if a, b := inode(t, c.FD), inode(t, fds[i]); a != b {
 			t.Errorf("connection %d came back with another one's descriptor", i)
 		}
+	}
+	// What it has returned before it can't return again.
+	again := appendConn(nil, Return, 0, 1, nil)
+	setDescriptors(again, 1)
+	p.say(again, fds[0])
+	if err := <-ranAgain; !errors.Is(err, ErrProtocol) || !strings.Contains(err.Error(), "returned before") {
+		t.Errorf("a connection was returned twice: %v", err)
 	}
 	fdpass.CloseAll(fds)
 }
@@ -483,6 +493,9 @@ func TestFreezeInTheMiddleOfAFrame(t *testing.T) {
 	}
 	if f := p.hear(); f.kind != Drain {
 		t.Errorf("%s came last", f.kind)
+	}
+	if err := again.Hand(Connection{}); err != ErrEnded {
+		t.Errorf("Hand after the last DRAIN: %v", err)
 	}
 	p.say(appendNumber(nil, Taken, 11))
 	r.await("taken 11")
@@ -549,9 +562,16 @@ func TestThawTallyWithoutLoop(t *testing.T) {
 	c := newCounter(t, 5)
 	c.tally.take(1)
 	c.r.await("taken 1")
+	c.link.Freeze()
+	c.tally.take(3)
+	c.link.UntakenSince() // looks at the tally of a link that is not frozen
+	if told := c.r.all(); strings.Contains(told, "taken 2") {
+		t.Errorf("told of what was taken after Freeze:\n%s", told)
+	}
 	_, l, _ := thaw(t, c.link, nil, c.r)
+	c.r.await("taken 2")
 	c.tally.take(5)
-	c.r.await("taken 4")
+	c.r.await("taken 2\ntaken 2")
 	c.tally.closed.Store(5)
 	l.Close()
 	c.r.await("settled 5") // at the latest then
@@ -576,5 +596,78 @@ func TestThawFails(t *testing.T) {
 	bad.Socket = 1 << 20
 	if _, err := Thaw(&bad, nil, nil, NewHub()); err == nil {
 		t.Error("there is no such socket")
+	}
+}
+
+// Of a message that had begun before, the others hear that nothing more comes.
+func TestFreezeInTheMiddleOfAPublication(t *testing.T) {
+	ours, theirs := pairOf(t)
+	r := newRecorder(t)
+	l, _ := runLink(t, ours, r)
+	p := newScript(t, theirs)
+	p.say(greeting)
+	p.say(appendPublish(nil, FlagMore, "news", []byte("half")))
+	p.say(appendIDFrame(nil, Subscribe, "other"))
+	r.await("ready")
+	l.Sync()
+	for range 2 {
+		var state *LinkState
+		state, l, _ = thaw(t, l, nil, r)
+		if fmt.Sprint(state.Unfinished, state.Topics, state.TopicsN) != "[news] [other] 1" {
+			t.Errorf("begun are %q, subscribed is to %q (%d)", state.Unfinished, state.Topics, state.TopicsN)
+		}
+	}
+}
+
+// All that a state says is in the link that is made of it.
+func TestThawIsWhole(t *testing.T) {
+	ours, _ := pairOf(t)
+	socket, err := ours.Detach()
+	if err != nil {
+		t.Fatal(err)
+	}
+	page, fd, err := fdpass.NewPage()
+	if err != nil {
+		t.Fatal(err)
+	}
+	page.Unmap()
+	at := time.Now().Round(0)
+	state := &LinkState{
+		Terms: testTerms, Socket: socket, Page: fd, TakenSeen: 3, ClosedSeen: 2, Stage: ready,
+		Stream: streamState{
+			Buffered: []byte("half"), Offset: 70, Batches: []batchState{{From: 71, To: 72, FDs: []int{1001}}},
+			Group: []int{1002}, Missing: 1,
+		},
+		Outbox:  outboxState{Rest: []byte("rest"), Queue: []outgoingState{{[]byte("conn"), 1003, true}, {[]byte("bulk"), -1, true}, {[]byte("page"), fd, false}}},
+		Untaken: []untakenState{{Connection{FD: 1003, Replay: []byte("GET"), Session: true, Refusals: 2}, 9, at}},
+		Took:    at, LastID: 9, NoMore: true, Load: 4, Returned: []uint64{5, 6}, ReturnedN: 2,
+		Topics: []string{"a"}, TopicsN: 2, Unfinished: []string{"b"},
+	}
+	wholeBut(t, *state, "Error")
+	want, _ := json.Marshal(state)
+	l, err := Thaw(state, nil, nil, NewHub())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if l.out.size != 16 || l.out.bulk != 8 || l.out.owing != 1 || l.waiting.Load() != 1 {
+		t.Errorf("%d bytes wait, %d of them bulk, and %d connections; %d are untaken", l.out.size, l.out.bulk, l.out.owing, l.waiting.Load())
+	}
+	close(l.ran) // it never runs
+	l.Freeze()
+	again := l.State()
+	if got, _ := json.Marshal(again); string(got) != string(want) {
+		t.Errorf("of the state\n%s\ncame\n%s", want, got)
+	}
+	fdpass.CloseAll([]int{again.Socket, again.Page})
+}
+
+// wholeBut checks that all fields of a struct are set, but for some.
+func wholeBut(t *testing.T, state any, but ...string) {
+	t.Helper()
+	v := reflect.ValueOf(state)
+	for i := range v.NumField() {
+		if name := v.Type().Field(i).Name; v.Field(i).IsZero() && !slices.Contains(but, name) {
+			t.Errorf("the test says nothing of %s", name)
+		}
 	}
 }

@@ -121,7 +121,7 @@ type Link struct {
 	full chan struct{} // buffered 1: the socket is full, wait for room
 
 	// See Freeze.
-	frozen bool          // nothing is sent; write is held for it
+	frozen bool          // it was called; write is held for it
 	socket int           // what is left of conn then; -1 for none
 	over   bool          // the conversation had ended when it was thawed
 	ran    chan struct{} // closed when Run has returned
@@ -349,7 +349,7 @@ func (l *Link) pushLocked(frame []byte) {
 // socket is full. Errors are left to the receiving side: a socket that can't
 // be written reads as end of file.
 func (l *Link) flushLocked() {
-	if l.stuck || l.frozen {
+	if l.stuck {
 		return
 	}
 	if errors.Is(l.sendLocked(), fdpass.ErrWouldBlock) {

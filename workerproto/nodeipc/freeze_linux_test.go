@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"reflect"
 	"runtime"
 	"strings"
 	"sync"
@@ -224,6 +225,7 @@ process.on('message', (message, socket) => {
   if (message.n !== heard || message.data.length !== heard % 100 * 300) throw new Error(message.n + ' came, want ' + heard);
   heard++;
 });
+process.send({ type: 'sticky:connection', data: 'heard nothing yet' });
 `
 
 // A Node process that talks all the time notices nothing when its link is frozen
@@ -251,8 +253,9 @@ func freezeUnderTraffic(t *testing.T, how Serialization) {
 	defer loop.Close()
 	hub := NewHub()
 	told, toldOther := newListener(t), newListener(t)
-	a := newRoom(t, loop, hub, how, 1, told, talker)
 	b := newRoom(t, nil, hub, how, 2, toldOther, hearer)
+	<-toldOther.heard // it is known to the hub, and misses nothing
+	a := newRoom(t, loop, hub, how, 1, told, talker)
 
 	stop := make(chan struct{})
 	var freezes sync.WaitGroup
@@ -442,4 +445,75 @@ func TestFreezeAfterTheEnd(t *testing.T) {
 			fdpass.Close(fd)
 		})
 	}
+}
+
+// All that a state says is in the link that is made of it.
+func TestThawIsWhole(t *testing.T) {
+	near, far, err := fdpass.Channel()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer fdpass.Close(far)
+	socket, err := near.Detach()
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := time.Now().Round(0)
+	connection := workerproto.Connection{FD: 1003, Replay: []byte("GET"), Session: true, Refusals: 2}
+	state := &LinkState{
+		Terms: workerproto.Terms{Incarnation: 7}, Serialization: JSON, Socket: socket,
+		Online: true, Ready: true, Leaving: true, Helper: true,
+		Buffered: []byte("half"), Loose: []int{1001},
+		Outbox: []outgoingState{{[]byte("frame"), 1003}, {[]byte("other"), -1}}, Pushed: 77,
+		Parcels: []parcelState{{connection, []byte("frame"), 3, 70, 1, at, true}}, Sent: 1, Acked: 60,
+		Accepting: []parcelState{{connection, []byte("frame"), 3, 70, 1, at, false}},
+		Took:      at, Seq: 5, NoMore: true, Finish: true, Finishing: true,
+		Door: "d", DoorName: "n", Certain: true,
+		Undecided: []listen{{1, "k", "n", "tcp", "a:1", 1, 1, "a", true, 1}},
+		Shared:    map[string]sharedSocket{"k": {Network: "tcp", Addr: "a:1", Nth: 1}},
+		Load:      3, Since: []time.Time{at}, Exact: true,
+		Namespaces: map[string]string{"u": "/"}, Old: true,
+	}
+	v := reflect.ValueOf(*state)
+	for i := range v.NumField() {
+		if name := v.Type().Field(i).Name; v.Field(i).IsZero() && name != "Error" && name != "Left" {
+			t.Errorf("the test says nothing of %s", name)
+		}
+	}
+	want, _ := json.Marshal(state)
+	l, err := Thaw(state, nil, nil, Options{
+		Hub: NewHub(), Log: slog.New(slog.DiscardHandler),
+		Reacquire: func(string, string, int) (func(), error) { return nil, unix.EMFILE }, // as good as any
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if l.out.size != 10 || l.hub.byUID["u"] != l || l.probing.Err() == nil {
+		t.Errorf("%d bytes wait, the hub knows %v, the worker is asked whether it is ready: %t", l.out.size, l.hub.byUID, l.probing.Err() == nil)
+	}
+	close(l.ran) // it never runs
+	l.Freeze()
+	again := l.State()
+	if got, _ := json.Marshal(again); string(got) != string(want) {
+		t.Errorf("of the state\n%s\ncame\n%s", want, got)
+	}
+	fdpass.Close(again.Socket)
+}
+
+// What had come of a message, and the descriptor that came with it, are there
+// when the rest comes.
+func TestFreezeInTheMiddleOfAMessage(t *testing.T) {
+	p := newPeer(t, JSON, nil)
+	p.start()
+	frame := p.stream.codec.encode(object{{"cmd", "NODE_HANDLE"}, {"type", "net.Native"},
+		{"msg", object{{"type", "stickyd:return"}, {"session", true}, {"data", "R0VU"}}}})
+	_, fd := connect(t)
+	p.sayRaw(frame[:20], fd)
+	fdpass.Close(fd)
+	p.link.Sync()
+	if state := p.thaw(t, nil); len(state.Buffered) != 20 || len(state.Loose) != 1 {
+		t.Errorf("the state has %d bytes and %d descriptors that came", len(state.Buffered), len(state.Loose))
+	}
+	p.sayRaw(frame[20:])
+	p.told.await(`returned "GET" session=true`)
 }

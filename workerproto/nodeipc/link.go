@@ -70,7 +70,7 @@ type Link struct {
 	full      chan struct{} // buffered 1: the socket is full, wait for room
 
 	// See Freeze.
-	frozen bool          // nothing is sent; write is held for it
+	frozen bool          // it was called; write is held for it
 	socket int           // what is left of conn then; -1 for none
 	over   bool          // the conversation had ended when it was thawed
 	ran    chan struct{} // closed when Run has returned
@@ -309,7 +309,7 @@ func (l *Link) pushLocked(frame []byte, fd int) {
 }
 
 func (l *Link) flushLocked() {
-	if !l.stuck && !l.frozen && errors.Is(l.out.flush(), fdpass.ErrWouldBlock) {
+	if !l.stuck && errors.Is(l.out.flush(), fdpass.ErrWouldBlock) {
 		l.stuck = true
 		l.full <- struct{}{}
 	}
