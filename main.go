@@ -140,6 +140,10 @@ func serve(args []string, isDemo bool) int {
 	if err != nil {
 		return report(takeover.Return(err))
 	}
+	p := &program{args: args, isDemo: isDemo, terminal: hasTerminal(), signals: make(chan os.Signal, 8)}
+	if takeover != nil && takeover.Returned() != "" {
+		return p.takeOver(takeover, nil) // what the file says by now may be why it was given back
+	}
 	c, asked, err := load(args, isDemo)
 	switch {
 	case err != nil && takeover != nil:
@@ -153,7 +157,6 @@ func serve(args []string, isDemo bool) int {
 		fmt.Println("stickyd " + version())
 		return exitStopped
 	}
-	p := &program{args: args, isDemo: isDemo, terminal: hasTerminal(), signals: make(chan os.Signal, 8)}
 	switch {
 	case takeover != nil && takeover.Checking():
 		return report(checkTakeover(takeover, c))
@@ -1227,8 +1230,8 @@ func checkTakeover(t *upgrade.Takeover, c *config.Config) error {
 	return t.Passed()
 }
 
-// takeOver goes on where another program was, or is the old program again, which
-// the new one has given back to.
+// takeOver goes on where another program was, as c says, or is the old program
+// again, which the new one has given back to, as it was.
 func (p *program) takeOver(t *upgrade.Takeover, c *config.Config) int {
 	b, err := readBefore(t.State)
 	if err != nil {

@@ -52,6 +52,12 @@ func (r *relay) awaitReady(n int) {
 // pass freezes the supervisor and resumes another one.
 func (r *relay) pass() {
 	r.t.Helper()
+	r.run(r.freeze())
+}
+
+// freeze freezes the supervisor and returns another one, which is to be run.
+func (r *relay) freeze() *Supervisor {
+	r.t.Helper()
 	end, err := r.now.Begin("upgrade")
 	if err != nil {
 		r.t.Fatal(err)
@@ -76,7 +82,7 @@ func (r *relay) pass() {
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	r.run(s)
+	return s
 }
 
 func (r *relay) stop() {
@@ -115,6 +121,18 @@ func TestWorkersDoNotNoticeThatSupervisionIsFrozen(t *testing.T) {
 	if n := r.now.Ends()[2]["signal"]; n != 1 {
 		t.Errorf("%d deaths of a signal, want 1", n)
 	}
+	r.stop()
+}
+
+// Clients may come before it is run, and what workers have said of their
+// sessions by then must be heard first.
+func TestWorkersCanBeHeardBeforeSupervisionGoesOn(t *testing.T) {
+	r := newRelay(t, 2, func(int, string) {})
+	s := r.freeze()
+	if n := len(s.links); n != 2 {
+		t.Errorf("Sync hears %d workers, want 2", n)
+	}
+	r.run(s)
 	r.stop()
 }
 

@@ -259,23 +259,31 @@ func (g *guardian) freeze() GuardianState {
 	g.watch.Wait()
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	fd, err := duplicate(g.pipe)
-	if err != nil { // it died meanwhile
+	if p.isReaped() { // it died meanwhile
 		return GuardianState{FD: -1}
 	}
+	p.drop() // first: it may be what lets the pipe have another descriptor
+	fd, err := duplicate(g.pipe)
+	if err != nil {
+		// It would take an exec for our death. Without one for a moment is better.
+		g.log.Error("the guardian process can't be taken along, another will be started", "err", err)
+		g.say(".")
+		fd = -1
+	}
 	g.pipe.Close()
-	p.drop()
 	return GuardianState{PID: p.pid, FD: fd}
 }
 
 // relieve lets another guardian go, whose groups this one has been told.
 func (g *guardian) relieve(other GuardianState) {
-	if other.PID == 0 || other.FD < 0 {
+	if other.PID == 0 {
 		return
 	}
-	pipe := os.NewFile(uintptr(other.FD), "guardian")
-	fmt.Fprintln(pipe, ".")
-	pipe.Close()
+	if other.FD >= 0 {
+		pipe := os.NewFile(uintptr(other.FD), "guardian")
+		fmt.Fprintln(pipe, ".")
+		pipe.Close()
+	}
 	p, err := adopt(other.PID)
 	if err != nil {
 		return // it is gone

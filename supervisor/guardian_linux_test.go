@@ -1,12 +1,15 @@
 package supervisor
 
 import (
+	"log/slog"
 	"os"
 	"os/exec"
 	"slices"
 	"strings"
 	"syscall"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 func TestGuardianFollowsWhatItIsTold(t *testing.T) {
@@ -51,4 +54,39 @@ func TestStraysAreFoundByTheirMark(t *testing.T) {
 	if got := groupsMarked(mark); !slices.Equal(got, []int{stray}) {
 		t.Errorf("groups %v, want %d alone", got, stray)
 	}
+}
+
+// A guardian that there is no descriptor to take along for must not take the
+// exec for our death: it would end the workers.
+func TestGuardianThatCannotBeTakenAlongIsReleased(t *testing.T) {
+	g, err := startGuardian([]string{os.Args[0], "play-guardian"}, "K=mark", slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	worker := started(t, "K=other", &syscall.SysProcAttr{Setpgid: true})
+	g.add(worker)
+	var state GuardianState
+	withoutDescriptors(t, func() { state = g.freeze() })
+	if state.PID <= 1 {
+		t.Fatalf("%+v", state)
+	}
+	p, err := adopt(state.PID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.await()
+	p.reap()
+	if state.FD != -1 || p.state == nil || !p.state.Success() {
+		t.Errorf("%+v ended with %v", state, p.state)
+	}
+	if err := syscall.Kill(worker, 0); err != nil || hasExited(worker) {
+		t.Error("the worker was ended")
+	}
+}
+
+// hasExited reports whether a child has exited.
+func hasExited(pid int) bool {
+	var info unix.Siginfo
+	err := unix.Waitid(unix.P_PID, pid, &info, unix.WEXITED|unix.WNOWAIT|unix.WNOHANG, nil)
+	return err != nil || info.Signo != 0
 }

@@ -22,8 +22,10 @@ var ErrStopping = errors.New("stickyd stops")
 // errUpgraded is what who waits for draining workers is told.
 var errUpgraded = errors.New("stickyd is upgraded meanwhile; the old workers go on draining, and stickyd status shows them")
 
-// begin starts an operation of that name; end must follow.
+// begin starts an operation of that name, once Run has started the slots: what is
+// added before would be started twice. end must follow.
 func (s *Supervisor) begin(name string) (end func(), err error) {
+	<-s.begun
 	s.operation.mu.Lock()
 	defer s.operation.mu.Unlock()
 	if now := &s.operation; now.name != "" {

@@ -56,6 +56,12 @@ func (p *process) drop() {
 	p.os.Release()
 }
 
+func (p *process) isReaped() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.reaped
+}
+
 // signal sends a signal to the process group, while its number is its own.
 func (p *process) signal(sig syscall.Signal) {
 	p.mu.Lock()

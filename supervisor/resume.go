@@ -92,6 +92,9 @@ func resumeWorker(s *Supervisor, sl *slot, from *WorkerState) (w *Worker, err er
 	if w.client, err = s.clients.Rejoin(w, from.Incarnation); err != nil {
 		return nil, err
 	}
-	w.Link, err = s.thawLink(from.Link, w, s.spec.Reacquire)
-	return w, err
+	if w.Link, err = s.thawLink(from.Link, w, s.spec.Reacquire); err != nil {
+		return nil, err
+	}
+	s.addLink(w.Link) // for Sync: clients may come before Run has got that far
+	return w, nil
 }

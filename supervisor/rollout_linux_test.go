@@ -344,3 +344,61 @@ func TestScaleUpToWorkersThatDieIsTakenBack(t *testing.T) {
 	}
 	eventually(t, "one slot", func() bool { return len(s.Status()) == 1 })
 }
+
+// Operations that begin before the slots run wait for them: an upgrade to
+// another configuration has one ready at once.
+func TestOperationsBeforeTheStart(t *testing.T) {
+	r := &relay{t: t, clients: &clients{all: make(map[*Worker]*client)}, ended: make(chan error, 1)}
+	r.spec = Spec{
+		Launch: launchOf("serves"), Workers: 2,
+		Limits:   Limits{StartTimeout: time.Minute, DrainTimeout: time.Minute, StopTimeout: 5 * time.Second},
+		Rolling:  func(bool) {},
+		Guardian: []string{os.Args[0], "play-guardian"},
+		Output:   func(*Worker, logs.Stream, []byte) {},
+	}
+	s := New(r.spec, r.clients, slog.New(slog.DiscardHandler))
+	scaled := make(chan error, 1)
+	asked := make(chan struct{})
+	go func() {
+		close(asked)
+		scaled <- s.Scale(1, true, func(string) {})
+	}()
+	<-asked
+	r.run(s)
+	if err := <-scaled; err != nil {
+		t.Error(err)
+	}
+	for n := 1; n <= 3; n++ {
+		r.awaitReady(n)
+	}
+	r.stop()
+}
+
+// Where no worker could ever be started, nothing waits for one.
+func TestOperationsWithoutAStart(t *testing.T) {
+	spec := Spec{Launch: launchOf("serves"), Workers: 1, Guardian: []string{"/nonexistent"}}
+	s := New(spec, &clients{all: make(map[*Worker]*client)}, slog.New(slog.DiscardHandler))
+	scaled := make(chan error, 1)
+	go func() { scaled <- s.Scale(1, true, func(string) {}) }()
+	if err := s.Run(); err == nil || !strings.Contains(err.Error(), "guardian") {
+		t.Error("run returned", err)
+	}
+	if err := <-scaled; err != ErrStopping {
+		t.Error("scaling returned", err)
+	}
+}
+
+// A slot that is too many is nobody's to drain any more, however soon that is
+// asked for.
+func TestSlotsThatAreTooManyCannotBeHeld(t *testing.T) {
+	s, c := runSupervisor(t, 4, nil)
+	for n := 2; n <= 4; n++ {
+		c.of(n)[0].sessions.Store(1)
+	}
+	s.shrink(1)
+	for n := 2; n <= 4; n++ {
+		if s.holder(n) != nil {
+			t.Errorf("slot %d is held still", n)
+		}
+	}
+}

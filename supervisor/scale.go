@@ -3,6 +3,7 @@ package supervisor
 import (
 	"errors"
 	"fmt"
+	"sync"
 )
 
 // MaxWorkers is how many slots there may be.
@@ -69,7 +70,8 @@ func (s *Supervisor) grow(from, n int, say func(string)) error {
 	return fmt.Errorf("there are %d workers as before: %w", from, errors.Join(errs...))
 }
 
-// shrink lets the slots above n drain, and returns them.
+// shrink lets the slots above n drain, and returns them. All have been told by
+// then: what comes next must not take them for slots that stay.
 func (s *Supervisor) shrink(n int) (old []*slot) {
 	s.mu.Lock()
 	s.workers = n
@@ -79,9 +81,11 @@ func (s *Supervisor) shrink(n int) (old []*slot) {
 		}
 	}
 	s.mu.Unlock()
+	var telling sync.WaitGroup
 	for _, sl := range old {
-		s.running.Go(func() { sl.order(leave) })
+		telling.Go(func() { sl.order(leave) })
 	}
+	telling.Wait()
 	return old
 }
 

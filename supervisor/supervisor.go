@@ -33,6 +33,7 @@ type Supervisor struct {
 	freeze   context.CancelFunc
 	relieved GuardianState // the one whose successor Run starts
 
+	begun     chan struct{}  // closed when Run has started the slots, or never will
 	running   sync.WaitGroup // the slots, and operations, which may add to it
 	operation operation
 
@@ -54,7 +55,7 @@ func New(spec Spec, clients Clients, log *slog.Logger) *Supervisor {
 		hub:     workerproto.NewHub(),
 		nodeHub: nodeipc.NewHub(),
 		mark:    workerproto.EnvInstance + "=" + rand.Text(),
-		links:   make(map[Link]struct{}),
+		links:   make(map[Link]struct{}), begun: make(chan struct{}),
 		current: &spec.Launch, workers: spec.Workers, generation: 1,
 		loop: crashLoop{failed: make(map[int]failure)}, ends: make(map[int]map[string]int64),
 	}
@@ -72,6 +73,9 @@ func New(spec Spec, clients Clients, log *slog.Logger) *Supervisor {
 // when the last one is gone. It returns an error at once if the command can't
 // be executed, and after a while if no worker has ever become ready.
 func (s *Supervisor) Run() error {
+	begun := sync.OnceFunc(func() { close(s.begun) })
+	defer begun()
+	defer s.addNoMore() // nor where nothing could be started
 	if err := s.prepare(); err != nil {
 		return err
 	}
@@ -98,19 +102,24 @@ func (s *Supervisor) Run() error {
 		s.startLocked(sl)
 	}
 	s.mu.Unlock()
+	begun()
 	select {
 	case <-s.stopping.Done():
 	case <-s.frozen.Done():
 		s.running.Wait()
 		return ErrFrozen
 	}
-	s.mu.Lock()
-	s.over = true
-	s.mu.Unlock()
+	s.addNoMore()
 	s.running.Wait()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.loop.fatal
+}
+
+func (s *Supervisor) addNoMore() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.over = true
 }
 
 // Stop asks for the end: drain, SIGTERM, SIGKILL, each with its time limit.

@@ -109,7 +109,7 @@ func TestCommandThatKeepsExitingEndsStickydWithItsLastLines(t *testing.T) {
 func TestWorkerThatIsNeverReadyIsReplaced(t *testing.T) {
 	s := start(t, worker("never-ready"), "--workers", "1", "--start-timeout", "200ms", "--queue-timeout", "300ms")
 	s.awaitN(2, "worker is not ready in time, killing it", nil)
-	s.await("worker died", func(e event) bool { return e.str("exit") == "not ready within 200ms and killed by stickyd" })
+	s.await("worker died", func(e event) bool { return e.str("exit") == "not ready in time and killed by stickyd" })
 	answer, err := s.talk("GET / HTTP/1.1\r\nHost: x\r\n\r\n")
 	if err != nil || !strings.HasPrefix(answer, "HTTP/1.1 503 ") || !strings.Contains(answer, "\r\nRetry-After: ") {
 		t.Errorf("a client got %q, %v", answer, err)

@@ -139,7 +139,7 @@ func TestBenchmarksInTheReadmeRun(t *testing.T) {
 		"go run ./scripts/bench -node": func(t *testing.T, shell string) {
 			tryToEnd("| new connections | Node primary, 2.0.1 |")(t, shell+" --quick --rounds 1 --only new,node-2.0.1")
 		},
-		"scripts/syscalls": tryToEnd("sendmsg          1.0"),
+		"scripts/syscalls": tryToEnd("recvfrom         1.0"),
 		"go test ./routing -bench .": func(t *testing.T, shell string) {
 			tryToEnd("BenchmarkPurge")(t, shell+" -short -run xxx -benchtime 1x")
 		},

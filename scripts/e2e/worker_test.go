@@ -38,6 +38,15 @@ func playWorker(kind string) {
 	switch kind {
 	case "app":
 		runApp()
+	case "gated":
+		awaitFile(os.Args[3])
+		runApp()
+	case "short-lived":
+		time.AfterFunc(100*time.Millisecond, func() {
+			fmt.Println("that was all")
+			os.Exit(9)
+		})
+		runApp()
 	case "exits":
 		fmt.Println("this worker has nothing to do")
 		os.Exit(7)
@@ -90,6 +99,11 @@ func runApp() {
 	mux.HandleFunc("/handshake", a.handshake)
 	mux.HandleFunc("/use", a.use)
 	mux.HandleFunc("/end", a.end)
+	mux.HandleFunc("/bind", a.bindMany)
+	mux.HandleFunc("/print", func(rw http.ResponseWriter, r *http.Request) {
+		fmt.Println(r.FormValue("line"))
+		a.answer(rw, r, 200, "")
+	})
 	mux.HandleFunc("/", func(rw http.ResponseWriter, r *http.Request) { a.answer(rw, r, 200, "") })
 	mux.HandleFunc("/slow", a.slow)
 	mux.HandleFunc("/allocate", allocate)
@@ -102,6 +116,16 @@ func runApp() {
 	}
 	if err != nil {
 		log.Fatal(err)
+	}
+}
+
+// awaitFile waits until the file is there.
+func awaitFile(path string) {
+	for {
+		if _, err := os.Stat(path); err == nil {
+			return
+		}
+		time.Sleep(10 * time.Millisecond) // nobody tells
 	}
 }
 
@@ -135,6 +159,24 @@ func (a *app) handshake(rw http.ResponseWriter, r *http.Request) {
 	a.mu.Unlock()
 	http.SetCookie(rw, &http.Cookie{Name: "sid", Value: sid})
 	a.answer(rw, r, 200, sid)
+}
+
+// bindMany starts n sessions at once, "bound-SLOT-0" and so on.
+func (a *app) bindMany(rw http.ResponseWriter, r *http.Request) {
+	n, err := strconv.Atoi(r.FormValue("n"))
+	if err != nil {
+		log.Fatal(err)
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for i := range n {
+		sid := fmt.Sprintf("bound-%d-%d", a.worker.Slot(), i)
+		if err := a.worker.Bind(r.Context(), sid); err != nil {
+			log.Fatal(err)
+		}
+		a.sessions[sid] = 0
+	}
+	a.answer(rw, r, 200, "")
 }
 
 func sidOf(r *http.Request) string {

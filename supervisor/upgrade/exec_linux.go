@@ -23,7 +23,7 @@ func (p *Plan) exec() error {
 	defer unix.Close(old)
 	here, _ := Binary("") // else there is no name for the way back, which matters to messages only
 	return replace(p.Binary, p.Args, p.Env, append(slices.Clone(p.FDs), old), order{
-		State: int(p.State.Fd()), Binary: p.Binary, Old: old, OldPath: here, Name: processName(), Signals: p.Signals,
+		State: int(p.State.Fd()), Binary: p.Binary, Old: old, OldPath: here, OldArgs: p.Args, Name: processName(), Signals: p.Signals,
 	})
 }
 
@@ -32,7 +32,7 @@ func (t *Takeover) giveBack(cause error) error {
 	why := cause.Error()
 	why = why[:min(len(why), longest)]
 	path := "/proc/self/fd/" + strconv.Itoa(t.order.Old)
-	return replace(path, os.Args, os.Environ(), t.fds, order{
+	return replace(path, t.order.OldArgs, os.Environ(), t.fds, order{
 		State: t.order.State, Binary: t.order.OldPath, Name: t.order.Name, Signals: early.pending(), Returned: why,
 	})
 }

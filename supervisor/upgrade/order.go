@@ -21,6 +21,7 @@ type order struct {
 	Binary   string           `json:"binary,omitempty"`   // the path of who reads this
 	Old      int              `json:"old,omitempty"`      // descriptor of the program to return to; 0: none
 	OldPath  string           `json:"old_path,omitempty"` // where that was started from
+	OldArgs  []string         `json:"old_args,omitempty"` // its own: a script may have given the new program others
 	Name     string           `json:"name,omitempty"`     // that the process has, see restoreName
 	Signals  []syscall.Signal `json:"signals,omitempty"`  // that were not acted on
 	Spared   []syscall.Signal `json:"spared,omitempty"`   // that are ignored until the program listens, and else are not
