@@ -15,7 +15,7 @@ export const patience = 60_000; // for anything; it measures nothing
 const here = path => fileURLToPath(new URL(path, import.meta.url));
 let built; // the directory of our own build
 
-function stickyd() {
+export function stickyd() {
   if (process.env.STICKYD_BIN) return process.env.STICKYD_BIN;
   if (!built) {
     built = mkdtempSync(join(tmpdir(), 'node-socketio-'));
