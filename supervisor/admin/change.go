@@ -34,7 +34,7 @@ func restartFlags(flags *flag.FlagSet, c *call) {
 		})
 	}
 	count("parallel", "restart at most `N` slots at a time, instead of as\nconfigured", &c.restart.Parallel)
-	count("max-unready", "let at most `N` new workers be unready at a time,\ninstead of as configured", &c.restart.MaxUnready)
+	count("max-unready", "go on though `N` of the new workers have died again,\ninstead of as configured", &c.restart.MaxUnready)
 }
 
 func takeSlots(c *call, given []string) error {

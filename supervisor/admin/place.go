@@ -141,6 +141,9 @@ func find(control string) (string, error) {
 	if strings.ContainsRune(control, '/') {
 		return control, nil
 	}
+	if _, err := os.Lstat(control); control != "" && err == nil {
+		return "", fmt.Errorf("--control %s is no port: for the file of that name write ./%s", control, control)
+	}
 	all := Instances()
 	meant := slices.DeleteFunc(slices.Clone(all), func(i Instance) bool {
 		return control != "" && i.Name != control && !strings.HasPrefix(i.Name, control+"-")

@@ -39,8 +39,8 @@ type Running interface {
 // RestartOptions say what to restart, and how.
 type RestartOptions struct {
 	Slots      []int `json:"slots,omitempty"`       // none: all
-	Parallel   int   `json:"parallel,omitempty"`    // slots at a time, until the old workers have ended; 0: as configured
-	MaxUnready int   `json:"max_unready,omitempty"` // new workers at a time that are not ready yet; 0: as configured
+	Parallel   int   `json:"parallel,omitempty"`    // slots at a time; 0: as configured
+	MaxUnready int   `json:"max_unready,omitempty"` // of the new workers that may have died again before it stops; 0: as configured
 }
 
 func (o *RestartOptions) check() error {
