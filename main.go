@@ -279,11 +279,14 @@ type app struct {
 	asked      chan struct{}              // buffered 1: to stop, on the control socket
 	phase      atomic.Int32               // running, stopping or freezing
 	frozen     *frozen                    // set when it goes on elsewhere
+	lost       error                      // why it does not, though it was to
+	ended      error                      // what the supervisor ended with, once run.Group has
 	members    map[uint32]*routing.Member // of before, by incarnation, until resume
 	renew      func()                     // is called by resume; nil for none
 	serving    sync.WaitGroup             // of the control socket and metrics
 	exposition *http.Server               // of metrics
 	unpacking  sync.Mutex                 // held to use preload
+	opening    sync.Mutex                 // held to change doors, and what goes with them: followed, control
 	sweep      chan struct{}              // buffered 1: dead sessions are in the table
 	wanted     chan string                // buffered 1: where workers would listen
 	followed   bool                       // follow has dealt with that
@@ -549,10 +552,13 @@ func (a *app) run() (*frozen, error) {
 	a.resume()
 	err := g.Run()
 	a.tasks.Wait()
-	if a.goesOn() {
+	switch {
+	case a.frozen != nil:
 		a.exposition.Close()
 		a.serving.Wait()
 		return a.frozen, nil
+	case a.goesOn():
+		err = errors.Join(a.lost, a.ended)
 	}
 	defer a.cleanUp()
 	a.front.Stop(hurry, nil) // what the last workers left is answered
@@ -617,12 +623,13 @@ func (a *app) awaitSignal(hurry func(), ended <-chan struct{}) (execute func() e
 			for {
 				select {
 				case s := <-a.program.signals:
-					if a.obey(s) {
+					if !a.goesOn() && a.obey(s) {
 						continue
 					}
 					if !a.phase.CompareAndSwap(running, stopping) {
 						a.program.keep(s) // for who goes on
 						<-interrupted
+						a.keepAsked()
 						return nil
 					}
 					a.log.Info("stopping: open requests may finish, a second signal stops at once",
@@ -642,7 +649,9 @@ func (a *app) awaitSignal(hurry func(), ended <-chan struct{}) (execute func() e
 				case <-interrupted:
 					if !a.goesOn() {
 						go atOnce(time.Time{}) // something failed; who does not want to wait may say so
+						return nil
 					}
+					a.keepAsked()
 					return nil
 				}
 			}
@@ -653,6 +662,15 @@ func (a *app) awaitSignal(hurry func(), ended <-chan struct{}) (execute func() e
 				a.manager.Stopping(c.DrainTimeout + c.StopTimeout + lastWords)
 			}
 		}
+}
+
+// keepAsked keeps for who goes on that the control socket asked to stop.
+func (a *app) keepAsked() {
+	select {
+	case <-a.asked:
+		a.program.keep(syscall.SIGTERM)
+	default:
+	}
 }
 
 // lastWords is how long the end may take when the workers are gone.
@@ -762,7 +780,9 @@ func (a *app) want(addr string) {
 // follow listens where the first worker wants to, if the user has not said
 // where, in place of the default.
 func (a *app) follow(addr string) {
-	if a.followed {
+	a.opening.Lock()
+	defer a.opening.Unlock()
+	if a.followed || a.goesOn() {
 		return
 	}
 	a.followed = true
@@ -805,7 +825,8 @@ func impatient() context.Context {
 func (a *app) supervise(hurry func()) (execute func() error, interrupt func(error)) {
 	return func() error {
 			defer hurry() // there is nobody left to wait for
-			return a.supervisor.Run()
+			a.ended = a.supervisor.Run()
+			return a.ended
 		}, func(error) {
 			if !a.goesOn() {
 				a.supervisor.Stop()
@@ -993,8 +1014,11 @@ func (a *app) change(now *config.Config, say func(string)) error {
 	}
 	if names := changes[config.OnUpgrade]; len(names) > 0 {
 		say("only an upgrade, or another start, changes: " + strings.Join(names, ", "))
-		config.Keep(now, old, config.OnUpgrade)
 	}
+	if names := changes[config.OnStart]; len(names) > 0 {
+		say("only another start changes: " + strings.Join(names, ", "))
+	}
+	config.Keep(now, old, config.OnUpgrade, config.OnStart)
 	a.config.Store(now)
 	return errors.Join(failed...)
 }
@@ -1004,6 +1028,8 @@ func (a *app) change(now *config.Config, say func(string)) error {
 const closePatience = 5 * time.Second
 
 func (a *app) changeListeners(old, now *config.Config) error {
+	a.opening.Lock()
+	defer a.opening.Unlock()
 	ctx, cancel := context.WithTimeout(context.Background(), closePatience)
 	context.AfterFunc(ctx, cancel)
 	if err := a.changeMetrics(now.Metrics); err != nil {
@@ -1185,18 +1211,27 @@ func (m *meta) descriptors() (fds []int) {
 
 // A frozen is an app that is to go on in another program.
 type frozen struct {
-	meta   *meta
-	state  *os.File
+	before
+	state  *os.File // for that program
+	failed error    // why there is none
 	binary string
 }
 
 // exec returns only with an error.
 func (f *frozen) exec(p *program) error {
+	if f.failed != nil {
+		return f.failed
+	}
+	defer f.state.Close()
 	plan := upgrade.Plan{Binary: f.binary, Args: os.Args, Env: os.Environ(), State: f.state, FDs: f.meta.descriptors()}
 	for len(p.signals) > 0 {
 		plan.Signals = append(plan.Signals, (<-p.signals).(syscall.Signal))
 	}
-	return plan.Exec()
+	err := plan.Exec()
+	for _, s := range plan.Signals { // they are still to be acted on
+		p.keep(s)
+	}
+	return err
 }
 
 // A before is what an app is built from where there was one before.
@@ -1247,24 +1282,16 @@ func (p *program) takeOver(t *upgrade.Takeover, c *config.Config) int {
 }
 
 // carryOn goes on here with what was frozen for another program, because of why.
+// It needs nothing that might not be had.
 func (p *program) carryOn(f *frozen, why error) (*app, error) {
-	defer f.state.Close()
-	s, err := upgrade.Read(f.state)
-	if err != nil {
-		return nil, err
-	}
-	b, err := readBefore(s)
-	if err != nil {
-		return nil, err
-	}
-	return p.rebuild(&b.meta.Config, b, why)
+	return p.rebuild(&f.meta.Config, &f.before, why)
 }
 
 // rebuild wires the rooms anew. failed is why that is not in the new program, nil
 // if it is.
 func (p *program) rebuild(c *config.Config, b *before, failed error) (*app, error) {
 	start := *c // with what takes more than to say so: change does that
-	config.Keep(&start, &b.meta.Config, config.Listened, config.Scaled, config.Replaced)
+	config.Keep(&start, &b.meta.Config, config.Listened, config.Scaled, config.Replaced, config.OnStart)
 	a, err := p.build(&start, b)
 	if err != nil {
 		return a, err
@@ -1285,7 +1312,11 @@ func (p *program) rebuild(c *config.Config, b *before, failed error) (*app, erro
 		caller.Say(fmt.Sprintf("%s runs, after %v in which nobody was accepted", version(), gap))
 		a.reloading.Lock()
 		defer a.reloading.Unlock()
-		caller.End(a.change(c, caller.Say))
+		err := a.change(c, caller.Say)
+		if err != nil {
+			a.log.Error("not all of the new configuration holds", "err", err)
+		}
+		caller.End(err)
 	}
 	return a, nil
 }
@@ -1308,28 +1339,40 @@ func (a *app) restore(b *before, spec supervisor.Spec) (err error) {
 	a.sockets.Settle()
 	for _, ln := range m.Listeners {
 		if err := a.doors.Restore(ln); err != nil {
-			return err
+			a.log.Error("clients are accepted there no longer", "addr", ln.Addr, "err", err)
+			syscall.Close(ln.FD) // else they would queue up
 		}
+	}
+	if len(a.doors.Addrs()) == 0 {
+		return errors.New("cannot take over any listener")
 	}
 	for addr, state := range m.Metrics {
 		if a.metrics[addr], err = admin.AdoptMetrics(state); err != nil {
-			a.log.Error("metrics are served no longer", "addr", addr, "err", err)
+			a.log.Error("a listener for metrics is opened anew", "addr", addr, "err", err)
 			delete(a.metrics, addr)
 		}
 	}
+	if err := a.changeMetrics(m.Config.Metrics); err != nil {
+		a.log.Error("metrics are served there no longer", "err", err)
+	}
 	if m.Control != nil {
 		if a.control, err = admin.Adopt(*m.Control, a.log.Logger); err != nil {
-			a.log.Error("the control socket is lost", "err", err)
+			a.log.Error("the control socket is opened anew", "err", err)
 			a.control = nil
 		}
 	}
-	if a.config.Load().Control == m.Config.Control {
+	if a.control != nil && a.config.Load().Control == m.Config.Control {
 		return nil
 	}
 	if a.control != nil {
 		a.control.Close()
+		a.control = nil
 	}
-	return a.openControl()
+	if err := a.openControl(); err != nil { // clients are served all the same
+		a.log.Error("nobody can ask or tell this process anything", "err", err)
+		a.control = nil
+	}
+	return nil
 }
 
 // resume lets go on what waited while the app was frozen.
@@ -1370,10 +1413,16 @@ func (a *app) Rejoin(w *supervisor.Worker, incarnation uint32) (supervisor.Clien
 // take over in place.
 func (a *app) Upgrade(binary string, c *admin.Caller) {
 	a.tasks.Go(func() {
-		if err := a.upgrade(binary, c); err != nil {
+		err := a.upgrade(binary, c)
+		switch {
+		case err == nil:
+			return
+		case errors.Is(err, errLost):
+			a.log.Error("upgrade failed, stickyd ends", "err", err)
+		default:
 			a.log.Error("upgrade failed, nothing has changed", "err", err)
-			c.End(err)
 		}
+		c.End(err)
 	})
 }
 
@@ -1429,24 +1478,30 @@ func (a *app) write(m *meta) (*os.File, error) {
 
 // freeze puts down the rooms: first nobody is answered, then nobody accepted, then
 // the workers are left alone. From the first step that can't be taken back on
-// there is only the way forward, which leads to carryOn if need be.
+// there is only the way forward, which leads to carryOn if need be: what goes
+// wrong costs what it is about, or is what exec fails with, and no more. Only
+// where the workers are not to be had, since they have come to their end, does
+// the process end.
 func (a *app) freeze(path string, c *admin.Caller) (err error) {
-	m := &meta{
-		Config: *a.config.Load(), Started: a.started, Upgrades: a.upgrades.Load(), Reloads: a.reloads.Load(),
-		Followed: a.followed, Metrics: make(map[string]admin.ListenerState),
-	}
-	a.admin.Freeze()
 	if !a.phase.CompareAndSwap(running, freezing) {
 		return supervisor.ErrStopping
 	}
-	m.At = time.Now()
-	m.Listeners, err = a.doors.Detach()
-	a.front.Freeze()
-	state, freezeErr := a.supervisor.Freeze()
-	if err = errors.Join(err, freezeErr); err != nil {
-		return err
+	a.admin.Freeze()
+	a.opening.Lock()
+	defer a.opening.Unlock()
+	m := &meta{
+		Config: *a.config.Load(), Started: a.started, Upgrades: a.upgrades.Load(), Reloads: a.reloads.Load(),
+		Followed: a.followed, Metrics: make(map[string]admin.ListenerState),
+		At: time.Now(),
 	}
-	m.Supervisor = state
+	if m.Listeners, err = a.doors.Detach(); err != nil {
+		a.log.Error("clients are accepted there no longer", "err", err)
+	}
+	a.front.Freeze()
+	if m.Supervisor, err = a.supervisor.Freeze(); err != nil {
+		a.lost = fmt.Errorf("%w: %w", errLost, err)
+		return a.lost
+	}
 	m.Front = a.front.State()
 	m.Sockets = a.sockets.State()
 	m.Router = a.router.State()
@@ -1459,25 +1514,32 @@ func (a *app) freeze(path string, c *admin.Caller) (err error) {
 		a.log.Warn("who asked for the upgrade will not be told of its end", "err", err)
 	}
 	m.Logs = a.log.State()
-	f := &frozen{meta: m, binary: path}
-	if f.state, err = a.write(m); err != nil {
-		return err
-	}
+	f := &frozen{before: before{m, a.table}, binary: path}
+	f.state, f.failed = a.write(m)
 	a.log.Close()
 	a.frozen = f
 	return nil
 }
+
+// errLost is what an upgrade ends with that is the end of stickyd as well.
+var errLost = errors.New("the workers can't be taken along")
 
 // detachAdmin puts the listeners of the control socket and of metrics into m.
 func (a *app) detachAdmin(m *meta) {
 	if a.control != nil {
 		if state, err := a.control.Detach(); err == nil {
 			m.Control = &state
+		} else {
+			a.log.Error("the control socket is opened anew", "err", err)
+			a.control.Close()
 		}
 	}
 	for addr, ln := range a.metrics {
 		if state, err := admin.DetachMetrics(ln); err == nil {
 			m.Metrics[addr] = state
+		} else {
+			a.log.Error("a listener for metrics is opened anew", "addr", addr, "err", err)
+			ln.Close()
 		}
 	}
 }

@@ -180,7 +180,8 @@ func (d *Doors) Close() {
 }
 
 // Detach ends Serve, gives all sockets away, and returns when nothing is
-// accepted any more. What is accepted goes to the front.
+// accepted any more, also from those that Change took away. What is accepted
+// goes to the front.
 func (d *Doors) Detach() (all []ListenerState, err error) {
 	d.end()
 	for _, ln := range *d.open.Load() {
@@ -191,6 +192,7 @@ func (d *Doors) Detach() (all []ListenerState, err error) {
 	}
 	d.open.Store(new([]*Listener))
 	d.serving.Wait()
+	d.closing.Wait()
 	return all, err
 }
 

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -112,6 +113,23 @@ func (s *server) startLoad(owners []reply) *load {
 func (s *server) startUse(owners []reply) *load {
 	l := &load{s: s, owners: owners, stop: make(chan struct{})}
 	return l.start(l.users())
+}
+
+// startVisits begins with sessions that last for a moment, and requests without
+// one, all on new connections.
+func (s *server) startVisits() *load {
+	l := &load{s: s, stop: make(chan struct{})}
+	visit := func(int) error {
+		owner, err := s.get("/handshake")
+		if err != nil || owner.status != http.StatusOK {
+			return fmt.Errorf("handshake: status %d, error %w", owner.status, err)
+		}
+		return errors.Join(s.expect(owner.PID, "/use?sid="+owner.SID), s.expect(owner.PID, "/end?sid="+owner.SID))
+	}
+	return l.start([]kind{
+		{"new connection", func(int) error { return s.expect(0, "/whoami") }},
+		{"handshake, use and end", visit}, {"handshake, use and end", visit},
+	})
 }
 
 func (l *load) users() []kind {

@@ -154,6 +154,32 @@ func TestRestartDrainsBySession(t *testing.T) {
 	checkUntouchedWorkers(t, control, heirs)
 }
 
+// Clients do not notice that all workers are replaced, some times.
+func TestRestartsUnderLoad(t *testing.T) {
+	s, pids, control := controlled(t, 3, worker("app"), "--min-ready", "0s")
+	l := s.startVisits()
+	for range 5 {
+		l.goesOn(10)
+		mustAsk(t, "restart", control)
+	}
+	l.goesOn(10)
+	l.end()
+	t.Log(l)
+	st := askStatus(t, control)
+	if st.Generation != 6 || st.Sessions != 0 || st.Counters.Refused != 0 || len(st.Workers) != 3 {
+		t.Errorf("status %+v", st)
+	}
+	stopped, _ := s.find("worker stopped", nil)
+	for _, e := range stopped {
+		if e.str("exit") != "exit status 0" || e.num("sessions_lost") != 0 {
+			t.Errorf("an old worker stopped with %v", e)
+		}
+	}
+	if died, _ := s.find("worker died", nil); len(stopped) != 15 || len(died) != 0 || pidsOf(st)[1] == pids[1] {
+		t.Errorf("%d workers stopped, %d died", len(stopped), len(died))
+	}
+}
+
 // Sessions that do not end have drain_timeout.
 func TestRestartEndsSessionsThatStay(t *testing.T) {
 	s, pids, control := controlled(t, 2, worker("app"), "--min-ready", "0s", "--drain-timeout", "300ms")

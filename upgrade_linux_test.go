@@ -1,0 +1,204 @@
+package main
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stickyd/stickyd/supervisor/config"
+)
+
+// A frozenApp is an app that was frozen in this process, and may go on here.
+type frozenApp struct {
+	*frozen
+	program *program
+	addr    string
+	pids    map[int]int
+}
+
+func pidsOf(a *app) map[int]int {
+	all := make(map[int]int)
+	for _, sl := range a.supervisor.Status() {
+		if sl.State == "ready" {
+			all[sl.Slot] = sl.PID
+		}
+	}
+	return all
+}
+
+// A runningApp is an app with a ready worker, and an upgrade that has begun.
+type runningApp struct {
+	*app
+	frozenApp
+	begun func() // ends that
+	ended chan error
+}
+
+func newRunningApp(t *testing.T) *runningApp {
+	t.Helper()
+	args := []string{"--workers", "1", "--drain-timeout", "1s", "--listen", "127.0.0.1:0", "--log-level", "error",
+		"--control", filepath.Join(t.TempDir(), "control"), "--", os.Args[0], "play-worker"}
+	c, _, err := config.Load(args)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &program{args: args, signals: make(chan os.Signal, 8)}
+	a, err := p.build(c, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := a.start(); err != nil {
+		t.Fatal(err)
+	}
+	p.listenToSignals()
+	r := &runningApp{app: a, ended: make(chan error, 1)}
+	go func() {
+		var err error
+		r.frozenApp.frozen, err = a.run()
+		r.ended <- err
+	}()
+	eventually(t, "a ready worker", func() bool { return len(pidsOf(a)) == 1 })
+	r.frozenApp.program, r.addr, r.pids = p, a.doors.Addrs()[0].String(), pidsOf(a)
+	if r.begun, err = a.supervisor.Begin("upgrade"); err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// freezeApp freezes an app for another program, around which something is done.
+func freezeApp(t *testing.T, around func(freeze func() error) error) *frozenApp {
+	t.Helper()
+	r := newRunningApp(t)
+	err := around(func() error { return r.freeze("/nonexistent", nil) })
+	r.begun()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := <-r.ended; r.frozenApp.frozen == nil {
+		t.Fatalf("it does not go on: %v", err)
+	}
+	return &r.frozenApp
+}
+
+// expectToCarryOn fails the test if the same worker does not answer afterwards.
+func (f *frozenApp) expectToCarryOn(t *testing.T, why error) {
+	t.Helper()
+	a, err := f.program.carryOn(f.frozen, why)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.expectToServe(t, a, 1)
+	if a.control == nil {
+		t.Error("there is no control socket")
+	}
+}
+
+// expectToServe runs what was built of f, until it has so many workers and has
+// answered who came before that.
+func (f *frozenApp) expectToServe(t *testing.T, a *app, workers int) {
+	t.Helper()
+	waiting := make(chan string, 1)
+	go func() { waiting <- get(f.addr) }()
+	ended := make(chan error, 1)
+	go func() {
+		_, err := a.run()
+		ended <- err
+	}()
+	if got := <-waiting; got == "" || strings.Trim(got, "12") != "" {
+		t.Errorf("got %q", got)
+	}
+	eventually(t, "ready workers", func() bool { return len(pidsOf(a)) == workers })
+	if now := pidsOf(a); now[1] != f.pids[1] {
+		t.Errorf("workers %v became %v", f.pids, now)
+	}
+	a.reloading.Lock() // a change of configuration is over
+	a.reloading.Unlock()
+	syscall.Kill(os.Getpid(), syscall.SIGTERM)
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+}
+
+func get(addr string) string {
+	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: time.Minute}
+	resp, err := client.Get("http://" + addr + "/")
+	if err != nil {
+		return err.Error()
+	}
+	defer resp.Body.Close()
+	body, _ := io.ReadAll(resp.Body)
+	return string(body)
+}
+
+// Where the state can't be written the process is as it was.
+func TestUpgradeWhoseStateCannotBeWritten(t *testing.T) {
+	f := freezeApp(t, func(freeze func() error) error {
+		var limit syscall.Rlimit
+		if err := syscall.Getrlimit(syscall.RLIMIT_FSIZE, &limit); err != nil {
+			t.Fatal(err)
+		}
+		small := limit
+		small.Cur = 1 // byte in a file
+		if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &small); err != nil {
+			t.Fatal(err)
+		}
+		defer syscall.Setrlimit(syscall.RLIMIT_FSIZE, &limit)
+		return freeze()
+	})
+	why := f.exec(f.program)
+	if !errors.Is(why, syscall.EFBIG) {
+		t.Error("it failed with", why)
+	}
+	f.expectToCarryOn(t, why)
+}
+
+// A signal that came too late for the old program is not lost where there is no
+// new one.
+func TestUpgradeWhoseProgramCannotBeExecuted(t *testing.T) {
+	f := freezeApp(t, func(freeze func() error) error { return freeze() })
+	f.program.keep(syscall.SIGTTIN)
+	why := f.exec(f.program)
+	if !errors.Is(why, syscall.ENOENT) {
+		t.Error("it failed with", why)
+	}
+	if len(f.program.signals) != 1 || <-f.program.signals != syscall.SIGTTIN {
+		t.Error("a signal was lost")
+	}
+	f.expectToCarryOn(t, why)
+}
+
+// What is new in the configuration holds after an upgrade, as far as it can.
+func TestUpgradeToAnotherConfiguration(t *testing.T) {
+	f := freezeApp(t, func(freeze func() error) error { return freeze() })
+	f.state.Close()
+	c := f.meta.Config
+	c.Workers, c.Control, c.WorkerMemory = 2, "/nonexistent/control", 64<<20
+	a, err := f.program.rebuild(&c, &f.before, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.expectToServe(t, a, 2)
+	if now := a.config.Load(); now.Workers != 2 || now.WorkerMemory != 0 {
+		t.Errorf("%d workers, of %d bytes", now.Workers, now.WorkerMemory)
+	}
+}
+
+// Where the workers are at their end, so is the process, and says so.
+func TestUpgradeOfWhatEnds(t *testing.T) {
+	r := newRunningApp(t)
+	r.supervisor.Stop() // as in a crash loop
+	err := r.freeze("/nonexistent", nil)
+	r.begun()
+	if !errors.Is(err, errLost) {
+		t.Error("it failed with", err)
+	}
+	if err := <-r.ended; !errors.Is(err, errLost) {
+		t.Error("it ended with", err)
+	}
+}
