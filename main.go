@@ -1394,10 +1394,13 @@ func (a *app) resume() {
 // Rejoin is called by the supervisor for each worker that was there before.
 func (a *app) Rejoin(w *supervisor.Worker, incarnation uint32) (supervisor.Client, error) {
 	i := slices.IndexFunc(a.before.Members, func(m routing.MemberState) bool { return uint32(m.Incarnation) == incarnation })
-	if i < 0 {
-		return nil, fmt.Errorf("nothing is known of worker %d, process %d", w.Slot, w.PID)
-	}
 	t := &target{app: a, worker: w}
+	if i < 0 {
+		// It was removed, as is one that finishes, and gets nothing more.
+		t.member = a.router.Join(routing.Seat{Slot: w.Slot, Generation: w.Generation, Window: w.Window()}, t)
+		t.remove()
+		return t, nil
+	}
 	var err error
 	if t.member, err = a.router.Rejoin(a.before.Members[i], t); err != nil {
 		return nil, err

@@ -202,3 +202,18 @@ func TestUpgradeOfWhatEnds(t *testing.T) {
 		t.Error("it ended with", err)
 	}
 }
+
+// A worker that had its time, and is finishing, is in no router any more. It goes
+// on like the others.
+func TestUpgradeBesideAWorkerThatIsReleased(t *testing.T) {
+	f := freezeApp(t, func(freeze func() error) error { return freeze() })
+	f.state.Close()
+	f.meta.Members = nil
+	c := f.meta.Config
+	c.Workers = 2
+	a, err := f.program.rebuild(&c, &f.before, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.expectToServe(t, a, 2)
+}

@@ -10,7 +10,7 @@ type order int
 
 const (
 	leave     order = iota // drain by session, and then be done
-	vacateNow              // the same, without waiting for sessions any longer
+	vacateNow              // the same, without waiting for clients any longer
 	takeRest               // drain by session, and then stay without a process
 )
 
@@ -45,6 +45,10 @@ func (sl *slot) onOrder(o order) {
 	case draining:
 		if o == vacateNow {
 			sl.cutOff()
+		}
+	case finishing:
+		if o == vacateNow {
+			sl.awaitFinish(min(finishGrace, time.Until(sl.w.drainUntil)))
 		}
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"slices"
 	"syscall"
 )
 
@@ -112,7 +113,7 @@ func (s *Supervisor) launch(cmd *exec.Cmd, p *ProcessSettings, c *credentials) e
 	defer r.Close()
 	cmd.Path = s.spec.Launcher[0]
 	cmd.Args = append(append([]string{"sticky-launcher"}, s.spec.Launcher[1:]...), append([]string{string(what)}, cmd.Args...)...)
-	cmd.ExtraFiles = append(cmd.ExtraFiles, w)
+	cmd.ExtraFiles = slices.Concat(cmd.ExtraFiles, []*os.File{w}) // append could write to the caller's array
 	err = StartChild(cmd)
 	w.Close()
 	if err != nil {

@@ -99,7 +99,11 @@ func (s *Supervisor) replaceAll(l *Launch, o Rollout, say func(string)) (old []*
 		s.say(say, "worker %d: the new one is ready, the old one drains (%d of %d replaced)", r.heir.n, len(heirs), all)
 	}
 	if err != nil {
-		return old, fmt.Errorf("the rolling restart was stopped, %d of %d workers replaced, the others left as they are: %w", len(heirs), all, err)
+		err = fmt.Errorf("the rolling restart was stopped, %d of %d workers replaced, the others left as they are: %w", len(heirs), all, err)
+		if l != nil && len(heirs) > 0 {
+			err = fmt.Errorf("%w\nthe new configuration holds for those only; stickyd restart takes it back", err)
+		}
+		return old, err
 	}
 	if l != nil {
 		s.mu.Lock()
@@ -131,8 +135,9 @@ func (s *Supervisor) plan(l *Launch, only []int) (numbers []int, generation int,
 	return numbers, s.generation, launch, nil
 }
 
-// maxLeaving is how many old workers may drain in one slot beside the one that
-// it has: who restarts faster than sessions end does not fill the machine.
+// maxLeaving is how many old workers may drain or finish in one slot beside the
+// one that it has: who restarts faster than clients leave does not fill the
+// machine.
 const maxLeaving = 2
 
 // replace gives slot n an heir. It returns the old slot, which drains, once the
@@ -173,12 +178,13 @@ func (s *Supervisor) holder(n int) *slot {
 }
 
 // leavers returns the slots with number n whose workers leave and still have
-// sessions, the oldest first.
+// clients, the oldest first.
 func (s *Supervisor) leavers(n int) (all []*slot) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, sl := range s.slots {
-		if now := sl.status.Load(); sl.n == n && now.Leaving && now.State == draining.String() {
+		now := sl.status.Load()
+		if sl.n == n && now.Leaving && (now.State == draining.String() || now.State == finishing.String()) {
 			all = append(all, sl)
 		}
 	}

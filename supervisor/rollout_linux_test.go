@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"log"
 	"log/slog"
+	"net"
 	"os"
 	"strings"
 	"sync"
@@ -39,6 +40,9 @@ func playWorker(kind string) {
 	if err != nil {
 		log.Fatal(err)
 	}
+	if kind == "dies-in-slot-2" && w.Slot() == 2 {
+		os.Exit(5)
+	}
 	if kind == "never-ready" {
 		select {}
 	}
@@ -55,9 +59,14 @@ func playWorker(kind string) {
 	}()
 	for {
 		if _, err := w.Accept(); err != nil {
-			os.Exit(0)
+			break
 		}
 	}
+	if kind == "lingers" {
+		net.Listen("tcp", "127.0.0.1:0") // as if there was somebody to answer
+		select {}
+	}
+	os.Exit(0)
 }
 
 // countedLine is the nth line of a worker that counts.
@@ -258,6 +267,25 @@ func TestRolloutThatFailsLeavesTheOldWorkers(t *testing.T) {
 	}
 }
 
+// Who takes the file back finds that it has not changed, and must hear what does
+// take it back.
+func TestChangeThatFailsHalfWaySaysHowToTakeItBack(t *testing.T) {
+	s, _ := runSupervisor(t, 2, nil)
+	l := launchOf("dies-in-slot-2")
+	err := s.Adopt(&l, func(string) {})
+	if err == nil || !strings.Contains(err.Error(), "1 of 2 workers replaced") || !strings.Contains(err.Error(), "stickyd restart takes it back") {
+		t.Error(err)
+	}
+	if err := s.Restart(Rollout{MaxUnready: -1}, func(string) {}); err != nil {
+		t.Error(err)
+	}
+	for _, sl := range s.all() {
+		if sl.launch.Argv[2] != "serves" {
+			t.Errorf("slot %d has %v", sl.n, sl.launch.Argv)
+		}
+	}
+}
+
 func TestSessionsThatDoNotEndAreCutOff(t *testing.T) {
 	s, c := runSupervisor(t, 1, func(l *Limits) { l.DrainTimeout = 300 * time.Millisecond })
 	old := c.of(1)[0]
@@ -399,6 +427,33 @@ func TestSlotsThatAreTooManyCannotBeHeld(t *testing.T) {
 	for n := 2; n <= 4; n++ {
 		if s.holder(n) != nil {
 			t.Errorf("slot %d is held still", n)
+		}
+	}
+}
+
+// Who restarts faster than workers finish does not fill the machine.
+func TestWorkersThatFinishAreFewInASlot(t *testing.T) {
+	s, _ := runSupervisor(t, 1, nil)
+	l := launchOf("lingers")
+	if err := s.Adopt(&l, func(string) {}); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the end of the first", func() bool { return len(s.Status()) == 1 })
+	ended := make(chan error)
+	for n := range 3 {
+		go func() { ended <- s.Restart(Rollout{MaxUnready: -1}, func(string) {}) }()
+		eventually(t, "another that finishes", func() bool {
+			all := s.Status()
+			return len(all) == n+2 && s.Operation() == "" && all[n].State == "finishing"
+		})
+	}
+	if all := s.Status(); all[1].Until.Sub(all[0].Until) < 30*time.Second {
+		t.Errorf("the oldest of too many has until %v, the next until %v", all[0].Until, all[1].Until)
+	}
+	s.Kill()
+	for range 3 {
+		if err := <-ended; err != nil && err != ErrStopping {
+			t.Error(err)
 		}
 	}
 }

@@ -191,3 +191,13 @@ func TestCheckWaitsForWhoWritesTheProgram(t *testing.T) {
 		t.Error("closed meanwhile:", err, tries)
 	}
 }
+
+// The program that is only checked says what is wrong with itself, and nothing
+// of the one that runs.
+func TestCheckedProgramDoesNotReturn(t *testing.T) {
+	checked := Takeover{order: order{Check: true, Old: 99}}
+	cause := errors.New("cause")
+	if err := checked.Return(cause); err != cause {
+		t.Error("it returned", err)
+	}
+}
