@@ -111,9 +111,6 @@ func (l *Link) Freeze() {
 	if stop != nil {
 		stop() // which waits for turn, and turn for l.read
 	}
-	l.write.Lock()
-	l.frozen = true
-	l.write.Unlock()
 	socket, err := l.conn.Detach() // ends Run
 	<-l.ran
 	switch {

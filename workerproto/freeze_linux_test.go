@@ -557,6 +557,32 @@ func TestFreezeAfterTheEnd(t *testing.T) {
 	}
 }
 
+// Who has not asked for the state of a conversation that was over may close it,
+// and gets what the worker never took.
+func TestCloseAfterTheEndAndFreeze(t *testing.T) {
+	c := newCounter(t, 2)
+	_, fd := connect(t)
+	if err := c.link.Hand(Connection{FD: fd}); err != nil {
+		t.Fatal(err)
+	}
+	c.tally.take(1)
+	c.conn.Shutdown()
+	if err := <-c.ran; err != nil {
+		t.Error("Run returned", err)
+	}
+	c.link.Freeze()
+	orphans := c.link.Close()
+	if len(orphans) != 2 || orphans[1].FD != fd {
+		t.Errorf("%v were never taken, want the second and the third", orphans)
+	}
+	for _, o := range orphans {
+		fdpass.Close(o.FD)
+	}
+	if fds := c.link.State().FDs(); len(fds) > 0 {
+		t.Errorf("the state has %v as well", fds)
+	}
+}
+
 // A tally is looked at by a program without a loop, too.
 func TestThawTallyWithoutLoop(t *testing.T) {
 	c := newCounter(t, 5)

@@ -121,7 +121,6 @@ type Link struct {
 	full chan struct{} // buffered 1: the socket is full, wait for room
 
 	// See Freeze.
-	frozen bool          // it was called; write is held for it
 	socket int           // what is left of conn then; -1 for none
 	over   bool          // the conversation had ended when it was thawed
 	ran    chan struct{} // closed when Run has returned
@@ -418,8 +417,8 @@ func (l *Link) Hint() string {
 // Close ends the conversation. It first handles what the worker had sent, so
 // that what it had taken is known, and returns the connections that it never
 // took, which are the caller's now. No handler is called after it has
-// returned. Only the first call returns connections, and none does after Freeze:
-// the State has them.
+// returned. Only the first call returns connections, and none does if Freeze has
+// ended the conversation: the State has them.
 func (l *Link) Close() []Connection {
 	if l.isFrozen() {
 		return nil
@@ -446,10 +445,11 @@ func (l *Link) Close() []Connection {
 	return orphans
 }
 
+// isFrozen reports whether it was Freeze that ended the conversation.
 func (l *Link) isFrozen() bool {
-	l.write.Lock()
-	defer l.write.Unlock()
-	return l.frozen
+	l.read.Lock()
+	defer l.read.Unlock()
+	return l.failed == ErrFrozen
 }
 
 func (l *Link) stopReceiving() {

@@ -447,6 +447,28 @@ func TestFreezeAfterTheEnd(t *testing.T) {
 	}
 }
 
+// Who has not asked for the state of a conversation that was over may close it,
+// and gets what the worker never took.
+func TestCloseAfterTheEndAndFreeze(t *testing.T) {
+	p := newPeer(t, JSON, nil)
+	p.start()
+	_, fd := connect(t)
+	p.link.Hand(workerproto.Connection{FD: fd})
+	p.conn.Shutdown()
+	if err := <-p.ran; err != nil {
+		t.Error("Run returned", err)
+	}
+	p.link.Freeze()
+	orphans := p.link.Close()
+	if len(orphans) != 1 || orphans[0].FD != fd {
+		t.Errorf("%v were never taken, want %d", orphans, fd)
+	}
+	fdpass.Close(fd)
+	if fds := p.link.State().FDs(); len(fds) > 0 {
+		t.Errorf("the state has %v as well", fds)
+	}
+}
+
 // All that a state says is in the link that is made of it.
 func TestThawIsWhole(t *testing.T) {
 	near, far, err := fdpass.Channel()

@@ -371,8 +371,8 @@ func (l *Link) Hint() string {
 // Close ends the conversation. It first handles what the worker had sent, so
 // that what it had taken is known, and returns the connections that it never
 // took, which are the caller's now. No handler is called after it has
-// returned. Only the first call returns connections, and none does after Freeze:
-// the State has them.
+// returned. Only the first call returns connections, and none does if Freeze has
+// ended the conversation: the State has them.
 func (l *Link) Close() []workerproto.Connection {
 	if l.isFrozen() {
 		return nil
@@ -403,8 +403,9 @@ func (l *Link) Close() []workerproto.Connection {
 	return orphans
 }
 
+// isFrozen reports whether it was Freeze that ended the conversation.
 func (l *Link) isFrozen() bool {
-	l.write.Lock()
-	defer l.write.Unlock()
-	return l.frozen
+	l.read.Lock()
+	defer l.read.Unlock()
+	return l.failed == workerproto.ErrFrozen
 }
