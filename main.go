@@ -950,35 +950,48 @@ func (a *app) Logs() *logs.Ring[logs.Line] { return a.log.Lines() }
 // Events returns what stickyd logged.
 func (a *app) Events() *logs.Ring[logs.Event] { return a.log.Events() }
 
-// Reload reads the configuration again and makes it hold.
+// Reload reads the configuration again and makes it hold. It returns when the
+// workers that are replaced are gone; from when they only drain on, another
+// reload or an upgrade may follow.
 func (a *app) Reload(say func(string)) error {
+	wait, err := a.reload(say)
+	return errors.Join(err, wait())
+}
+
+// reload is Reload without the wait, which must be called.
+func (a *app) reload(say func(string)) (wait func() error, err error) {
 	if !a.reloading.TryLock() {
-		return errors.New("a reload is under way")
+		return noWait, errors.New("a reload or an upgrade is under way")
 	}
 	defer a.reloading.Unlock()
 	now, asked, err := load(a.program.args, a.program.isDemo)
 	if err != nil {
-		return fmt.Errorf("nothing was changed: %w", err)
+		return noWait, fmt.Errorf("nothing was changed: %w", err)
 	}
 	if now == nil || asked.Check {
-		return errors.New("nothing was changed: stickyd was not started to run")
+		return noWait, errors.New("nothing was changed: stickyd was not started to run")
+	}
+	if len(config.Changes(a.config.Load(), now)) == 0 {
+		say("nothing has changed")
 	}
 	defer a.manager.Reloading()()
-	err = a.change(now, say)
+	wait, err = a.change(now, say)
 	if err == nil {
 		a.reloads.Add(1)
 	}
-	return err
+	return wait, err
 }
 
+func noWait() error { return nil }
+
 // change makes another configuration hold. Listeners come first: where they
-// can't be had nothing is changed. What fails later is as it was before.
-func (a *app) change(now *config.Config, say func(string)) error {
+// can't be had nothing is changed. What fails later is as it was before. wait,
+// which must be called, returns when the workers are gone that are not to stay.
+func (a *app) change(now *config.Config, say func(string)) (wait func() error, err error) {
 	old := a.config.Load()
 	changes := config.Changes(old, now)
 	if len(changes) == 0 {
-		say("nothing has changed")
-		return nil
+		return noWait, nil
 	}
 	sources, balancer, err := routes(now)
 	if err == nil && len(changes[config.Listened]) > 0 {
@@ -986,7 +999,7 @@ func (a *app) change(now *config.Config, say func(string)) error {
 		err = a.changeListeners(old, now)
 	}
 	if err != nil {
-		return fmt.Errorf("nothing was changed: %w", err)
+		return noWait, fmt.Errorf("nothing was changed: %w", err)
 	}
 	a.supervisor.SetLimits(limitsOf(now))
 	a.front.SetConfig(frontConfig(now, sources))
@@ -998,18 +1011,21 @@ func (a *app) change(now *config.Config, say func(string)) error {
 		say("changed: " + strings.Join(names, ", "))
 	}
 	var failed []error
+	replaced, scaled := noWait, noWait
 	if names := changes[config.Replaced]; len(names) > 0 {
 		say("a rolling restart, for: " + strings.Join(names, ", "))
 		launch := launchOf(now, sources)
-		if err := a.supervisor.Adopt(&launch, say); err != nil {
+		if replaced, err = a.supervisor.Adopt(&launch, say); err != nil {
 			failed = append(failed, err)
 			config.Keep(now, old, config.Replaced)
+			replaced = noWait
 		}
 	}
 	if len(changes[config.Scaled]) > 0 {
-		if err := a.supervisor.Scale(now.Workers, false, say); err != nil {
+		if scaled, err = a.supervisor.Resize(now.Workers, say); err != nil {
 			failed = append(failed, err)
 			config.Keep(now, old, config.Scaled)
+			scaled = noWait
 		}
 	}
 	if names := changes[config.OnUpgrade]; len(names) > 0 {
@@ -1020,7 +1036,7 @@ func (a *app) change(now *config.Config, say func(string)) error {
 	}
 	config.Keep(now, old, config.OnUpgrade, config.OnStart)
 	a.config.Store(now)
-	return errors.Join(failed...)
+	return func() error { return errors.Join(replaced(), scaled()) }, errors.Join(failed...)
 }
 
 // closePatience is how long clients have to send their first request to a
@@ -1311,12 +1327,12 @@ func (p *program) rebuild(c *config.Config, b *before, failed error) (*app, erro
 	a.renew = func() {
 		caller.Say(fmt.Sprintf("%s runs, after %v in which nobody was accepted", version(), gap))
 		a.reloading.Lock()
-		defer a.reloading.Unlock()
-		err := a.change(c, caller.Say)
+		wait, err := a.change(c, caller.Say)
+		a.reloading.Unlock()
 		if err != nil {
 			a.log.Error("not all of the new configuration holds", "err", err)
 		}
-		caller.End(err)
+		caller.End(errors.Join(err, wait()))
 	}
 	return a, nil
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log"
@@ -10,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
@@ -82,7 +84,8 @@ func playIdleClients(addr string) {
 // startApp runs an app in this process; the returned function ends it.
 func startApp(t *testing.T, args ...string) (a *app, stop func()) {
 	t.Helper()
-	c, _, err := config.Load(append(args, "--listen", "127.0.0.1:0", "--log-level", "error", "--", os.Args[0], "play-worker"))
+	args = append(args, "--listen", "127.0.0.1:0", "--log-level", "error", "--", os.Args[0], "play-worker")
+	c, _, err := config.Load(args)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -252,4 +255,44 @@ func importsOf(t *testing.T, pkg string) []string {
 		t.Fatal(err)
 	}
 	return listed.Imports
+}
+
+// Who reloads waits for the old workers to drain, and nobody else does: what is
+// wrong in the new configuration can be changed at once.
+func TestReloadBesideWorkersThatDrain(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "stickyd.toml")
+	write := func(text string) {
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("workers = 1\n")
+	a, stop := startApp(t, "--config", file, "--drain-timeout", "1m")
+	defer stop()
+	poll, err := net.Dial("tcp", a.doors.Addrs()[0].String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	io.WriteString(poll, "GET /poll HTTP/1.1\r\nHost: x\r\n\r\n")
+	eventually(t, "an open request", func() bool {
+		all := a.router.Members()
+		return len(all) == 1 && all[0].Open == 1
+	})
+	write("workers = 1\nmin_ready = \"0s\"\n[env]\nA = \"1\"\n")
+	wait, err := a.reload(func(string) {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := len(a.supervisor.Status()); n != 2 {
+		t.Errorf("%d workers, of which one drains", n)
+	}
+	write("workers = 1\nmin_ready = \"0s\"\n[env]\nA = \"2\"\n")
+	waitToo, err := a.reload(func(string) {})
+	if err != nil {
+		t.Error(err)
+	}
+	poll.Close()
+	if err := errors.Join(wait(), waitToo()); err != nil {
+		t.Error(err)
+	}
 }

@@ -165,7 +165,7 @@ func TestLinesAreWholeAndInOrderWhileSupervisionIsFrozen(t *testing.T) {
 		got = append(got, line)
 	})
 	l := launchOf("counts")
-	if err := r.now.Adopt(&l, func(string) {}); err != nil {
+	if wait, err := r.now.Adopt(&l, func(string) {}); err != nil || wait() != nil {
 		t.Fatal(err)
 	}
 	seen := func() int {

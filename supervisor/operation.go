@@ -87,6 +87,19 @@ func (s *Supervisor) say(to func(string), format string, args ...any) {
 // awaitPause is the time between two lines of who waits for workers to drain.
 const awaitPause = time.Second
 
+// vacating returns awaitVacated for the slots, with Run held until it has been
+// called. It is called before an operation ends.
+func (s *Supervisor) vacating(slots []*slot, say func(string)) (wait func() error, err error) {
+	release, err := s.hold()
+	if err != nil {
+		return nil, err
+	}
+	return func() error {
+		defer release()
+		return s.awaitVacated(slots, say)
+	}, nil
+}
+
 // awaitVacated returns when none of the slots has a process any more.
 func (s *Supervisor) awaitVacated(slots []*slot, say func(string)) error {
 	tick := time.NewTicker(awaitPause)

@@ -41,8 +41,10 @@ func (s *Supervisor) recycle() {
 			continue
 		}
 		s.log.Info("recycling a worker", "slot", n, "why", why)
-		err := s.roll(fmt.Sprintf("recycling worker %d", n), nil, Rollout{Slots: []int{n}, MaxUnready: -1}, func(string) {})
-		if err != nil {
+		wait, err := s.roll(fmt.Sprintf("recycling worker %d", n), nil, Rollout{Slots: []int{n}, MaxUnready: -1}, func(string) {})
+		if err == nil {
+			wait() // one at a time, also to drain; what ends that early ends us, too
+		} else {
 			s.log.Error("worker was not recycled, it stays", "slot", n, "err", err, "next_try", recycleRetry)
 			pause = recycleRetry
 		}

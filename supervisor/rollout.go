@@ -19,35 +19,35 @@ type Rollout struct {
 // the old ones are gone. The first heir that fails its trial ends it: no other
 // slot is touched, and the error has what the heir printed last.
 func (s *Supervisor) Restart(o Rollout, say func(string)) error {
-	return s.roll("rolling restart", nil, o, say)
-}
-
-// Adopt is Restart for all slots with another launch, which is that of later
-// workers, too, once all slots have it.
-func (s *Supervisor) Adopt(l *Launch, say func(string)) error {
-	return s.roll("rolling restart to a new configuration", l, Rollout{MaxUnready: -1}, say)
-}
-
-func (s *Supervisor) roll(name string, l *Launch, o Rollout, say func(string)) error {
-	end, err := s.begin(name)
+	wait, err := s.roll("rolling restart", nil, o, say)
 	if err != nil {
 		return err
 	}
+	return wait()
+}
+
+// Adopt is Restart for all slots with another launch, which is that of later
+// workers, too, once all slots have it. That is when it returns; wait, which must
+// be called if there is no error, returns when the old workers are gone.
+func (s *Supervisor) Adopt(l *Launch, say func(string)) (wait func() error, err error) {
+	return s.roll("rolling restart to a new configuration", l, Rollout{MaxUnready: -1}, say)
+}
+
+func (s *Supervisor) roll(name string, l *Launch, o Rollout, say func(string)) (wait func() error, err error) {
+	end, err := s.begin(name)
+	if err != nil {
+		return nil, err
+	}
+	defer end() // others need not wait for those that drain
 	if len(o.Slots) == 0 {
 		s.spec.Rolling(true)
 	}
 	old, err := s.replaceAll(l, o, say)
 	s.spec.Rolling(false)
-	release, holdErr := s.hold()
-	end() // others need not wait for those that drain
-	if holdErr != nil {
-		return holdErr
-	}
-	defer release()
 	if err != nil {
-		return err
+		return nil, err
 	}
-	return s.awaitVacated(old, say)
+	return s.vacating(old, say)
 }
 
 // replaceAll replaces one slot after the other, some at a time, and returns

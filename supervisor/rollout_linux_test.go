@@ -249,7 +249,7 @@ func TestRolloutThatFailsLeavesTheOldWorkers(t *testing.T) {
 			})
 			before := pids(s)
 			l := launchOf(tt.kind)
-			err := s.Adopt(&l, func(string) {})
+			_, err := s.Adopt(&l, func(string) {})
 			if err == nil || !strings.Contains(err.Error(), tt.why) || !strings.Contains(err.Error(), "0 of 2 workers replaced") {
 				t.Errorf("error %v, want %s", err, tt.why)
 			}
@@ -272,7 +272,7 @@ func TestRolloutThatFailsLeavesTheOldWorkers(t *testing.T) {
 func TestChangeThatFailsHalfWaySaysHowToTakeItBack(t *testing.T) {
 	s, _ := runSupervisor(t, 2, nil)
 	l := launchOf("dies-in-slot-2")
-	err := s.Adopt(&l, func(string) {})
+	_, err := s.Adopt(&l, func(string) {})
 	if err == nil || !strings.Contains(err.Error(), "1 of 2 workers replaced") || !strings.Contains(err.Error(), "stickyd restart takes it back") {
 		t.Error(err)
 	}
@@ -435,7 +435,7 @@ func TestSlotsThatAreTooManyCannotBeHeld(t *testing.T) {
 func TestWorkersThatFinishAreFewInASlot(t *testing.T) {
 	s, _ := runSupervisor(t, 1, nil)
 	l := launchOf("lingers")
-	if err := s.Adopt(&l, func(string) {}); err != nil {
+	if wait, err := s.Adopt(&l, func(string) {}); err != nil || wait() != nil {
 		t.Fatal(err)
 	}
 	eventually(t, "the end of the first", func() bool { return len(s.Status()) == 1 })

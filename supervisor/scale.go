@@ -13,10 +13,25 @@ const MaxWorkers = 1024
 // are new are ready, and have been for Limits.MinReady, or when those that are
 // too many, which are the last ones, have drained and are gone.
 func (s *Supervisor) Scale(n int, relative bool, say func(string)) error {
-	end, err := s.begin("scaling")
+	wait, err := s.scale(n, relative, say)
 	if err != nil {
 		return err
 	}
+	return wait()
+}
+
+// Resize is Scale to n that does not wait for those that are too many; wait does,
+// and must be called if there is no error.
+func (s *Supervisor) Resize(n int, say func(string)) (wait func() error, err error) {
+	return s.scale(n, false, say)
+}
+
+func (s *Supervisor) scale(n int, relative bool, say func(string)) (wait func() error, err error) {
+	end, err := s.begin("scaling")
+	if err != nil {
+		return nil, err
+	}
+	defer end() // others need not wait for those that drain
 	s.mu.Lock()
 	from := s.workers
 	s.mu.Unlock()
@@ -24,22 +39,16 @@ func (s *Supervisor) Scale(n int, relative bool, say func(string)) error {
 		n += from
 	}
 	if n < 1 || n > MaxWorkers {
-		end()
-		return fmt.Errorf("cannot scale to %d workers: there are %d, and may be 1 to %d", n, from, MaxWorkers)
+		return nil, fmt.Errorf("cannot scale to %d workers: there are %d, and may be 1 to %d", n, from, MaxWorkers)
 	}
 	if n > from {
-		defer end()
-		return s.grow(from, n, say)
+		if err := s.grow(from, n, say); err != nil {
+			return nil, err
+		}
+		return s.vacating(nil, say)
 	}
 	s.say(say, "%d workers instead of %d", n, from)
-	old := s.shrink(n)
-	release, err := s.hold()
-	end() // others need not wait for those that drain
-	if err != nil {
-		return err
-	}
-	defer release()
-	return s.awaitVacated(old, say)
+	return s.vacating(s.shrink(n), say)
 }
 
 // grow adds the slots from+1 to n. Those that do not get ready are given up.
@@ -110,13 +119,12 @@ func (s *Supervisor) Drain(n int, say func(string)) error {
 	}
 	sl.order(takeRest)
 	s.say(say, "worker %d drains", n)
-	release, err := s.hold()
+	wait, err := s.vacating([]*slot{sl}, say)
 	end()
 	if err != nil {
 		return err
 	}
-	defer release()
-	return s.awaitVacated([]*slot{sl}, say)
+	return wait()
 }
 
 // spareable returns slot n, if another one is ready.
