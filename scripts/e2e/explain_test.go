@@ -93,6 +93,11 @@ func TestFollowingAcrossUpgrades(t *testing.T) {
 	}
 	s.mustGet("/print?line=after")
 	logs.says("after")
+	for verb, want := range map[string]string{"logs": "] before\n", "events": "msg=listening"} {
+		if out := mustAsk(t, verb, control); !strings.Contains(out, want) {
+			t.Errorf("%s does not show what was before the upgrades: %s", verb, out)
+		}
+	}
 	if status, out := ask(t, "stop", control); status != 0 {
 		t.Errorf("stop: exit status %d: %s", status, out)
 	}

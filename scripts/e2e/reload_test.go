@@ -173,14 +173,18 @@ func TestReloadOfWhatTakesNoRestart(t *testing.T) {
 	})
 	checkUntouchedWorkers(t, control, pids)
 	s.checkSessions(owners)
-	if st := askStatus(t, control); st.Counters.Reloads != 6 {
-		t.Errorf("%d reloads, want 6", st.Counters.Reloads)
+	s.endSessionsOf(pids[3], l.begun())
+	f.workers = 2
+	f.write()
+	mustAsk(t, "reload", control)
+	if e := s.await("worker drains: it keeps its sessions and gets no new ones", nil); e.num("slot") != 3 || e.str("drain_timeout") != "19s" {
+		t.Errorf("worker %d drains for %s, want 3 and 19s", e.num("slot"), e.str("drain_timeout"))
 	}
-	s.signal(syscall.SIGTERM)
-	if e := s.await("stopping: open requests may finish, a second signal stops at once", nil); e.str("drain_timeout") != "19s" {
-		t.Error("it still drains for ", e.str("drain_timeout"))
+	delete(pids, 3)
+	checkUntouchedWorkers(t, control, pids)
+	if st := askStatus(t, control); st.Counters.Reloads != 7 {
+		t.Errorf("%d reloads, want 7", st.Counters.Reloads)
 	}
-	s.wait()
 }
 
 // What only another process can do is said, and an upgrade does it.

@@ -59,7 +59,7 @@ func TestScale(t *testing.T) {
 
 // A worker that does not get ready is not kept.
 func TestScaleUpThatFails(t *testing.T) {
-	s, pids, control, gate := gated(t, 2, "--start-timeout", "300ms")
+	_, pids, control, gate := gated(t, 2, "--start-timeout", "300ms")
 	shut(t, gate)
 	status, out := ask(t, "scale", control, "3")
 	if status != 1 || !strings.Contains(out, "there are 2 workers as before: worker 3: ") || !strings.Contains(out, "not ready in time") {
@@ -67,8 +67,10 @@ func TestScaleUpThatFails(t *testing.T) {
 	}
 	checkUntouched(t, control, pids, 0)
 	touch(t, gate)
-	mustAsk(t, "scale", control, "3")
-	s.mustGet("/whoami")
+	mustAsk(t, "scale", control, "+1")
+	if now := pidsOf(askStatus(t, control)); len(now) != 3 || now[1] != pids[1] || now[2] != pids[2] || now[3] == 0 {
+		t.Errorf("workers %v, before %v", now, pids)
+	}
 }
 
 func TestScaleBySignals(t *testing.T) {
