@@ -117,8 +117,13 @@ func (f *frozenApp) expectToServe(t *testing.T, a *app, workers int) {
 	if now := pidsOf(a); now[1] != f.pids[1] {
 		t.Errorf("workers %v became %v", f.pids, now)
 	}
-	a.reloading.Lock() // a change of configuration is over
-	a.reloading.Unlock()
+	eventually(t, "an end of the change of configuration", func() bool {
+		over := a.reloading.TryLock()
+		if over {
+			a.reloading.Unlock()
+		}
+		return over
+	})
 	syscall.Kill(os.Getpid(), syscall.SIGTERM)
 	if err := <-ended; err != nil {
 		t.Error(err)

@@ -77,7 +77,7 @@ func TestUnitFilesAreValid(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		text := strings.Replace(string(unit), "/usr/local/bin/stickyd", binary, 1) // it must exist
+		text := strings.ReplaceAll(string(unit), "/usr/local/bin/stickyd", binary) // it must exist
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
