@@ -20,7 +20,8 @@ const pause = 500 * time.Millisecond
 // Files calls changed, and waits for it, each time that something has changed
 // below paths and then nothing any more for a moment; until ctx is done. What
 // begins with a dot, and node_modules, is not looked at, unless it is one of
-// paths. What can't be read counts as not there.
+// paths. Symbolic links are followed where one of paths is one, and not below. What
+// can't be read counts as not there.
 func Files(ctx context.Context, paths []string, changed func()) {
 	files(ctx, paths, pause, changed)
 }
@@ -50,6 +51,9 @@ func files(ctx context.Context, paths []string, pause time.Duration, changed fun
 func state(paths []string) uint64 {
 	h := fnv.New64a()
 	for _, root := range paths {
+		if file, err := filepath.EvalSymlinks(root); err == nil {
+			root = file // WalkDir would look at the link only
+		}
 		filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
 			if err != nil {
 				return nil // it went away meanwhile

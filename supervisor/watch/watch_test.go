@@ -84,6 +84,15 @@ func TestStateIsOfWhatIsLookedAt(t *testing.T) {
 	if state([]string{dir}) != before {
 		t.Error("what is to be ignored makes a difference")
 	}
+	link := filepath.Join(t.TempDir(), "link")
+	if err := os.Symlink(dir, link); err != nil {
+		t.Fatal(err)
+	}
+	before = state([]string{link})
+	write(t, filepath.Join(sub, "c"), "1")
+	if state([]string{link}) == before {
+		t.Error("a new file behind a link makes no difference")
+	}
 	if state([]string{filepath.Join(dir, "none")}) != state(nil) {
 		t.Error("what is not there counts")
 	}
