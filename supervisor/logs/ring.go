@@ -125,6 +125,9 @@ func (r *Ring[T]) State() RingState[T] {
 func (r *Ring[T]) Restore(s RingState[T]) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if s.ID == "" {
+		return // who wrote it kept none, and without a name readers would get all anew each time
+	}
 	r.id, r.first = s.ID, max(s.First, 1)
 	r.items = append(append([]T(nil), s.Items...), r.items...)
 	r.used = 0

@@ -131,6 +131,10 @@ func TestRingGoesOn(t *testing.T) {
 	if items, first := r.From(6, 10); r.ID() != old.ID() || first != 6 || strings.Join(items, " ") != "6 7 8" {
 		t.Errorf("%q from %d", items, first)
 	}
+	r.Restore(RingState[string]{}) // of a program that kept nothing
+	if r.ID() != old.ID() {
+		t.Error("the history has no name")
+	}
 	if _, first := r.From(0, 10); first != 4 {
 		t.Errorf("more than the limit is kept: from %d", first)
 	}
