@@ -95,7 +95,7 @@ func showLogs(ctx context.Context, c *call) error {
 		if err := json.Unmarshal(line, &l); err != nil {
 			return err
 		}
-		return c.print(l.AppendText(nil))
+		return c.print(l.AppendTo(nil))
 	}, c.lost("lines"))
 }
 
@@ -108,7 +108,7 @@ func showEvents(ctx context.Context, c *call) error {
 		if err := json.Unmarshal(line, &e); err != nil {
 			return err
 		}
-		return c.print(e.AppendText(nil))
+		return c.print(e.AppendTo(nil))
 	}, c.lost("events"))
 }
 

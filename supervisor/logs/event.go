@@ -21,8 +21,8 @@ type Event struct {
 	Attrs   Attrs      `json:"attrs"`
 }
 
-// AppendText appends it as the text log has it.
-func (e *Event) AppendText(b []byte) ([]byte, error) {
+// AppendTo appends it as the text log has it.
+func (e *Event) AppendTo(b []byte) ([]byte, error) {
 	text := bytes.NewBuffer(b)
 	r := slog.NewRecord(e.Time, e.Level, e.Message, 0)
 	r.AddAttrs(e.Attrs...)

@@ -1,6 +1,7 @@
 package logs
 
 import (
+	"encoding"
 	"encoding/json"
 	"errors"
 	"log/slog"
@@ -36,7 +37,7 @@ func TestEventsAreAsTheTextLog(t *testing.T) {
 	var b []byte
 	for i := range events {
 		var err error
-		if b, err = events[i].AppendText(b); err != nil {
+		if b, err = events[i].AppendTo(b); err != nil {
 			t.Error(err)
 		}
 	}
@@ -108,5 +109,15 @@ func TestLinesAreKept(t *testing.T) {
 	}
 	if err := json.Unmarshal([]byte(`{"stream":"stdlog"}`), &got); err == nil {
 		t.Error("a stream that is none was read")
+	}
+}
+
+// That interface would make a string of them in JSON (encoding/json/v2), also in
+// what is handed over in an upgrade.
+func TestWhatIsKeptIsNoTextInJSON(t *testing.T) {
+	for _, kept := range []any{new(Line), new(Event)} {
+		if _, text := kept.(encoding.TextAppender); text {
+			t.Errorf("%T is text", kept)
+		}
 	}
 }

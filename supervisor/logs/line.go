@@ -43,8 +43,8 @@ type Line struct {
 	Text   string    `json:"line"` // without its end
 }
 
-// AppendText appends it as the text log has it.
-func (l *Line) AppendText(b []byte) ([]byte, error) {
+// AppendTo appends it as the text log has it.
+func (l *Line) AppendTo(b []byte) ([]byte, error) {
 	return fmt.Appendf(b, "[%d] %s\n", l.Slot, l.Text), nil
 }
 

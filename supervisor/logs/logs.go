@@ -87,7 +87,7 @@ func (l *Logs) Line(slot, pid int, stream Stream, line []byte) {
 		l.workers[stream].Info("worker output", "slot", slot, "pid", pid, "stream", stream.String(), "line", kept.Text)
 		return
 	}
-	text, _ := kept.AppendText(nil)
+	text, _ := kept.AppendTo(nil)
 	l.spools[stream].Write(text)
 }
 
