@@ -26,7 +26,9 @@ type Doors struct {
 	ended   chan struct{}  // closed by Stop and Detach
 	served  chan struct{}  // closed when Serve has returned
 	serving sync.WaitGroup
-	closing sync.WaitGroup
+
+	mu      sync.Mutex
+	leaving map[*Listener]chan struct{} // those that Change took away; closed when they are
 }
 
 // NewDoors returns none.
@@ -34,6 +36,7 @@ func NewDoors(f *Front, loop *poll.Loop, log *slog.Logger) *Doors {
 	d := &Doors{
 		front: f, loop: loop, log: log,
 		added: make(chan *Listener, maxDoors), failed: make(chan error), ended: make(chan struct{}), served: make(chan struct{}),
+		leaving: make(map[*Listener]chan struct{}),
 	}
 	d.open.Store(new([]*Listener))
 	return d
@@ -54,6 +57,9 @@ func (d *Doors) Open(addrs []string) error {
 
 func (d *Doors) listen(addrs []string) (opened []*Listener, err error) {
 	for _, addr := range addrs {
+		// The address of one that Change took away is free when that is closed. (A
+		// Unix socket's is at once.)
+		d.await(func(ln *Listener) bool { return ln.path == "" && ln.IsAt(addr) })
 		ln, err := Listen(addr, d.loop)
 		if err != nil {
 			for _, ln := range opened {
@@ -86,10 +92,13 @@ func (d *Doors) Restore(s ListenerState) error {
 	return err
 }
 
-func (d *Doors) add(lns []*Listener) {
-	all := append(slices.Clone(*d.open.Load()), lns...)
+func (d *Doors) add(lns []*Listener) { d.have(*d.open.Load(), lns) }
+
+// have lets the listeners be those that were and those that are new.
+func (d *Doors) have(old, added []*Listener) {
+	all := append(slices.Clone(old), added...)
 	d.open.Store(&all)
-	for _, ln := range lns {
+	for _, ln := range added {
 		d.log.Info("listening", "addr", ln.Addr().String())
 		d.added <- ln
 	}
@@ -97,7 +106,8 @@ func (d *Doors) add(lns []*Listener) {
 
 // Change opens the listeners that are missing, and closes those that are not
 // among addrs, for whose clients it has patience until ctx is done. Those that
-// somebody else opened stay. After an error nothing has changed.
+// somebody else opened stay. Where one is to be opened that an earlier Change took
+// away, it waits until that is closed. After an error nothing has changed.
 func (d *Doors) Change(ctx context.Context, addrs []string) error {
 	var surplus, keep []*Listener
 	var missing []string
@@ -117,11 +127,44 @@ func (d *Doors) Change(ctx context.Context, addrs []string) error {
 	if err != nil {
 		return err
 	}
-	d.open.Store(&keep)
-	d.add(opened)
+	d.have(keep, opened)
 	for _, ln := range surplus {
 		d.log.Info("listening no longer", "addr", ln.Addr().String())
-		d.closing.Go(func() { d.front.Close(ctx, ln) })
+		d.leave(ctx, ln)
+	}
+	return nil
+}
+
+// leave closes a listener when its clients have had their time.
+func (d *Doors) leave(ctx context.Context, ln *Listener) {
+	left := make(chan struct{})
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.leaving[ln] = left
+	go func() {
+		d.front.Close(ctx, ln)
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		delete(d.leaving, ln)
+		close(left)
+	}()
+}
+
+// await returns when none is left of those that Change took away and that are
+// meant. (A WaitGroup panics if leave is called just as its Wait ends.)
+func (d *Doors) await(meant func(*Listener) bool) {
+	for left := d.oneLeaving(meant); left != nil; left = d.oneLeaving(meant) {
+		<-left
+	}
+}
+
+func (d *Doors) oneLeaving(meant func(*Listener) bool) (left <-chan struct{}) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for ln, left := range d.leaving {
+		if meant(ln) {
+			return left
+		}
 	}
 	return nil
 }
@@ -157,7 +200,7 @@ func (d *Doors) Stop(ctx context.Context) {
 	d.end()
 	d.front.Stop(ctx, *d.open.Load())
 	d.serving.Wait()
-	d.closing.Wait()
+	d.Settle()
 }
 
 func (d *Doors) end() {
@@ -169,8 +212,9 @@ func (d *Doors) end() {
 	<-d.served
 }
 
-// Settle returns when those are closed that Change took away.
-func (d *Doors) Settle() { d.closing.Wait() }
+// Settle returns when those are closed that Change took away. It may be called
+// from any goroutine.
+func (d *Doors) Settle() { d.await(func(*Listener) bool { return true }) }
 
 // Close closes all that Open opened, before Serve was called.
 func (d *Doors) Close() {
@@ -192,7 +236,7 @@ func (d *Doors) Detach() (all []ListenerState, err error) {
 	}
 	d.open.Store(new([]*Listener))
 	d.serving.Wait()
-	d.closing.Wait()
+	d.Settle()
 	return all, err
 }
 

@@ -6,7 +6,9 @@ import (
 	"net"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
 )
 
 // serveDoors serves doors at addrs until the test ends.
@@ -61,6 +63,50 @@ func TestDoorsChangeWhileTheyAreServed(t *testing.T) {
 	}
 	if len(d.Addrs()) != 2 {
 		t.Errorf("after an error %v", d.Addrs())
+	}
+}
+
+// A reload that takes a listener away may be taken back at once.
+func TestDoorsOpenWhatStillCloses(t *testing.T) {
+	d := serveDoors(t, "127.0.0.1:0")
+	_, port, err := net.SplitHostPort(d.Addrs()[0].String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	both := []string{"127.0.0.1:0", "127.0.0.2:" + port}
+	patient, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
+	defer cancel()
+	for _, addrs := range [][]string{both, both[:1], both} {
+		if err := d.Change(patient, addrs); err != nil {
+			t.Fatal(err)
+		}
+	}
+	expectServed(t, d.Addrs()[1])
+}
+
+func TestDoorsAreNeverWithoutAny(t *testing.T) {
+	d := serveDoors(t, "127.0.0.1:0")
+	impatient, cancel := context.WithCancel(context.Background())
+	cancel()
+	var changed atomic.Bool
+	none := make(chan int)
+	go func() {
+		n := 0
+		for !changed.Load() {
+			if len(d.Addrs()) == 0 {
+				n++
+			}
+		}
+		none <- n
+	}()
+	for i := range 200 {
+		if err := d.Change(impatient, []string{[]string{"localhost:0", "127.0.0.1:0"}[i%2]}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	changed.Store(true)
+	if n := <-none; n > 0 {
+		t.Errorf("%d times", n)
 	}
 }
 
