@@ -192,7 +192,7 @@ func (p *playing) takeOver(t *Takeover) {
 		readLine()
 		Notify(p.signals, held...)
 		fmt.Println(p.received(4))
-	case "last-moment":
+	case "last-moment", "busy":
 		Notify(p.signals, syscall.SIGHUP, syscall.SIGUSR1)
 		fmt.Println(p.received(2))
 	default:
@@ -298,17 +298,38 @@ func (p *playing) upgrade(fate, binary string) string {
 	defer p.mu.Unlock()
 	if fate == "last-moment" {
 		signal.Notify(p.signals, syscall.SIGHUP)
-		atGate = func() { // as if another thread had got them
-			for _, sig := range []syscall.Signal{syscall.SIGHUP, syscall.SIGUSR1} {
-				before := unix.Sigset_t{}
-				set := heldSet()
-				unix.PthreadSigmask(unix.SIG_UNBLOCK, &set, &before)
-				unix.Tgkill(os.Getpid(), unix.Gettid(), sig)
-				unix.PthreadSigmask(unix.SIG_SETMASK, &before, nil)
+		atGate = func() { signalSelf(syscall.SIGHUP, syscall.SIGUSR1) }
+	}
+	if fate == "busy" { // until the gate is shut once more
+		signal.Notify(p.signals, syscall.SIGHUP, syscall.SIGUSR1)
+		writer, err := os.OpenFile(binary, os.O_WRONLY, 0)
+		if err != nil {
+			return err.Error()
+		}
+		first := true
+		atGate = func() {
+			if first {
+				signalSelf(syscall.SIGHUP)
+				time.AfterFunc(busyPause/2, func() { syscall.Kill(os.Getpid(), syscall.SIGUSR1) })
+			} else if len(p.signals) == 2 {
+				writer.Close()
 			}
+			first = false
 		}
 	}
 	return p.exec(binary, p.Listener, fate)
+}
+
+// signalSelf sends signals to this thread, which has them blocked, as if another
+// one had got them.
+func signalSelf(signals ...syscall.Signal) {
+	for _, sig := range signals {
+		before := unix.Sigset_t{}
+		set := heldSet()
+		unix.PthreadSigmask(unix.SIG_UNBLOCK, &set, &before)
+		unix.Tgkill(os.Getpid(), unix.Gettid(), sig)
+		unix.PthreadSigmask(unix.SIG_SETMASK, &before, nil)
+	}
 }
 
 func (p *playing) exec(binary string, fd int, fate string) string {

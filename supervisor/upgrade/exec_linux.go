@@ -40,7 +40,9 @@ func (t *Takeover) giveBack(cause error) error {
 // replace executes a program in place, and returns only with an error, after
 // all was undone.
 func replace(path string, args, env []string, fds []int, o order) error {
-	err := patiently(func() error { return replaceOnce(path, args, env, fds, o) })
+	r := newRecord()
+	defer r.end()
+	err := patiently(func() error { return replaceOnce(path, args, env, fds, o, r) })
 	var errno syscall.Errno
 	if errors.As(err, &errno) && errno == err { // execve's own
 		return explain(path, err)
@@ -48,7 +50,7 @@ func replace(path string, args, env []string, fds []int, o order) error {
 	return err
 }
 
-func replaceOnce(path string, args, env []string, fds []int, o order) error {
+func replaceOnce(path string, args, env []string, fds []int, o order, r *record) error {
 	var limit syscall.Rlimit
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
 		return fmt.Errorf("cannot get the limit of open files: %w", err)
@@ -62,9 +64,9 @@ func replaceOnce(path string, args, env []string, fds []int, o order) error {
 	defer undo()
 	runtime.LockOSThread() // exec keeps this thread's mask
 	defer runtime.UnlockOSThread()
-	g := shutGate()
+	g := shutGate(r)
 	defer g.open()
-	o.PID, o.Signals, o.Spared = os.Getpid(), slices.Concat(o.Signals, g.caught), slices.Collect(maps.Keys(g.were))
+	o.PID, o.Signals, o.Spared = os.Getpid(), slices.Concat(o.Signals, r.signals), slices.Collect(maps.Keys(g.were))
 	err = syscall.Exec(path, args, o.in(env))
 	syscall.Setrlimit(syscall.RLIMIT_NOFILE, &limit) // Exec lowered it; it is within the hard limit
 	return err

@@ -221,6 +221,19 @@ func TestSignalsOfTheLastMomentAreCarriedOver(t *testing.T) {
 	}
 }
 
+// Nor is one lost that comes while the program is still written to.
+func TestSignalsOfOtherAttemptsAreCarriedOver(t *testing.T) {
+	program, err := os.ReadFile(testBinary)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := startActor(t)
+	a.do("listen")
+	if said := a.do("upgrade busy " + script(t, string(program), 0o755)); said != "hangup, user defined signal 1" {
+		t.Error(said)
+	}
+}
+
 func TestIgnoredSignalsStayIgnored(t *testing.T) {
 	a := startActor(t, "nohup")
 	a.do("listen")

@@ -49,24 +49,53 @@ func Start(cmd *exec.Cmd) error {
 	return cmd.Start()
 }
 
+// A record has the signals that this process got since it was begun, each once.
+// Other receivers of them in this program got them as well.
+type record struct {
+	signals []syscall.Signal // once it is paused
+	came    chan os.Signal
+}
+
+func newRecord() *record {
+	r := &record{came: make(chan os.Signal, 1000)}
+	r.goOn()
+	return r
+}
+
+func (r *record) goOn() {
+	for _, sig := range heldSignals(nil) { // Notify of none would be of all
+		signal.Notify(r.came, sig)
+	}
+}
+
+// pause returns when all that was received has been put down.
+func (r *record) pause() {
+	signal.Stop(r.came) // returns when it is in there
+	for len(r.came) > 0 {
+		if s := (<-r.came).(syscall.Signal); !slices.Contains(r.signals, s) {
+			r.signals = append(r.signals, s)
+		}
+	}
+}
+
+func (r *record) end() { signal.Stop(r.came) }
+
 // A gate holds signals back while a program is replaced.
 type gate struct {
 	guard  chan os.Signal // nothing that comes while the gate is shut ends us
 	before unix.Sigset_t
 	were   map[syscall.Signal]sigaction // of those that are ignored, and were not
-	caught []syscall.Signal
+	record *record
 }
 
 // shutGate blocks the signals in this thread, which the caller has locked, and
-// in all others if it can. Those that another thread got since the call are in
-// caught; other receivers of them in this program got them as well.
-func shutGate() *gate {
-	g := &gate{guard: make(chan os.Signal, 1), were: make(map[syscall.Signal]sigaction)}
-	came := make(chan os.Signal, 1000)
+// in all others if it can. Those that another thread got until then are in r,
+// which is paused until the gate is opened.
+func shutGate(r *record) *gate {
+	g := &gate{guard: make(chan os.Signal, 1), were: make(map[syscall.Signal]sigaction), record: r}
 	listened := heldSignals(nil)
 	for _, sig := range listened { // Notify of none would be of all
 		signal.Notify(g.guard, sig)
-		signal.Notify(came, sig)
 	}
 	set := heldSet()
 	unix.PthreadSigmask(unix.SIG_BLOCK, &set, &g.before)
@@ -74,13 +103,7 @@ func shutGate() *gate {
 	if atGate != nil {
 		atGate()
 	}
-	signal.Stop(came) // returns when all that was received is in there
-	close(came)
-	for sig := range came {
-		if s := sig.(syscall.Signal); !slices.Contains(g.caught, s) {
-			g.caught = append(g.caught, s)
-		}
-	}
+	r.pause()
 	for _, sig := range spared {
 		if slices.Contains(listened, os.Signal(sig)) {
 			g.were[sig] = swapAction(sig, &sigaction{ignore})
@@ -107,6 +130,7 @@ func (g *gate) open() {
 	for sig, was := range g.were {
 		swapAction(sig, &was)
 	}
+	g.record.goOn() // before one can come again
 	set := heldSet()
 	maskAll(unix.SIG_UNBLOCK, &set)
 	unix.PthreadSigmask(unix.SIG_SETMASK, &g.before, nil)
