@@ -53,6 +53,8 @@ func (r *Router) Rejoin(s MemberState, target any) (*Member, error) {
 		return nil, fmt.Errorf("the session table has no incarnation %d, which was in slot %d", s.Incarnation, s.Slot)
 	case r.members[s.Incarnation] != nil:
 		return nil, fmt.Errorf("incarnation %d has joined already", s.Incarnation)
+	case s.Window < 1: // it would never get a connection, and those of its sessions would wait for ever
+		return nil, fmt.Errorf("incarnation %d has a window of %d connections", s.Incarnation, s.Window)
 	case s.Ready && s.Retired:
 		return nil, fmt.Errorf("incarnation %d can't be both ready and retired", s.Incarnation)
 	}

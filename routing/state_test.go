@@ -130,8 +130,10 @@ func TestRejoinRefuses(t *testing.T) {
 	r, m := newRouter(t, "round-robin", 9, 2, nil)
 	dead, joined := m[1].State(), m[2].State()
 	r.Remove(m[1], time.Time{})
-	torn := MemberState{Incarnation: r.table.Open(), Ready: true, Retired: true}
-	for _, s := range []MemberState{dead, joined, torn, {}} {
+	seat := Seat{Slot: 1, Window: 1}
+	torn := MemberState{Seat: seat, Incarnation: r.table.Open(), Ready: true, Retired: true}
+	shut := MemberState{Incarnation: r.table.Open(), Ready: true}
+	for _, s := range []MemberState{dead, joined, torn, shut, {Seat: seat}} {
 		if _, err := r.Rejoin(s, nil); err == nil {
 			t.Errorf("%+v rejoined", s)
 		}
