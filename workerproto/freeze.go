@@ -22,6 +22,7 @@ type LinkState struct {
 	Terms  Terms
 	Socket int    // -1: the conversation is over
 	Error  string `json:",omitempty"` // how the worker broke the protocol, if that ended it
+	Slow   bool   // too much that others published waits for it, which is to end it
 
 	Page                  int // the tally's descriptor, -1 if there is none
 	TakenSeen, ClosedSeen uint64
@@ -134,7 +135,7 @@ func (l *Link) State() *LinkState {
 		Terms: l.terms, Socket: l.socket, Page: l.pageFD, Stage: l.state,
 		TakenSeen: l.takenSeen.Load(), ClosedSeen: l.closedSeen.Load(),
 		Stream: l.stream.state(), Outbox: l.out.state(),
-		Took: l.took, LastID: l.lastID, NoMore: l.ended,
+		Took: l.took, LastID: l.lastID, NoMore: l.ended, Slow: l.slow,
 		Load: l.ledger.open.Load(), Returned: l.ledger.ring(), ReturnedN: l.ledger.count,
 		Topics: topics, TopicsN: l.topics,
 	}
@@ -147,14 +148,10 @@ func (l *Link) State() *LinkState {
 	if t := l.tally.Swap(nil); t != nil {
 		t.page.Unmap()
 	}
-	if err := l.endedBy(); err != nil {
-		s.Error = strings.TrimPrefix(err.Error(), ErrProtocol.Error()+": ")
-	}
-	if s.Socket >= 0 && (s.Error != "" || l.failed != ErrFrozen) { // it ended while it was frozen
-		fdpass.Close(s.Socket)
-		s.Socket = -1
-	}
 	if s.Socket < 0 { // nothing is sent or handled any more
+		if err := l.endedBy(); err != nil {
+			s.Error = strings.TrimPrefix(err.Error(), ErrProtocol.Error()+": ")
+		}
 		s.Stream, s.Outbox = streamState{}, outboxState{}
 		if s.Page >= 0 {
 			fdpass.Close(s.Page)
@@ -200,7 +197,7 @@ func (l *Link) restore(s *LinkState) {
 	l.closedSeen.Store(s.ClosedSeen)
 	l.stream.restore(s.Stream)
 	l.out.restore(s.Outbox)
-	l.took, l.lastID, l.ended = s.Took, s.LastID, s.NoMore
+	l.took, l.lastID, l.ended, l.slow = s.Took, s.LastID, s.NoMore, s.Slow
 	l.ledger.open.Store(s.Load)
 	copy(l.ledger.returned[:], s.Returned)
 	l.ledger.count = s.ReturnedN
@@ -240,6 +237,10 @@ func (l *Link) resume() {
 	l.read.Unlock()
 	l.write.Lock()
 	defer l.write.Unlock()
+	if l.slow { // it became so while it was frozen
+		l.conn.Shutdown() // ends Run, which hears first what was said
+		return
+	}
 	l.flushLocked()
 }
 

@@ -645,6 +645,53 @@ func TestFreezeInTheMiddleOfAPublication(t *testing.T) {
 	}
 }
 
+// A worker for which too much is published while it is frozen is ended when it
+// is thawed, as any other: what it said before counts, and others hear of its end.
+func TestTooSlowWhileFrozen(t *testing.T) {
+	ours, theirs := pairOf(t)
+	r := newRecorder(t)
+	l, _ := runLink(t, ours, r)
+	p := newScript(t, theirs)
+	p.say(greeting)
+	p.say(appendPublish(nil, FlagMore, "news", []byte("half")))
+	p.hear() // WELCOME
+	_, fd := connect(t)
+	if err := l.Hand(Connection{FD: fd}); err != nil {
+		t.Fatal(err)
+	}
+	l.Flush()
+	fdpass.Close(p.hear().fd)
+	l.Sync()
+	l.Freeze()
+	p.say(appendNumber(nil, Taken, 1))
+	l.deliver(make([]byte, maxPublished+1))
+	state := l.State()
+
+	hub := NewHub()
+	ours, theirs = pairOf(t)
+	other, _ := runLinkIn(t, hub, 8, ours, newRecorder(t))
+	q := newScript(t, theirs)
+	q.say(greeting)
+	q.say(appendIDFrame(nil, Subscribe, "news"))
+	q.hear() // WELCOME
+	other.Sync()
+	l, err := Thaw(state, nil, r, hub)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Run(); !errors.Is(err, ErrProtocol) || !strings.Contains(err.Error(), "does not read") {
+		t.Errorf("Run returned %v", err)
+	}
+	for _, c := range l.Close() {
+		t.Error("what it took is given back as well")
+		fdpass.Close(c.FD)
+	}
+	r.await("taken 1")
+	if f := q.hear(); f.kind != Deliver || f.flags&FlagAborted == 0 {
+		t.Errorf("the other worker heard %v with flags %#x", f.kind, f.flags)
+	}
+}
+
 // All that a state says is in the link that is made of it.
 func TestThawIsWhole(t *testing.T) {
 	ours, _ := pairOf(t)
@@ -669,7 +716,7 @@ func TestThawIsWhole(t *testing.T) {
 		Took:    at, LastID: 9, NoMore: true, Load: 4, Returned: []uint64{5, 6}, ReturnedN: 2,
 		Topics: []string{"a"}, TopicsN: 2, Unfinished: []string{"b"},
 	}
-	wholeBut(t, *state, "Error")
+	wholeBut(t, *state, "Error", "Slow")
 	want, _ := json.Marshal(state)
 	l, err := Thaw(state, nil, nil, NewHub())
 	if err != nil {

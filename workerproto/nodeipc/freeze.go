@@ -19,6 +19,7 @@ type LinkState struct {
 	Socket        int    // -1: the conversation is over
 	Error         string `json:",omitempty"` // how the worker broke the protocol, if that ended it
 	Left          bool   // the worker had said that it would end it
+	Broken        string `json:",omitempty"` // why it is to be ended
 
 	Online, Ready, Leaving, Helper bool
 
@@ -128,13 +129,10 @@ func (l *Link) State() *LinkState {
 	switch err := l.endedBy(); {
 	case err == workerproto.ErrLeft:
 		s.Left = true
+	case err != nil && s.Socket >= 0:
+		s.Broken = complaint(err)
 	case err != nil:
-		s.Error = strings.TrimPrefix(err.Error(), workerproto.ErrProtocol.Error()+": ")
-	}
-	if s.Socket >= 0 && s.Error != "" { // it ended while it was frozen
-		fdpass.Close(s.Socket)
-		s.Socket = -1
-		l.unshareAll()
+		s.Error = complaint(err)
 	}
 	if s.Socket < 0 { // nothing is sent or handled any more
 		fdpass.CloseAll(s.Loose)
@@ -143,6 +141,11 @@ func (l *Link) State() *LinkState {
 	l.out, l.parcels, l.accepting, l.socket = outbox{conn: l.conn}, parcels{}, nil, -1
 	l.stream = stream{conn: l.conn, codec: l.codec}
 	return s
+}
+
+// complaint returns what protocolErrorf was told.
+func complaint(err error) string {
+	return strings.TrimPrefix(err.Error(), workerproto.ErrProtocol.Error()+": ")
 }
 
 func parcelStates(list []*parcel) (states []parcelState) {
@@ -196,6 +199,9 @@ func (l *Link) restore(s *LinkState) {
 	l.ended, l.finish, l.finishing = s.NoMore, s.Finish, s.Finishing
 	l.door, l.doorName, l.certain, l.undecided = s.Door, s.DoorName, s.Certain, s.Undecided
 	l.load.restore(s.Load, s.Since, s.Exact)
+	if s.Broken != "" {
+		l.broken = protocolErrorf("%s", s.Broken)
+	}
 }
 
 func parcelsOf(states []parcelState) (list []*parcel) {
@@ -240,6 +246,10 @@ func (l *Link) endAs(s *LinkState) {
 func (l *Link) resume() {
 	l.write.Lock()
 	defer l.write.Unlock()
+	if l.broken != nil { // while it was frozen
+		l.conn.Shutdown() // ends Run, which hears first what was said
+		return
+	}
 	l.advanceLocked()
 	l.flushLocked()
 }

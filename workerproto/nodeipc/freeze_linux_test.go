@@ -2,6 +2,7 @@ package nodeipc
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -469,6 +470,42 @@ func TestCloseAfterTheEndAndFreeze(t *testing.T) {
 	}
 }
 
+// A worker to which too much is said while it is frozen is ended when it is
+// thawed, as any other: what it said before counts, and others hear of its end.
+func TestTooSlowWhileFrozen(t *testing.T) {
+	hub := NewHub()
+	p, q := newPeer(t, JSON, hub), newPeer(t, JSON, hub)
+	p.start()
+	q.start()
+	p.say(adapterMessage(member{"uid", "P"}, member{"nsp", "/"}, member{"type", 3}, member{"text", "hello"}))
+	q.hearsOnly("hello")
+	_, fd := connect(t)
+	p.hand(workerproto.Connection{FD: fd})
+	_, theirs := p.hear()
+	fdpass.Close(theirs)
+	p.link.Freeze()
+	p.ack()
+	p.link.relay(make([]byte, maxOutbox+1))
+	p.link.relay([]byte("{}\n"))
+	state := p.link.State()
+
+	l, err := Thaw(state, nil, p.told, Options{Hub: hub, Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Run(); !errors.Is(err, workerproto.ErrProtocol) || !strings.Contains(err.Error(), "does not read") {
+		t.Errorf("Run returned %v", err)
+	}
+	for _, c := range l.Close() {
+		t.Error("what it took is given back as well")
+		fdpass.Close(c.FD)
+	}
+	p.told.await("taken 1")
+	if m, _ := q.hear(); m.text("uid") != "P" || m.get("type") == nil {
+		t.Errorf("the other worker heard %v", m)
+	}
+}
+
 // All that a state says is in the link that is made of it.
 func TestThawIsWhole(t *testing.T) {
 	near, far, err := fdpass.Channel()
@@ -498,7 +535,7 @@ func TestThawIsWhole(t *testing.T) {
 	}
 	v := reflect.ValueOf(*state)
 	for i := range v.NumField() {
-		if name := v.Type().Field(i).Name; v.Field(i).IsZero() && name != "Error" && name != "Left" {
+		if name := v.Type().Field(i).Name; v.Field(i).IsZero() && name != "Error" && name != "Left" && name != "Broken" {
 			t.Errorf("the test says nothing of %s", name)
 		}
 	}
