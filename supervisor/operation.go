@@ -14,6 +14,17 @@ type operation struct {
 	name  string // "" if none is under way
 	since time.Time
 	says  string
+
+	background bool          // nobody asked for it
+	ended      chan struct{} // closed when it has
+}
+
+// setBackground says whether the operation that is under way is one that nobody
+// asked for.
+func (o *operation) setBackground(on bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.background = on
 }
 
 // ErrStopping is what ends an operation that stickyd's end came before.
@@ -22,27 +33,47 @@ var ErrStopping = errors.New("stickyd stops")
 // errUpgraded is what who waits for draining workers is told.
 var errUpgraded = errors.New("stickyd is upgraded meanwhile; the old workers go on draining, and stickyd status shows them")
 
-// begin starts an operation of that name, once Run has started the slots: what is
-// added before would be started twice. end must follow.
+// begin starts an operation of that name, once Run has started the slots (what is
+// added before would be started twice), and when one is over that nobody asked
+// for. end must follow.
 func (s *Supervisor) begin(name string) (end func(), err error) {
 	<-s.begun
+	for {
+		end, ended, err := s.tryBegin(name)
+		if ended == nil {
+			return end, err
+		}
+		select {
+		case <-ended:
+		case <-s.stopping.Done():
+			return nil, ErrStopping
+		}
+	}
+}
+
+// tryBegin returns ended instead where it has to wait for that.
+func (s *Supervisor) tryBegin(name string) (end func(), ended <-chan struct{}, err error) {
 	s.operation.mu.Lock()
 	defer s.operation.mu.Unlock()
-	if now := &s.operation; now.name != "" {
-		return nil, fmt.Errorf("another operation is under way: %s, for %v; try again when it has ended (stickyd status shows it)",
+	if now := &s.operation; now.name != "" && now.background {
+		return nil, now.ended, nil
+	} else if now.name != "" {
+		return nil, nil, fmt.Errorf("another operation is under way: %s, for %v; try again when it has ended (stickyd status shows it)",
 			now.name, time.Since(now.since).Round(time.Second))
 	}
 	done, err := s.hold()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	s.operation.name, s.operation.since, s.operation.says = name, time.Now(), ""
+	s.operation.ended = make(chan struct{})
 	return func() {
 		s.operation.mu.Lock()
-		s.operation.name = ""
+		s.operation.name, s.operation.background = "", false
+		close(s.operation.ended)
 		s.operation.mu.Unlock()
 		done()
-	}, nil
+	}, nil, nil
 }
 
 // hold keeps Run from returning until done is called.

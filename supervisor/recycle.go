@@ -41,7 +41,7 @@ func (s *Supervisor) recycle() {
 			continue
 		}
 		s.log.Info("recycling a worker", "slot", n, "why", why)
-		wait, err := s.roll(fmt.Sprintf("recycling worker %d", n), nil, Rollout{Slots: []int{n}, MaxUnready: -1}, func(string) {})
+		wait, err := s.roll(fmt.Sprintf("recycling worker %d", n), nil, Rollout{Slots: []int{n}, MaxUnready: -1, background: true}, func(string) {})
 		if err == nil {
 			wait() // one at a time, also to drain; what ends that early ends us, too
 		} else {

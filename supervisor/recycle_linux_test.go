@@ -42,3 +42,19 @@ func TestReasonsToRecycle(t *testing.T) {
 		}
 	}
 }
+
+// Who asks for an operation waits for one that nobody asked for.
+func TestOperationsWaitForRecycling(t *testing.T) {
+	s, c := runSupervisor(t, 2, func(l *Limits) {
+		l.Recycling = Recycling{Connections: 100}
+		l.MinReady = 300 * time.Millisecond // so that it is under way for a while
+	})
+	c.of(1)[0].connections.Store(100)
+	eventually(t, "recycling", func() bool { return s.Operation() != "" })
+	if err := s.Scale(3, false, func(string) {}); err != nil {
+		t.Error(err)
+	}
+	if n := len(c.of(3)); n != 1 {
+		t.Errorf("%d workers in slot 3", n)
+	}
+}

@@ -11,6 +11,8 @@ type Rollout struct {
 	Slots      []int // numbers; none: all
 	Parallel   int   // slots at a time; 0: Limits.Parallel
 	MaxUnready int   // negative: Limits.MaxUnready
+
+	background bool // nobody asked for it: who asks for something else waits for its end
 }
 
 // Restart replaces workers by new ones, which form a new generation: in each
@@ -39,6 +41,7 @@ func (s *Supervisor) roll(name string, l *Launch, o Rollout, say func(string)) (
 		return nil, err
 	}
 	defer end() // others need not wait for those that drain
+	s.operation.setBackground(o.background)
 	if len(o.Slots) == 0 {
 		s.spec.Rolling(true)
 	}
