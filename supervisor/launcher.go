@@ -86,6 +86,10 @@ func (l *launch) apply() error {
 		}
 	}
 	if c := l.Credentials; c != nil {
+		// The pipes are ours, and to open /dev/stdout is to open one anew. Without
+		// that it works as well for who only writes.
+		syscall.Fchown(1, c.UID, c.GID)
+		syscall.Fchown(2, c.UID, c.GID)
 		if err := c.assume(); err != nil {
 			return &commandError{fmt.Errorf("user %d, group %d: %w", c.UID, c.GID, err),
 				"are CAP_SETUID and CAP_SETGID kept from stickyd?"}

@@ -26,6 +26,10 @@ func TestMain(m *testing.M) {
 		RunGuardian(os.Stdin)
 		os.Exit(0)
 	}
+	if len(os.Args) > 1 && os.Args[1] == "play-launcher" {
+		RunLauncher(os.Args[2:])
+		os.Exit(1)
+	}
 	// Programs built with -race sleep for a second before they exit.
 	os.Setenv("GORACE", "atexit_sleep_ms=0 "+os.Getenv("GORACE"))
 	os.Exit(m.Run())
