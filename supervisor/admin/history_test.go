@@ -243,6 +243,9 @@ func TestFollowedOneDoesNotComeBack(t *testing.T) {
 			t.Errorf("exit status %d, %s", status, &f.errs)
 		}
 	}
+	if n := strings.Count(watching.errs.String(), "no answer any more, waiting for it to come back"); n != 1 {
+		t.Errorf("who watches was told %d times that there is no answer: %s", n, &watching.errs)
+	}
 }
 
 // What the next process has not, because it never heard of the one before, is

@@ -44,8 +44,12 @@ func status(ctx context.Context, c *call) error {
 		case <-ctx.Done():
 			return nil
 		}
+		told := false
 		err = untilItIsBack(ctx, func() (err error) {
-			s, err = c.client.status(ctx)
+			if s, err = c.client.status(ctx); err != nil && ctx.Err() == nil && !told {
+				told = true // or what was shown last would be taken for what is
+				fmt.Fprintf(c.errs, "stickyd: no answer any more, waiting for it to come back: %v\n", err)
+			}
 			return err
 		})
 	}
