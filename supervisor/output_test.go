@@ -82,3 +82,32 @@ func TestLastLinesAreKept(t *testing.T) {
 		t.Errorf("kept %q", last)
 	}
 }
+
+// What was read of a line before a freeze is its beginning after it.
+func TestHalfALineIsKeptOverAFreeze(t *testing.T) {
+	w := &Worker{}
+	o := &output{worker: w, stream: logs.Stdout}
+	child, err := o.open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer child.Close()
+	lines := make(chan string, 2)
+	pass := func(_ *Worker, _ logs.Stream, line []byte) { lines <- string(line) }
+	go o.copy(pass)
+	io.WriteString(child, "one\nhalf") // one write, so one read
+	if got := <-lines; got != "one" {
+		t.Errorf("got %q", got)
+	}
+	o.interrupt()
+	<-o.done
+	again := &output{worker: w, stream: logs.Stdout}
+	again.resume(o.state())
+	go again.copy(pass)
+	io.WriteString(child, " a line\n")
+	if got := <-lines; got != "half a line" {
+		t.Errorf("got %q, want the whole line", got)
+	}
+	child.Close()
+	<-again.done
+}
