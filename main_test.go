@@ -1,187 +1,12 @@
 package main
 
 import (
-	"bufio"
 	"encoding/json"
-	"errors"
-	"fmt"
-	"io"
-	"log"
-	"net"
-	"net/http"
-	"os"
 	"os/exec"
-	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
-	"syscall"
 	"testing"
-	"time"
-
-	"github.com/stickyd/stickyd/supervisor/config"
-	"github.com/stickyd/stickyd/workerproto"
 )
-
-// The test binary is its own worker, client and guardian.
-func TestMain(m *testing.M) {
-	if len(os.Args) > 1 {
-		switch os.Args[1] {
-		case "play-worker":
-			playWorker()
-		case "play-idle-clients":
-			playIdleClients(os.Args[2])
-		case guardianVerb:
-			os.Exit(command(os.Args[1:]))
-		}
-	}
-	os.Exit(m.Run())
-}
-
-// playWorker answers long polls never and everything else at once.
-func playWorker() {
-	w, err := workerproto.Listen("")
-	if err != nil {
-		log.Fatal(err)
-	}
-	mux := http.NewServeMux()
-	mux.HandleFunc("/poll", func(rw http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
-	mux.HandleFunc("/", func(rw http.ResponseWriter, r *http.Request) { fmt.Fprint(rw, w.Slot()) })
-	if err := w.Serve(&http.Server{Handler: mux}); err != nil {
-		log.Fatal(err)
-	}
-	os.Exit(0)
-}
-
-// idleConnections is how many there are, half of them long polls and half
-// kept-alive connections between two requests.
-const idleConnections = 5000
-
-// playIdleClients opens them, says so, and keeps them until its input ends.
-func playIdleClients(addr string) {
-	conns := make([]net.Conn, idleConnections)
-	for i := range conns {
-		conn, err := net.Dial("tcp", addr)
-		if err != nil {
-			log.Fatal(err)
-		}
-		conns[i] = conn
-		if i%2 == 0 {
-			io.WriteString(conn, "GET /poll HTTP/1.1\r\nHost: x\r\n\r\n")
-			continue
-		}
-		io.WriteString(conn, "GET / HTTP/1.1\r\nHost: x\r\n\r\n")
-		if _, err := http.ReadResponse(bufio.NewReader(conn), nil); err != nil {
-			log.Fatal(err)
-		}
-	}
-	fmt.Println("open")
-	io.Copy(io.Discard, os.Stdin)
-	runtime.KeepAlive(conns)
-	os.Exit(0)
-}
-
-// startApp runs an app in this process; the returned function ends it.
-func startApp(t *testing.T, args ...string) (a *app, stop func()) {
-	t.Helper()
-	args = append(args, "--listen", "127.0.0.1:0", "--log-level", "error", "--", os.Args[0], "play-worker")
-	c, _, err := config.Load(args)
-	if err != nil {
-		t.Fatal(err)
-	}
-	p := &program{args: args, signals: make(chan os.Signal, 8)}
-	if a, err = p.build(c, nil); err != nil {
-		t.Fatal(err)
-	}
-	if err := a.listen(c); err != nil {
-		t.Fatal(err)
-	}
-	p.listenToSignals()
-	ended := make(chan error, 1)
-	go func() {
-		_, err := a.run()
-		ended <- err
-	}()
-	return a, func() {
-		syscall.Kill(os.Getpid(), syscall.SIGTERM)
-		if err := <-ended; err != nil {
-			t.Error(err)
-		}
-	}
-}
-
-// cost is what this process holds.
-type cost struct{ descriptors, goroutines int }
-
-func costNow(t *testing.T) cost {
-	t.Helper()
-	fds, err := os.ReadDir("/proc/self/fd")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return cost{len(fds), runtime.NumGoroutine()}
-}
-
-func residentKB(t *testing.T) (kb int) {
-	t.Helper()
-	status, err := os.ReadFile("/proc/self/status")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, line := range strings.Split(string(status), "\n") {
-		fmt.Sscanf(line, "VmRSS: %d kB", &kb)
-	}
-	return kb
-}
-
-func eventually(t *testing.T, what string, ok func() bool) {
-	t.Helper()
-	for late := time.Now().Add(time.Minute); !ok(); time.Sleep(time.Millisecond) {
-		if time.Now().After(late) {
-			t.Fatalf("this never came: %s; now %+v", what, costNow(t))
-		}
-	}
-}
-
-func TestIdleConnectionsCostStickydNothing(t *testing.T) {
-	a, stop := startApp(t, "--workers", "2", "--drain-timeout", "1s")
-	defer stop()
-	addr := a.doors.Addrs()[0].String()
-	slots := make(map[string]bool)
-	eventually(t, "an answer of each worker", func() bool { // until everything that is made once has been made
-		resp, err := http.Get("http://" + addr + "/")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer http.DefaultClient.CloseIdleConnections()
-		defer resp.Body.Close()
-		slot, _ := io.ReadAll(resp.Body)
-		slots[string(slot)] = true
-		return len(slots) == 2
-	})
-	clients := exec.Command(os.Args[0], "play-idle-clients", addr)
-	in, _ := clients.StdinPipe()
-	out, _ := clients.StdoutPipe()
-	clients.Stderr = os.Stderr
-	handed := a.front.Stats.Handed.Load()
-	before, beforeKB := costNow(t), residentKB(t)
-	if err := clients.Start(); err != nil {
-		t.Fatal(err)
-	}
-	during := costNow(t) // with the pipes to the clients
-	if line, err := bufio.NewReader(out).ReadString('\n'); line != "open\n" {
-		t.Fatal("the clients said", line, err)
-	}
-	eventually(t, "all connections handed over", func() bool { return a.front.Stats.Handed.Load() >= handed+idleConnections })
-	eventually(t, fmt.Sprintf("nothing held for them: %+v", during), func() bool {
-		now := costNow(t)
-		return now.descriptors <= during.descriptors && now.goroutines <= during.goroutines
-	})
-	t.Logf("%d idle connections: %+v before, %+v with them; resident %d kB before, %d kB with them",
-		idleConnections, before, costNow(t), beforeKB, residentKB(t))
-	in.Close()
-	clients.Wait()
-}
 
 // Imports point one way, downward: each room and what of this module it may
 // know, and why not more.
@@ -205,13 +30,18 @@ var imports = []struct {
 	{"supervisor/systemd", nil, "it is given what it tells"},
 	{"supervisor/watch", nil, "it looks at files and does not know why"},
 	{"supervisor/upgrade", nil, "it does not know what it hands over"},
+	{"supervisor/instance", []string{
+		"supervisor", "supervisor/admin", "supervisor/config", "supervisor/logs", "supervisor/systemd", "supervisor/upgrade", "supervisor/watch",
+		"routing", "routing/front", "routing/session", "fdpass/poll", "workerproto", "workerproto/node", "workerproto/nodeipc",
+	}, "it joins them"},
+	{"", []string{"supervisor", "supervisor/admin", "supervisor/config", "supervisor/instance", "supervisor/upgrade", "workerproto/demo"}, "it is the command line"},
 	{"supervisor", []string{"supervisor/logs", "supervisor/upgrade", "workerproto", "workerproto/nodeipc", "fdpass", "fdpass/poll"}, "it knows no HTTP, session or TCP"},
 }
 
 // outside is who may import what from elsewhere.
 var outside = map[string][]string{
 	"github.com/prometheus/client_golang/prometheus": {"supervisor/admin"},
-	"github.com/oklog/run":                           {""},
+	"github.com/oklog/run":                           {"supervisor/instance"},
 	"github.com/BurntSushi/toml":                     {"supervisor/config"},
 	"github.com/coreos/go-systemd/v22/daemon":        {"supervisor/systemd"},
 	"golang.org/x/sys/unix":                          {"fdpass", "fdpass/poll", "routing/front", "supervisor", "supervisor/admin", "supervisor/upgrade"},
@@ -219,7 +49,7 @@ var outside = map[string][]string{
 
 func TestImportsPointDownward(t *testing.T) {
 	const module = "github.com/stickyd/stickyd"
-	known := map[string]bool{"": true, "scripts/e2e": true}
+	known := map[string]bool{"scripts/e2e": true}
 	for _, rule := range imports {
 		known[rule.room] = true
 		for _, path := range importsOf(t, "./"+rule.room) {
@@ -255,44 +85,4 @@ func importsOf(t *testing.T, pkg string) []string {
 		t.Fatal(err)
 	}
 	return listed.Imports
-}
-
-// Who reloads waits for the old workers to drain, and nobody else does: what is
-// wrong in the new configuration can be changed at once.
-func TestReloadBesideWorkersThatDrain(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "stickyd.toml")
-	write := func(text string) {
-		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	write("workers = 1\n")
-	a, stop := startApp(t, "--config", file, "--drain-timeout", "1m")
-	defer stop()
-	poll, err := net.Dial("tcp", a.doors.Addrs()[0].String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	io.WriteString(poll, "GET /poll HTTP/1.1\r\nHost: x\r\n\r\n")
-	eventually(t, "an open request", func() bool {
-		all := a.router.Members()
-		return len(all) == 1 && all[0].Open == 1
-	})
-	write("workers = 1\nmin_ready = \"0s\"\n[env]\nA = \"1\"\n")
-	wait, err := a.reload(func(string) {})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if n := len(a.supervisor.Status()); n != 2 {
-		t.Errorf("%d workers, of which one drains", n)
-	}
-	write("workers = 1\nmin_ready = \"0s\"\n[env]\nA = \"2\"\n")
-	waitToo, err := a.reload(func(string) {})
-	if err != nil {
-		t.Error(err)
-	}
-	poll.Close()
-	if err := errors.Join(wait(), waitToo()); err != nil {
-		t.Error(err)
-	}
 }

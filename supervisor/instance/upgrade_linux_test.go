@@ -1,4 +1,4 @@
-package main
+package instance
 
 import (
 	"errors"
@@ -17,7 +17,7 @@ import (
 // A frozenApp is an app that was frozen in this process, and may go on here.
 type frozenApp struct {
 	*frozen
-	program *program
+	program *Program
 	addr    string
 	pids    map[int]int
 }
@@ -42,21 +42,7 @@ type runningApp struct {
 
 func newRunningApp(t *testing.T) *runningApp {
 	t.Helper()
-	args := []string{"--workers", "1", "--drain-timeout", "1s", "--listen", "127.0.0.1:0", "--log-level", "error",
-		"--control", filepath.Join(t.TempDir(), "control"), "--", os.Args[0], "play-worker"}
-	c, _, err := config.Load(args)
-	if err != nil {
-		t.Fatal(err)
-	}
-	p := &program{args: args, signals: make(chan os.Signal, 8)}
-	a, err := p.build(c, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := a.start(); err != nil {
-		t.Fatal(err)
-	}
-	p.listenToSignals()
+	a := startRooms(t, []string{"--workers", "1", "--drain-timeout", "1s", "--control", filepath.Join(t.TempDir(), "control")})
 	r := &runningApp{app: a, ended: make(chan error, 1)}
 	go func() {
 		var err error
@@ -64,7 +50,8 @@ func newRunningApp(t *testing.T) *runningApp {
 		r.ended <- err
 	}()
 	eventually(t, "a ready worker", func() bool { return len(pidsOf(a)) == 1 })
-	r.frozenApp.program, r.addr, r.pids = p, a.doors.Addrs()[0].String(), pidsOf(a)
+	r.frozenApp.program, r.addr, r.pids = a.program, a.doors.Addrs()[0].String(), pidsOf(a)
+	var err error
 	if r.begun, err = a.supervisor.Begin("upgrade"); err != nil {
 		t.Fatal(err)
 	}
@@ -89,14 +76,27 @@ func freezeApp(t *testing.T, around func(freeze func() error) error) *frozenApp 
 // expectToCarryOn fails the test if the same worker does not answer afterwards.
 func (f *frozenApp) expectToCarryOn(t *testing.T, why error) {
 	t.Helper()
-	a, err := f.program.carryOn(f.frozen, why)
+	a, err := f.program.carryOn(&f.before, why)
 	if err != nil {
 		t.Fatal(err)
 	}
-	f.expectToServe(t, a, 1)
-	if a.control == nil {
+	if a.endpoints.Control() == "" {
 		t.Error("there is no control socket")
 	}
+	f.expectToServe(t, a, 1)
+}
+
+// expectToSucceed is what the new program does.
+func (f *frozenApp) expectToSucceed(t *testing.T, c *config.Config) *app {
+	t.Helper()
+	a, err := f.program.build(f.startOf(c), f.table)
+	if err == nil {
+		err = a.succeed(&f.before, c)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a
 }
 
 // expectToServe runs what was built of f, until it has so many workers and has
@@ -184,10 +184,7 @@ func TestUpgradeToAnotherConfiguration(t *testing.T) {
 	f.state.Close()
 	c := f.meta.Config
 	c.Workers, c.Control, c.WorkerMemory = 2, "/nonexistent/control", 64<<20
-	a, err := f.program.rebuild(&c, &f.before, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
+	a := f.expectToSucceed(t, &c)
 	f.expectToServe(t, a, 2)
 	if now := a.config.Load(); now.Workers != 2 || now.WorkerMemory != 0 {
 		t.Errorf("%d workers, of %d bytes", now.Workers, now.WorkerMemory)
@@ -216,9 +213,6 @@ func TestUpgradeBesideAWorkerThatIsReleased(t *testing.T) {
 	f.meta.Members = nil
 	c := f.meta.Config
 	c.Workers = 2
-	a, err := f.program.rebuild(&c, &f.before, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
+	a := f.expectToSucceed(t, &c)
 	f.expectToServe(t, a, 2)
 }

@@ -1,0 +1,149 @@
+package admin
+
+import (
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"slices"
+	"sync"
+)
+
+// Endpoints are where stickyd is asked: the control socket, if there is one, and
+// any number of listeners for metrics. That one of them fails costs that one, and
+// a line in the log. Methods are for one goroutine at a time.
+type Endpoints struct {
+	log        *slog.Logger
+	server     *Server
+	exposition *http.Server
+	control    *Listener               // nil: none
+	metrics    map[string]net.Listener // by address, as it was given
+	started    bool
+	serving    sync.WaitGroup
+}
+
+// NewEndpoints returns none yet, for r.
+func NewEndpoints(r Running, log *slog.Logger) *Endpoints {
+	return &Endpoints{
+		log: log, server: NewServer(r, log), exposition: NewMetrics(r, log), metrics: make(map[string]net.Listener),
+	}
+}
+
+// OpenControl opens the control socket at a path, or for "auto" under the name of
+// where clients connect. That this fails is worth a line in the log and no error:
+// nobody asked for it. For "off" there is none.
+func (e *Endpoints) OpenControl(path string, clients net.Addr) (err error) {
+	switch path {
+	case "off":
+		return nil
+	case "auto":
+		path = ""
+	}
+	control, err := Listen(path, clients, e.log)
+	if err != nil && path == "" {
+		e.log.Warn("stickyd status and the like will not find this process", "err", err)
+		return nil
+	}
+	if err == nil {
+		e.control = control
+	}
+	return err
+}
+
+// CloseControl closes the control socket, if there is one.
+func (e *Endpoints) CloseControl() {
+	if e.control != nil {
+		e.control.Close()
+		e.control = nil
+	}
+}
+
+// Control is the control socket's path, "" if there is none.
+func (e *Endpoints) Control() string {
+	if e.control == nil {
+		return ""
+	}
+	return e.control.Path()
+}
+
+// Follow gives the control socket the name of where clients connect now.
+func (e *Endpoints) Follow(clients net.Addr) {
+	if e.control == nil {
+		return
+	}
+	if err := e.control.Follow(clients); err != nil {
+		e.log.Warn("the control socket keeps its name", "path", e.control.Path(), "err", err)
+	}
+}
+
+// ChangeMetrics opens the listeners for metrics that are missing, and closes
+// those that are not among addrs. After an error nothing has changed.
+func (e *Endpoints) ChangeMetrics(addrs []string) error {
+	opened := make(map[string]net.Listener)
+	for _, addr := range addrs {
+		if e.metrics[addr] != nil {
+			continue
+		}
+		ln, err := ListenMetrics(addr)
+		if err != nil {
+			for _, ln := range opened {
+				ln.Close()
+			}
+			return err
+		}
+		opened[addr] = ln
+	}
+	for addr, ln := range e.metrics {
+		if !slices.Contains(addrs, addr) {
+			delete(e.metrics, addr)
+			ln.Close()
+		}
+	}
+	for addr, ln := range opened {
+		e.metrics[addr] = ln
+		e.log.Info("metrics", "addr", ln.Addr().String())
+		if e.started {
+			e.serveMetrics(ln)
+		}
+	}
+	return nil
+}
+
+// Start answers, until Finish or Detach.
+func (e *Endpoints) Start() {
+	e.started = true
+	for _, ln := range e.metrics {
+		e.serveMetrics(ln)
+	}
+	if e.control != nil {
+		e.serve("control socket", func() error { return e.server.Serve(e.control) })
+	}
+}
+
+func (e *Endpoints) serveMetrics(ln net.Listener) {
+	e.serve("metrics", func() error { return e.exposition.Serve(ln) })
+}
+
+func (e *Endpoints) serve(what string, f func() error) {
+	e.serving.Go(func() {
+		if err := f(); !errors.Is(err, net.ErrClosed) && !errors.Is(err, http.ErrServerClosed) {
+			e.log.Error("nobody is answered any more", "on", what, "err", err)
+		}
+	})
+}
+
+// Finish tells those who wait for stickyd's end how it came to it, see
+// [Server.Finish], and closes all.
+func (e *Endpoints) Finish(err error) {
+	e.server.Finish(err)
+	e.Close()
+	e.serving.Wait()
+}
+
+// Close closes all listeners.
+func (e *Endpoints) Close() {
+	for _, ln := range e.metrics {
+		ln.Close()
+	}
+	e.CloseControl()
+}

@@ -1,0 +1,84 @@
+package instance
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/stickyd/stickyd/supervisor"
+	"github.com/stickyd/stickyd/supervisor/config"
+	"github.com/stickyd/stickyd/supervisor/systemd"
+	"github.com/stickyd/stickyd/workerproto/node"
+)
+
+// start does what can fail at once: it looks for the command and listens.
+func (a *app) start() error {
+	c := a.config.Load()
+	if c.OnCrashLoop != "keep" {
+		if err := supervisor.CheckCommand(c.Command); err != nil {
+			return err
+		}
+	}
+	if c.NodePreload {
+		var err error
+		if a.preload, err = node.Unpack(); err != nil {
+			return err
+		}
+	}
+	err := a.listen(c)
+	if err == nil {
+		if err = errors.Join(a.endpoints.ChangeMetrics(c.Metrics), a.endpoints.OpenControl(c.Control, a.doors.Addrs()[0])); err != nil {
+			a.doors.Close()
+			a.endpoints.Close()
+		}
+	}
+	if err != nil {
+		a.cleanUp()
+	}
+	return err
+}
+
+// listen opens the listeners, but for the default one where a service manager
+// has opened some.
+func (a *app) listen(c *config.Config) error {
+	inherited, err := systemd.Listeners()
+	supervisor.CloseOnExec()
+	if err != nil {
+		return err
+	}
+	for _, ln := range inherited {
+		if err := a.doors.Adopt(ln.FD); err != nil {
+			return fmt.Errorf("socket %s of the service manager: %w", ln.Name, err)
+		}
+	}
+	if len(inherited) > 0 && c.ListenByDefault {
+		c.ListenByDefault, c.Listen = false, nil
+	}
+	return a.doors.Open(c.Listen)
+}
+
+// openSocket opens a socket for workers, who may not have what root may.
+func (a *app) openSocket(network, addr string, nth int) (fd int, release func(), err error) {
+	if a.config.Load().User != "" {
+		return a.sockets.OpenUnprivileged(network, addr, nth)
+	}
+	return a.sockets.Open(network, addr, nth)
+}
+
+// preloadPath returns the path of what Node workers load first.
+func (a *app) preloadPath() (path string, err error) {
+	a.unpacking.Lock()
+	defer a.unpacking.Unlock()
+	if a.preload == nil {
+		if a.preload, err = node.Unpack(); err != nil {
+			return "", err
+		}
+	}
+	return a.preload.Preload()
+}
+
+// cleanUp removes what start left in the file system.
+func (a *app) cleanUp() {
+	if a.preload != nil {
+		a.preload.Remove()
+	}
+}

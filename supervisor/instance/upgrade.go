@@ -1,0 +1,146 @@
+package instance
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"syscall"
+	"time"
+
+	"github.com/stickyd/stickyd/supervisor"
+	"github.com/stickyd/stickyd/supervisor/admin"
+	"github.com/stickyd/stickyd/supervisor/upgrade"
+)
+
+// Upgrade lets another binary, or the one that was started as it is on disk now,
+// take over in place.
+func (a *app) Upgrade(binary string, c *admin.Caller) {
+	a.tasks.Go(func() {
+		err := a.upgrade(binary, c)
+		switch {
+		case err == nil:
+			return
+		case errors.Is(err, errLost):
+			a.log.Error("upgrade failed, stickyd ends", "err", err)
+		default:
+			a.log.Error("upgrade failed, nothing has changed", "err", err)
+		}
+		c.End(err)
+	})
+}
+
+func (a *app) upgrade(binary string, c *admin.Caller) error {
+	end, err := a.supervisor.Begin("upgrade")
+	if err != nil {
+		return err
+	}
+	defer end()
+	if !a.reloading.TryLock() {
+		return errors.New("a reload is under way")
+	}
+	defer a.reloading.Unlock()
+	a.doors.Settle() // those that a reload has taken away
+	path, err := upgrade.Binary(binary)
+	if err != nil {
+		return err
+	}
+	a.log.Info("upgrading", "binary", path)
+	c.Say("checking " + path)
+	if err := a.check(path); err != nil {
+		return err
+	}
+	c.Say("it can take over")
+	return a.freeze(path, c)
+}
+
+// check has the binary look at what there is now, as far as that can be seen
+// while it is at work.
+func (a *app) check(path string) error {
+	m := &meta{
+		Config: *a.config.Load(), Started: a.started, Upgrades: a.upgrades.Load(), Router: a.router.State(),
+		Logs: a.log.State(), Caller: -1,
+	}
+	state, err := a.write(m)
+	if err != nil {
+		return err
+	}
+	defer state.Close()
+	plan := upgrade.Plan{
+		Binary: path, Args: os.Args, Env: os.Environ(), State: state,
+		Start: supervisor.StartChild, Wait: supervisor.WaitChild,
+	}
+	return plan.Check(context.Background())
+}
+
+// freeze puts down the rooms: first nobody is answered, then nobody accepted, then
+// the workers are left alone. From the first step that can't be taken back on
+// there is only the way forward, which leads to carryOn if need be: what goes
+// wrong costs what it is about, or is what exec fails with, and no more. Only
+// where the workers are not to be had, since they have come to their end, does
+// the process end.
+func (a *app) freeze(path string, c *admin.Caller) (err error) {
+	if !a.phase.CompareAndSwap(running, freezing) {
+		return supervisor.ErrStopping
+	}
+	a.endpoints.Freeze()
+	a.opening.Lock()
+	defer a.opening.Unlock()
+	m := &meta{
+		Config: *a.config.Load(), Started: a.started, Upgrades: a.upgrades.Load(), Reloads: a.reloads.Load(),
+		Followed: a.followed, At: time.Now(),
+	}
+	if m.Listeners, err = a.doors.Detach(); err != nil {
+		a.log.Error("clients are accepted there no longer", "err", err)
+	}
+	a.front.Freeze()
+	if m.Supervisor, err = a.supervisor.Freeze(); err != nil {
+		a.lost = fmt.Errorf("%w: %w", errLost, err)
+		return a.lost
+	}
+	m.Front = a.front.State()
+	m.Sockets = a.sockets.State()
+	m.Router = a.router.State()
+	m.Members = a.router.MemberStates()
+	m.Endpoints = a.endpoints.Detach()
+	if a.preload != nil {
+		m.Preload = a.preload.Dir()
+	}
+	if m.Caller, err = c.Detach(); err != nil {
+		a.log.Warn("who asked for the upgrade will not be told of its end", "err", err)
+	}
+	m.Logs = a.log.State()
+	f := &frozen{before: before{m, a.table}, binary: path}
+	f.state, f.failed = a.write(m)
+	a.log.Close()
+	a.frozen = f
+	return nil
+}
+
+// errLost is what an upgrade ends with that is the end of stickyd as well.
+var errLost = errors.New("the workers can't be taken along")
+
+// A frozen is an app that is to go on in another program.
+type frozen struct {
+	before
+	state  *os.File // for that program
+	failed error    // why there is none
+	binary string
+}
+
+// exec returns only with an error.
+func (f *frozen) exec(p *Program) error {
+	if f.failed != nil {
+		return f.failed
+	}
+	defer f.state.Close()
+	plan := upgrade.Plan{Binary: f.binary, Args: os.Args, Env: os.Environ(), State: f.state, FDs: f.meta.descriptors()}
+	for len(p.signals) > 0 {
+		plan.Signals = append(plan.Signals, (<-p.signals).(syscall.Signal))
+	}
+	err := plan.Exec()
+	for _, s := range plan.Signals { // they are still to be acted on
+		p.keep(s)
+	}
+	return err
+}
