@@ -47,7 +47,7 @@ const maxDoors = 1024
 
 // Open opens all listeners, or none.
 func (d *Doors) Open(addrs []string) error {
-	opened, err := d.listen(addrs)
+	opened, err := d.listen(addrs, nil)
 	if err != nil {
 		return err
 	}
@@ -55,12 +55,14 @@ func (d *Doors) Open(addrs []string) error {
 	return nil
 }
 
-func (d *Doors) listen(addrs []string) (opened []*Listener, err error) {
+// listen opens listeners, of which some may have the port of one in instead, which
+// still listens: they are to come in its place.
+func (d *Doors) listen(addrs []string, instead []*Listener) (opened []*Listener, err error) {
 	for _, addr := range addrs {
 		// The address of one that Change took away is free when that is closed. (A
 		// Unix socket's is at once.)
 		d.await(func(ln *Listener) bool { return ln.path == "" && ln.IsAt(addr) })
-		ln, err := Listen(addr, d.loop)
+		ln, err := listenInstead(addr, instead, d.loop)
 		if err != nil {
 			for _, ln := range opened {
 				ln.Close()
@@ -102,71 +104,6 @@ func (d *Doors) have(old, added []*Listener) {
 		d.log.Info("listening", "addr", ln.Addr().String())
 		d.added <- ln
 	}
-}
-
-// Change opens the listeners that are missing, and closes those that are not
-// among addrs, for whose clients it has patience until ctx is done. Those that
-// somebody else opened stay. Where one is to be opened that an earlier Change took
-// away, it waits until that is closed. After an error nothing has changed.
-func (d *Doors) Change(ctx context.Context, addrs []string) error {
-	var surplus, keep []*Listener
-	var missing []string
-	for _, addr := range addrs {
-		if !slices.ContainsFunc(*d.open.Load(), func(ln *Listener) bool { return ln.written == addr }) {
-			missing = append(missing, addr)
-		}
-	}
-	for _, ln := range *d.open.Load() {
-		if ln.written == "" || slices.Contains(addrs, ln.written) {
-			keep = append(keep, ln)
-		} else {
-			surplus = append(surplus, ln)
-		}
-	}
-	opened, err := d.listen(missing)
-	if err != nil {
-		return err
-	}
-	d.have(keep, opened)
-	for _, ln := range surplus {
-		d.log.Info("listening no longer", "addr", ln.Addr().String())
-		d.leave(ctx, ln)
-	}
-	return nil
-}
-
-// leave closes a listener when its clients have had their time.
-func (d *Doors) leave(ctx context.Context, ln *Listener) {
-	left := make(chan struct{})
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.leaving[ln] = left
-	go func() {
-		d.front.Close(ctx, ln)
-		d.mu.Lock()
-		defer d.mu.Unlock()
-		delete(d.leaving, ln)
-		close(left)
-	}()
-}
-
-// await returns when none is left of those that Change took away and that are
-// meant. (A WaitGroup panics if leave is called just as its Wait ends.)
-func (d *Doors) await(meant func(*Listener) bool) {
-	for left := d.oneLeaving(meant); left != nil; left = d.oneLeaving(meant) {
-		<-left
-	}
-}
-
-func (d *Doors) oneLeaving(meant func(*Listener) bool) (left <-chan struct{}) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	for ln, left := range d.leaving {
-		if meant(ln) {
-			return left
-		}
-	}
-	return nil
 }
 
 // Serve serves all listeners until Stop or Detach is called, or one fails.

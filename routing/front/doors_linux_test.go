@@ -134,3 +134,68 @@ func TestDoorsAreGivenAwayAndTakenUpAgain(t *testing.T) {
 	}
 	again.Stop(context.Background())
 }
+
+// Another host at the same port, or the same one in other words, is no port in
+// use, and no client is refused meanwhile.
+func TestDoorsChangeTheirHost(t *testing.T) {
+	for _, tt := range []struct {
+		from, to string
+		same     bool // no other socket
+	}{
+		{"127.0.0.1", "localhost", true},
+		{"127.0.0.1", "127.0.0.1", true},
+		{"", "0.0.0.0", true},
+		{"", "[::]", true},
+		{"", "127.0.0.1", false},
+		{"127.0.0.1", "", false},
+		{"127.0.0.1", "0.0.0.0", false},
+		{"0.0.0.0", "127.0.0.1", false},
+	} {
+		t.Run(tt.from+" to "+tt.to, func(t *testing.T) {
+			reserved, err := net.Listen("tcp", "127.0.0.1:0")
+			if err != nil {
+				t.Fatal(err)
+			}
+			at := reserved.Addr()
+			_, port, _ := net.SplitHostPort(at.String())
+			reserved.Close()
+			d := serveDoors(t, tt.from+":"+port)
+			expectServed(t, at)
+			old := (*d.open.Load())[0]
+			stop, refused := make(chan struct{}), make(chan string, 1)
+			go func() {
+				for {
+					select {
+					case <-stop:
+						refused <- ""
+						return
+					default:
+					}
+					if got := ask(at, true); !strings.HasPrefix(got, "HTTP/1.1 200 ") {
+						refused <- got
+						return
+					}
+				}
+			}()
+			patient, cancel := context.WithTimeout(context.Background(), time.Second)
+			defer cancel()
+			if err := d.Change(patient, []string{tt.to + ":" + port}); err != nil {
+				t.Fatal(err)
+			}
+			d.Settle()
+			close(stop)
+			if got := <-refused; got != "" {
+				t.Error("meanwhile a client got", got)
+			}
+			expectServed(t, at)
+			now := *d.open.Load()
+			if len(now) != 1 || (now[0] == old) != tt.same || now[0].Written() != tt.to+":"+port {
+				t.Errorf("%s became %s, written %s", old.Addr(), now[0].Addr(), now[0].Written())
+			}
+			if ln, err := net.Listen("tcp", tt.to+":"+port); err == nil {
+				ln.Close()
+				t.Error("somebody else could have the port")
+			}
+		})
+	}
+}

@@ -34,13 +34,17 @@ type Listener struct {
 //
 // With a loop it is the loop that accepts, see [poll.NewFD].
 func Listen(addr string, loop *poll.Loop) (*Listener, error) {
+	return listen(addr, loop, setTCPOptions)
+}
+
+func listen(addr string, loop *poll.Loop, options func(_, _ string, _ syscall.RawConn) error) (*Listener, error) {
 	path, isUnix := strings.CutPrefix(addr, "unix:")
 	var ln net.Listener
 	var err error
 	if isUnix {
 		ln, err = listenUnix(path)
 	} else {
-		config := net.ListenConfig{Control: setTCPOptions}
+		config := net.ListenConfig{Control: options}
 		// Go listens with MPTCP where it can. Nearly no client speaks it, its
 		// accept costs more, and workers expect a TCP socket.
 		config.SetMultipathTCP(false)
@@ -114,6 +118,23 @@ func (l *Listener) IsAt(addr string) bool {
 		return strings.HasSuffix(addr, ":"+strconv.Itoa(tcp.Port)) && !strings.HasPrefix(addr, "unix:")
 	}
 	return addr == "unix:"+l.addr.String()
+}
+
+// stands reports whether the listener is what Listen would open for addr. (Go
+// takes all addresses of all families for "0.0.0.0", too.)
+func (l *Listener) stands(addr string) bool {
+	tcp, ok := l.addr.(*net.TCPAddr)
+	if l.written == addr || !ok || l.written == "" || strings.HasPrefix(addr, "unix:") {
+		return l.written == addr
+	}
+	other, err := net.ResolveTCPAddr("tcp", addr)
+	if err != nil || other.Port != tcp.Port {
+		return false
+	}
+	if tcp.IP.IsUnspecified() {
+		return other.IP == nil || other.IP.IsUnspecified()
+	}
+	return tcp.IP.Equal(other.IP) && tcp.Zone == other.Zone
 }
 
 // pending reports whether a connection is in the queue.

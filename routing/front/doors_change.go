@@ -1,0 +1,82 @@
+package front
+
+import (
+	"context"
+	"slices"
+)
+
+// Change opens the listeners that are missing, and closes those that are not
+// among addrs, for whose clients it has patience until ctx is done. Those that
+// somebody else opened stay. One that only is written in another way now stays,
+// too; another host's at the same port comes in the place of the old one without
+// a moment in which nobody listens. Where one is to be opened that an earlier
+// Change took away, it waits until that is closed. After an error nothing has
+// changed.
+func (d *Doors) Change(ctx context.Context, addrs []string) error {
+	open := *d.open.Load()
+	stay := make(map[*Listener]string) // as they are written now
+	var missing []string
+	for _, addr := range addrs {
+		i := slices.IndexFunc(open, func(ln *Listener) bool { return ln.stands(addr) })
+		if i < 0 {
+			missing = append(missing, addr)
+			continue
+		}
+		stay[open[i]] = addr
+	}
+	var surplus, keep []*Listener
+	for _, ln := range open {
+		if _, stays := stay[ln]; stays || ln.written == "" {
+			keep = append(keep, ln)
+		} else {
+			surplus = append(surplus, ln)
+		}
+	}
+	opened, err := d.listen(missing, surplus)
+	if err != nil {
+		return err
+	}
+	for ln, addr := range stay {
+		ln.written = addr
+	}
+	d.have(keep, opened)
+	for _, ln := range surplus {
+		d.log.Info("listening no longer", "addr", ln.Addr().String())
+		d.leave(ctx, ln)
+	}
+	return nil
+}
+
+// leave closes a listener when its clients have had their time.
+func (d *Doors) leave(ctx context.Context, ln *Listener) {
+	left := make(chan struct{})
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.leaving[ln] = left
+	go func() {
+		d.front.Close(ctx, ln)
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		delete(d.leaving, ln)
+		close(left)
+	}()
+}
+
+// await returns when none is left of those that Change took away and that are
+// meant. (A WaitGroup panics if leave is called just as its Wait ends.)
+func (d *Doors) await(meant func(*Listener) bool) {
+	for left := d.oneLeaving(meant); left != nil; left = d.oneLeaving(meant) {
+		<-left
+	}
+}
+
+func (d *Doors) oneLeaving(meant func(*Listener) bool) (left <-chan struct{}) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for ln, left := range d.leaving {
+		if meant(ln) {
+			return left
+		}
+	}
+	return nil
+}
