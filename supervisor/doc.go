@@ -29,7 +29,8 @@
 // A worker is replaced by an heir: another slot of the same number, on trial.
 // When it has been ready for a while the old slot is told to leave. What replaces
 // many, one after the other, is an operation, of which one is under way at a time
-// (Restart, Adopt, Scale, Drain); each rolling restart begins a generation.
+// (Restart, Scale, Drain, and what Begin begins), and which Cancel ends; each
+// rolling restart begins a generation.
 //
 // # Freeze and Resume
 //

@@ -67,12 +67,8 @@ type GuardianState struct{ PID, FD int }
 // ErrFrozen is what Run returns after Freeze.
 var ErrFrozen = errors.New("supervision is frozen")
 
-// Begin starts an operation of that name, beside which there is no other. end
-// must follow, unless Freeze does.
-func (s *Supervisor) Begin(name string) (end func(), err error) { return s.begin(name) }
-
 // Freeze ends supervision without ending a worker, and lets Run return. It is
-// called between Begin and the end of that operation. Where it returns an error
+// called in an operation. Where it returns an error
 // nothing has changed.
 func (s *Supervisor) Freeze() (*State, error) {
 	s.mu.Lock()

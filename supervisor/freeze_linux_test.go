@@ -58,12 +58,17 @@ func (r *relay) pass() {
 // freeze freezes the supervisor and returns another one, which is to be run.
 func (r *relay) freeze() *Supervisor {
 	r.t.Helper()
-	end, err := r.now.Begin("upgrade")
+	op, err := r.now.Begin("upgrade")
 	if err != nil {
 		r.t.Fatal(err)
 	}
+	return r.freezeIn(op)
+}
+
+func (r *relay) freezeIn(op *Operation) *Supervisor {
+	r.t.Helper()
 	state, err := r.now.Freeze()
-	end()
+	op.End()
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -165,7 +170,7 @@ func TestLinesAreWholeAndInOrderWhileSupervisionIsFrozen(t *testing.T) {
 		got = append(got, line)
 	})
 	l := launchOf("counts")
-	if wait, err := r.now.Adopt(&l, func(string) {}); err != nil || wait() != nil {
+	if wait, err := adoptLaunch(r.now, &l, func(string) {}); err != nil || wait() != nil {
 		t.Fatal(err)
 	}
 	seen := func() int {

@@ -1,30 +1,37 @@
 package supervisor
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"sync"
 	"time"
 )
 
-// An operation changes which workers there are. One is under way at a time; but
-// the workers that it has replaced may drain while the next one goes on.
-type operation struct {
-	mu    sync.Mutex
-	name  string // "" if none is under way
-	since time.Time
-	says  string
+// An Operation changes which workers there are. One is under way at a time; but
+// the workers that it has replaced may drain while the next one goes on. Its
+// methods are for who has begun it.
+type Operation struct {
+	s       *Supervisor
+	name    string
+	since   time.Time
+	release func()          // of hold
+	ended   chan struct{}   // closed by End
+	ctx     context.Context // done: it is to give up
+	cancel  context.CancelFunc
 
-	background bool          // nobody asked for it
-	ended      chan struct{} // closed when it has
+	background bool  // nobody asked for it
+	givenUp    error // why it did, and what is left to do; nil: it has not; others look when it has ended
+
+	// Guarded by underWay.
+	says      string
+	committed bool // it can't give up any more
 }
 
-// setBackground says whether the operation that is under way is one that nobody
-// asked for.
-func (o *operation) setBackground(on bool) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.background = on
+// underWay is the operation that is, nil if none is.
+type underWay struct {
+	mu  sync.Mutex
+	now *Operation
 }
 
 // ErrStopping is what ends an operation that stickyd's end came before.
@@ -33,53 +40,91 @@ var ErrStopping = errors.New("stickyd stops")
 // errUpgraded is what who waits for draining workers is told.
 var errUpgraded = errors.New("stickyd is upgraded meanwhile; the old workers go on draining, and stickyd status shows them")
 
-// begin starts an operation of that name, once Run has started the slots (what is
-// added before would be started twice), and when one is over that nobody asked
-// for. end must follow.
-func (s *Supervisor) begin(name string) (end func(), err error) {
+// Begin starts an operation of that name, unless another one is under way, which
+// the error names. End must follow.
+func (s *Supervisor) Begin(name string) (*Operation, error) {
+	return s.begin(&Operation{name: name}, false)
+}
+
+// begin starts op once Run has started the slots (what is added before would be
+// started twice), and when an operation is over that nobody asked for; if it
+// comes in its turn, also when any other is over.
+func (s *Supervisor) begin(op *Operation, inTurn bool) (*Operation, error) {
 	<-s.begun
 	for {
-		end, ended, err := s.tryBegin(name)
-		if ended == nil {
-			return end, err
+		now, err := s.tryBegin(op, inTurn)
+		if err != nil {
+			return nil, err
+		}
+		if now == op {
+			return op, nil
 		}
 		select {
-		case <-ended:
+		case <-now.ended:
 		case <-s.stopping.Done():
 			return nil, ErrStopping
 		}
 	}
 }
 
-// tryBegin returns ended instead where it has to wait for that.
-func (s *Supervisor) tryBegin(name string) (end func(), ended <-chan struct{}, err error) {
-	s.operation.mu.Lock()
-	defer s.operation.mu.Unlock()
-	if now := &s.operation; now.name != "" && now.background {
-		return nil, now.ended, nil
-	} else if now.name != "" {
-		return nil, nil, fmt.Errorf("another operation is under way: %s, for %v; try again when it has ended (stickyd status shows it)",
-			now.name, time.Since(now.since).Round(time.Second))
+// tryBegin returns the operation that is under way, which is op if it could begin.
+// To wait for another one is an error, unless nobody asked for that or op comes in
+// its turn.
+func (s *Supervisor) tryBegin(op *Operation, inTurn bool) (now *Operation, err error) {
+	s.underWay.mu.Lock()
+	defer s.underWay.mu.Unlock()
+	if now := s.underWay.now; now != nil {
+		if !inTurn && !now.background {
+			return nil, now.refusal()
+		}
+		return now, nil
 	}
-	done, err := s.hold()
-	if err != nil {
-		return nil, nil, err
+	if op.release, err = s.hold(); err != nil {
+		return nil, err
 	}
-	s.operation.name, s.operation.since, s.operation.says = name, time.Now(), ""
-	s.operation.ended = make(chan struct{})
-	return func() {
-		s.operation.mu.Lock()
-		s.operation.name, s.operation.background = "", false
-		close(s.operation.ended)
-		s.operation.mu.Unlock()
-		done()
-	}, nil, nil
+	op.s, op.since, op.ended = s, time.Now(), make(chan struct{})
+	op.ctx, op.cancel = context.WithCancel(context.Background())
+	s.underWay.now = op
+	return op, nil
+}
+
+// refusal is what who can't begin because of it is told.
+func (op *Operation) refusal() error {
+	way := "or end it with stickyd cancel"
+	if op.committed {
+		way = "stickyd status shows it"
+	}
+	return fmt.Errorf("another operation is under way: %s, for %v; try again when it has ended, %s",
+		op.text(), time.Since(op.since).Round(time.Second), way)
+}
+
+// text says what it is and how far.
+func (op *Operation) text() string {
+	if op.says == "" {
+		return op.name
+	}
+	return op.name + ": " + op.says
+}
+
+// End lets others begin.
+func (op *Operation) End() {
+	op.logCancelled()
+	op.cancel() // frees what the context has
+	u := &op.s.underWay
+	u.mu.Lock()
+	u.now = nil
+	u.mu.Unlock()
+	close(op.ended)
+	op.release()
 }
 
 // hold keeps Run from returning until done is called.
 func (s *Supervisor) hold() (done func(), err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.frozen.Err() != nil {
+		return nil, ErrFrozen
+	}
 	if s.over || s.stopping.Err() != nil {
 		return nil, ErrStopping
 	}
@@ -89,12 +134,12 @@ func (s *Supervisor) hold() (done func(), err error) {
 
 // Operation says what is under way, "" for nothing.
 func (s *Supervisor) Operation() string {
-	s.operation.mu.Lock()
-	defer s.operation.mu.Unlock()
-	if s.operation.name == "" || s.operation.says == "" {
-		return s.operation.name
+	s.underWay.mu.Lock()
+	defer s.underWay.mu.Unlock()
+	if s.underWay.now == nil {
+		return ""
 	}
-	return s.operation.name + ": " + s.operation.says
+	return s.underWay.now.text()
 }
 
 // Generation is the newest one that there is, or was begun.
@@ -104,14 +149,12 @@ func (s *Supervisor) Generation() int {
 	return s.generation
 }
 
-// say tells who waits for an operation, and Operation, how far it is.
-func (s *Supervisor) say(to func(string), format string, args ...any) {
+// say tells who waits for the operation, and who asks for it, how far it is.
+func (op *Operation) say(to func(string), format string, args ...any) {
 	text := fmt.Sprintf(format, args...)
-	s.operation.mu.Lock()
-	if s.operation.name != "" {
-		s.operation.says = text
-	}
-	s.operation.mu.Unlock()
+	op.s.underWay.mu.Lock()
+	op.says = text
+	op.s.underWay.mu.Unlock()
 	to(text)
 }
 
@@ -127,12 +170,13 @@ func (s *Supervisor) vacating(slots []*slot, say func(string)) (wait func() erro
 	}
 	return func() error {
 		defer release()
-		return s.awaitVacated(slots, say)
+		return s.awaitVacated(context.Background(), slots, say)
 	}, nil
 }
 
-// awaitVacated returns when none of the slots has a process any more.
-func (s *Supervisor) awaitVacated(slots []*slot, say func(string)) error {
+// awaitVacated returns when none of the slots has a process any more, or when ctx
+// is done.
+func (s *Supervisor) awaitVacated(ctx context.Context, slots []*slot, say func(string)) error {
 	tick := time.NewTicker(awaitPause)
 	defer tick.Stop()
 	for len(slots) > 0 {
@@ -143,6 +187,8 @@ func (s *Supervisor) awaitVacated(slots []*slot, say func(string)) error {
 			if text := waitedFor(slots); text != "" {
 				say(text)
 			}
+		case <-ctx.Done():
+			return ctx.Err()
 		case <-s.stopping.Done():
 			return ErrStopping
 		case <-s.frozen.Done():

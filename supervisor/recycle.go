@@ -41,14 +41,27 @@ func (s *Supervisor) recycle() {
 			continue
 		}
 		s.log.Info("recycling a worker", "slot", n, "why", why)
-		wait, err := s.roll(fmt.Sprintf("recycling worker %d", n), nil, Rollout{Slots: []int{n}, MaxUnready: -1, background: true}, func(string) {})
-		if err == nil {
-			wait() // one at a time, also to drain; what ends that early ends us, too
-		} else {
+		if err := s.recycleOne(n); err != nil {
 			s.log.Error("worker was not recycled, it stays", "slot", n, "err", err, "next_try", recycleRetry)
 			pause = recycleRetry
 		}
 	}
+}
+
+// recycleOne replaces the worker of slot n and waits until the old one is gone:
+// one at a time, also to drain.
+func (s *Supervisor) recycleOne(n int) error {
+	op, err := s.begin(&Operation{name: fmt.Sprintf("recycling worker %d", n), background: true}, false)
+	if err != nil {
+		return err
+	}
+	say := func(string) {}
+	wait, err := op.roll(nil, Rollout{Slots: []int{n}, MaxUnready: -1}, say)
+	op.End()
+	if err == nil {
+		wait() // what ends that early ends us, too
+	}
+	return err
 }
 
 // due returns the slot whose worker is to be replaced, and why: of several the

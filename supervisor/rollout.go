@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 )
 
 // A Rollout says how a rolling restart goes.
@@ -11,17 +12,21 @@ type Rollout struct {
 	Slots      []int // numbers; none: all
 	Parallel   int   // slots at a time; 0: Limits.Parallel
 	MaxUnready int   // negative: Limits.MaxUnready
-
-	background bool // nobody asked for it: who asks for something else waits for its end
 }
 
 // Restart replaces workers by new ones, which form a new generation: in each
 // slot the heir first, which has to get ready and stay so, and then the old
 // worker drains, by session, so that the place is never empty. It returns when
 // the old ones are gone. The first heir that fails its trial ends it: no other
-// slot is touched, and the error has what the heir printed last.
+// slot is touched, and the error has what the heir printed last. So does Cancel,
+// which does not wait for heirs on trial.
 func (s *Supervisor) Restart(o Rollout, say func(string)) error {
-	wait, err := s.roll("rolling restart", nil, o, say)
+	op, err := s.Begin("rolling restart")
+	if err != nil {
+		return err
+	}
+	wait, err := op.roll(nil, o, say)
+	op.End() // others need not wait for those that drain
 	if err != nil {
 		return err
 	}
@@ -31,32 +36,25 @@ func (s *Supervisor) Restart(o Rollout, say func(string)) error {
 // Adopt is Restart for all slots with another launch, which is that of later
 // workers, too, once all slots have it. That is when it returns; wait, which must
 // be called if there is no error, returns when the old workers are gone.
-func (s *Supervisor) Adopt(l *Launch, say func(string)) (wait func() error, err error) {
-	return s.roll("rolling restart to a new configuration", l, Rollout{MaxUnready: -1}, say)
+func (op *Operation) Adopt(l *Launch, say func(string)) (wait func() error, err error) {
+	return op.roll(l, Rollout{MaxUnready: -1}, say)
 }
 
-func (s *Supervisor) roll(name string, l *Launch, o Rollout, say func(string)) (wait func() error, err error) {
-	end, err := s.begin(name)
-	if err != nil {
-		return nil, err
-	}
-	defer end() // others need not wait for those that drain
-	s.operation.setBackground(o.background)
+func (op *Operation) roll(l *Launch, o Rollout, say func(string)) (wait func() error, err error) {
 	if len(o.Slots) == 0 {
-		s.spec.Rolling(true)
+		op.s.spec.Rolling(true)
 	}
-	old, err := s.replaceAll(l, o, say)
-	s.spec.Rolling(false)
+	old, err := op.replaceAll(l, o, say)
+	op.s.spec.Rolling(false)
 	if err != nil {
 		return nil, err
 	}
-	return s.vacating(old, say)
+	return op.s.vacating(old, say)
 }
 
-// replaceAll replaces one slot after the other, some at a time, and returns
-// those that are replaced, which drain.
-func (s *Supervisor) replaceAll(l *Launch, o Rollout, say func(string)) (old []*slot, err error) {
-	limits := s.limits.Load()
+// replaceAll replaces slots, and returns those that are replaced, which drain.
+func (op *Operation) replaceAll(l *Launch, o Rollout, say func(string)) (old []*slot, err error) {
+	s, limits := op.s, op.s.limits.Load()
 	if o.Parallel == 0 {
 		o.Parallel = max(1, limits.Parallel)
 	}
@@ -67,53 +65,88 @@ func (s *Supervisor) replaceAll(l *Launch, o Rollout, say func(string)) (old []*
 	if err != nil {
 		return nil, err
 	}
-	type result struct {
-		old, heir *slot
-		err       error
-	}
-	results := make(chan result)
-	var heirs []*slot
-	all, underWay := len(todo), 0
-	for len(todo) > 0 || underWay > 0 {
-		for err == nil && len(todo) > 0 && underWay < o.Parallel {
-			if err = tooManyUnready(heirs, o.MaxUnready); err != nil {
-				break
-			}
-			n := todo[0]
-			todo = todo[1:]
-			underWay++
-			s.say(say, "worker %d: starting the new one (%d of %d replaced)", n, len(heirs), all)
-			go func() {
-				o, h, err := s.replace(n, generation, launch)
-				results <- result{o, h, err}
-			}()
-		}
-		if underWay == 0 {
-			break
-		}
-		r := <-results
-		underWay--
-		if r.err != nil {
-			err = errors.Join(err, r.err)
-			continue
-		}
-		heirs = append(heirs, r.heir)
-		old = append(old, r.old)
-		s.say(say, "worker %d: the new one is ready, the old one drains (%d of %d replaced)", r.heir.n, len(heirs), all)
-	}
-	if err != nil {
-		err = fmt.Errorf("the rolling restart was stopped, %d of %d workers replaced, the others left as they are: %w", len(heirs), all, err)
-		if l != nil && len(heirs) > 0 {
+	r := replacing{op: op, say: say, todo: todo, all: len(todo), generation: generation, launch: launch}
+	switch err := r.replace(o); {
+	case err != nil:
+		err = fmt.Errorf("the rolling restart was stopped, %d of %d workers replaced, the others left as they are: %w", len(r.heirs), r.all, err)
+		if l != nil && len(r.heirs) > 0 {
 			err = fmt.Errorf("%w\nthe new configuration holds for those only; stickyd restart takes it back", err)
 		}
-		return old, err
+		return nil, err
+	case len(r.todo) > 0:
+		return nil, op.giveUp("%d of %d workers are new; %s", len(r.heirs), r.all, r.rest(l != nil))
 	}
 	if l != nil {
 		s.mu.Lock()
 		s.current = l
 		s.mu.Unlock()
 	}
-	return old, nil
+	return r.old, nil
+}
+
+// A replacing is a rolling restart that is under way.
+type replacing struct {
+	op         *Operation
+	say        func(string)
+	all        int   // slots that are to be replaced
+	todo       []int // those that no heir has, nor tries to get
+	generation int
+	launch     *Launch
+	heirs, old []*slot
+}
+
+// replace replaces one slot after the other, some at a time, until one of them
+// fails, or the operation is cancelled: then there is something left to do.
+func (r *replacing) replace(o Rollout) (err error) {
+	type result struct {
+		n         int
+		old, heir *slot
+		err       error
+	}
+	results := make(chan result)
+	for underWay := 0; ; underWay-- {
+		for err == nil && !r.op.cancelled() && len(r.todo) > 0 && underWay < o.Parallel {
+			if err = tooManyUnready(r.heirs, o.MaxUnready); err != nil {
+				break
+			}
+			n := r.todo[0]
+			r.todo = r.todo[1:]
+			underWay++
+			r.op.say(r.say, "worker %d: starting the new one (%d of %d replaced)", n, len(r.heirs), r.all)
+			go func() {
+				old, heir, err := r.op.replace(n, r.generation, r.launch)
+				results <- result{n, old, heir, err}
+			}()
+		}
+		if underWay == 0 {
+			return err
+		}
+		switch one := <-results; {
+		case errors.Is(one.err, ErrCancelled):
+			r.todo = append(r.todo, one.n)
+		case one.err != nil:
+			err = errors.Join(err, one.err)
+		default:
+			r.heirs, r.old = append(r.heirs, one.heir), append(r.old, one.old)
+			r.op.say(r.say, "worker %d: the new one is ready, the old one drains (%d of %d replaced)", one.n, len(r.heirs), r.all)
+		}
+	}
+}
+
+// rest says what does the rest.
+func (r *replacing) rest(reload bool) string {
+	if reload && len(r.heirs) > 0 {
+		return "stickyd reload does the rest, stickyd restart takes it back"
+	} else if reload {
+		return "stickyd reload tries it again"
+	}
+	const few = 16
+	words := "stickyd restart"
+	if len(r.todo) < r.all && len(r.todo) <= few {
+		slices.Sort(r.todo)
+		words += " " + strings.Trim(fmt.Sprint(r.todo), "[]")
+	}
+	return words + " does the rest"
 }
 
 // plan returns which slots are to be replaced, by which generation of what.
@@ -145,8 +178,8 @@ const maxLeaving = 2
 
 // replace gives slot n an heir. It returns the old slot, which drains, once the
 // heir has stood its trial.
-func (s *Supervisor) replace(n, generation int, l *Launch) (old, heir *slot, err error) {
-	t := newTrial()
+func (op *Operation) replace(n, generation int, l *Launch) (old, heir *slot, err error) {
+	s, t := op.s, newTrial()
 	heir = newSlot(s, n, generation, l, t)
 	if old = s.holder(n); old == nil {
 		return nil, nil, fmt.Errorf("worker %d: somebody else changes it", n)
@@ -161,7 +194,7 @@ func (s *Supervisor) replace(n, generation int, l *Launch) (old, heir *slot, err
 	if !s.add(heir) {
 		return nil, nil, ErrStopping
 	}
-	if err := <-t.outcome; err != nil {
+	if err := t.await(op, heir); err != nil {
 		return nil, nil, fmt.Errorf("worker %d: %w", n, err)
 	}
 	old.order(leave)

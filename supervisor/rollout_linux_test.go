@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -47,7 +48,7 @@ func playWorker(kind string) {
 	if kind == "dies-in-slot-2" && w.Slot() == 2 {
 		os.Exit(5)
 	}
-	if kind == "never-ready" {
+	if kind == "never-ready" || kind == "hangs-in-slot-2" && w.Slot() == 2 {
 		select {}
 	}
 	go func() {
@@ -79,6 +80,7 @@ func countedLine(n int) string { return fmt.Sprint(n, " ", strings.Repeat("x", n
 // clients are Clients whose workers have as many sessions as the test says.
 type clients struct {
 	last atomic.Uint32
+	log  record // of the supervisor
 
 	mu  sync.Mutex
 	all map[*Worker]*client
@@ -163,7 +165,7 @@ func runSupervisor(t *testing.T, workers int, change func(*Limits)) (*Supervisor
 	if change != nil {
 		change(&spec.Limits)
 	}
-	s := New(spec, c, slog.New(slog.DiscardHandler))
+	s := New(spec, c, slog.New(slog.NewTextHandler(&c.log, nil)))
 	ended := make(chan error, 1)
 	go func() { ended <- s.Run() }()
 	t.Cleanup(func() {
@@ -187,6 +189,24 @@ func eventually(t *testing.T, what string, ok func() bool) {
 	}
 }
 
+// A record is a log that is kept.
+type record struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (r *record) Write(b []byte) (int, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.text.Write(b)
+}
+
+func (r *record) has(text string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return strings.Contains(r.text.String(), text)
+}
+
 // said collects what an operation says.
 type said struct {
 	mu    sync.Mutex
@@ -197,6 +217,26 @@ func (s *said) say(line string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.lines = append(s.lines, line)
+}
+
+// is fails the test if something else was said.
+func (s *said) is(t *testing.T, want ...string) {
+	t.Helper()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !slices.Equal(s.lines, want) {
+		t.Errorf("said %q, want %q", s.lines, want)
+	}
+}
+
+// adoptLaunch is Adopt as an operation of its own.
+func adoptLaunch(s *Supervisor, l *Launch, say func(string)) (wait func() error, err error) {
+	op, err := s.Begin("rolling restart to a new configuration")
+	if err != nil {
+		return nil, err
+	}
+	defer op.End()
+	return op.Adopt(l, say)
 }
 
 func pids(s *Supervisor) map[int]int {
@@ -253,7 +293,7 @@ func TestRolloutThatFailsLeavesTheOldWorkers(t *testing.T) {
 			})
 			before := pids(s)
 			l := launchOf(tt.kind)
-			_, err := s.Adopt(&l, func(string) {})
+			_, err := adoptLaunch(s, &l, func(string) {})
 			if err == nil || !strings.Contains(err.Error(), tt.why) || !strings.Contains(err.Error(), "0 of 2 workers replaced") {
 				t.Errorf("error %v, want %s", err, tt.why)
 			}
@@ -276,7 +316,7 @@ func TestRolloutThatFailsLeavesTheOldWorkers(t *testing.T) {
 func TestChangeThatFailsHalfWaySaysHowToTakeItBack(t *testing.T) {
 	s, _ := runSupervisor(t, 2, nil)
 	l := launchOf("dies-in-slot-2")
-	_, err := s.Adopt(&l, func(string) {})
+	_, err := adoptLaunch(s, &l, func(string) {})
 	if err == nil || !strings.Contains(err.Error(), "1 of 2 workers replaced") || !strings.Contains(err.Error(), "stickyd restart takes it back") {
 		t.Error(err)
 	}
@@ -439,7 +479,7 @@ func TestSlotsThatAreTooManyCannotBeHeld(t *testing.T) {
 func TestWorkersThatFinishAreFewInASlot(t *testing.T) {
 	s, _ := runSupervisor(t, 1, nil)
 	l := launchOf("lingers")
-	if wait, err := s.Adopt(&l, func(string) {}); err != nil || wait() != nil {
+	if wait, err := adoptLaunch(s, &l, func(string) {}); err != nil || wait() != nil {
 		t.Fatal(err)
 	}
 	eventually(t, "the end of the first", func() bool { return len(s.Status()) == 1 })

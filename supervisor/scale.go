@@ -13,70 +13,77 @@ const MaxWorkers = 1024
 // are new are ready, and have been for Limits.MinReady, or when those that are
 // too many, which are the last ones, have drained and are gone.
 func (s *Supervisor) Scale(n int, relative bool, say func(string)) error {
-	wait, err := s.scale(n, relative, say)
+	op, err := s.Begin("scaling")
+	if err != nil {
+		return err
+	}
+	wait, err := op.Resize(n, relative, say)
+	op.End() // others need not wait for those that drain
 	if err != nil {
 		return err
 	}
 	return wait()
 }
 
-// Resize is Scale to n that does not wait for those that are too many; wait does,
-// and must be called if there is no error.
-func (s *Supervisor) Resize(n int, say func(string)) (wait func() error, err error) {
-	return s.scale(n, false, say)
-}
-
-func (s *Supervisor) scale(n int, relative bool, say func(string)) (wait func() error, err error) {
-	end, err := s.begin("scaling")
-	if err != nil {
-		return nil, err
-	}
-	defer end() // others need not wait for those that drain
-	s.mu.Lock()
-	from := s.workers
-	s.mu.Unlock()
+// Resize is Scale that does not wait for those that are too many; wait does, and
+// must be called if there is no error.
+func (op *Operation) Resize(n int, relative bool, say func(string)) (wait func() error, err error) {
+	s := op.s
+	from := s.wanted()
 	if relative {
 		n += from
 	}
-	if n < 1 || n > MaxWorkers {
+	switch {
+	case n < 1 || n > MaxWorkers:
 		return nil, fmt.Errorf("cannot scale to %d workers: there are %d, and may be 1 to %d", n, from, MaxWorkers)
-	}
-	if n > from {
-		if err := s.grow(from, n, say); err != nil {
+	case op.cancelled(): // in a step before
+		return nil, op.giveUp("there are %d workers as before", from)
+	case n > from:
+		if err := op.grow(from, n, say); err != nil {
 			return nil, err
 		}
 		return s.vacating(nil, say)
 	}
-	s.say(say, "%d workers instead of %d", n, from)
+	op.say(say, "%d workers instead of %d", n, from)
 	return s.vacating(s.shrink(n), say)
 }
 
-// grow adds the slots from+1 to n. Those that do not get ready are given up.
-func (s *Supervisor) grow(from, n int, say func(string)) error {
+// grow adds the slots from+1 to n. If one does not get ready, or the operation is
+// cancelled, all are given up.
+func (op *Operation) grow(from, n int, say func(string)) error {
+	s := op.s
 	s.mu.Lock()
 	s.workers = n
 	launch, generation := s.current, s.generation
 	s.mu.Unlock()
-	trials := make([]*trial, n-from)
+	trials, added := make([]*trial, n-from), make([]*slot, n-from)
 	for i := range trials {
 		trials[i] = newTrial()
-		if !s.add(newSlot(s, from+1+i, generation, launch, trials[i])) {
-			trials[i].outcome <- ErrStopping
+		added[i] = newSlot(s, from+1+i, generation, launch, trials[i])
+		if !s.add(added[i]) {
+			return ErrStopping
 		}
 	}
-	var errs []error
+	ready := 0
+	var failed []error
 	for i, t := range trials {
-		s.say(say, "%d of %d new workers are ready", i-len(errs), len(trials))
-		if err := <-t.outcome; err != nil {
-			errs = append(errs, fmt.Errorf("worker %d: %w", from+1+i, err))
+		op.say(say, "%d of %d new workers are ready", ready, len(trials))
+		switch err := t.await(op, added[i]); {
+		case err == nil:
+			ready++
+		case !errors.Is(err, ErrCancelled):
+			failed = append(failed, fmt.Errorf("worker %d: %w", from+1+i, err))
 		}
 	}
-	if len(errs) == 0 {
-		s.say(say, "%d workers are ready", n)
+	if ready == len(trials) {
+		op.say(say, "%d workers are ready", n)
 		return nil
 	}
-	s.awaitVacated(s.shrink(from), say)
-	return fmt.Errorf("there are %d workers as before: %w", from, errors.Join(errs...))
+	s.awaitVacated(op.ctx, s.shrink(from), say)
+	if len(failed) > 0 {
+		return fmt.Errorf("there are %d workers as before: %w", from, errors.Join(failed...))
+	}
+	return op.giveUp("there are %d workers as before", from)
 }
 
 // shrink lets the slots above n drain, and returns them. All have been told by
@@ -108,23 +115,26 @@ func (s *Supervisor) wanted() int {
 // Drain lets the sessions of slot n's worker come to their ends, and keeps the
 // slot empty until Restart fills it. It returns when the worker is gone.
 func (s *Supervisor) Drain(n int, say func(string)) error {
-	end, err := s.begin(fmt.Sprintf("draining worker %d", n))
+	op, err := s.Begin(fmt.Sprintf("draining worker %d", n))
 	if err != nil {
 		return err
 	}
-	sl, err := s.spareable(n)
-	if err != nil {
-		end()
-		return err
-	}
-	sl.order(takeRest)
-	s.say(say, "worker %d drains", n)
-	wait, err := s.vacating([]*slot{sl}, say)
-	end()
+	wait, err := op.drain(n, say)
+	op.End()
 	if err != nil {
 		return err
 	}
 	return wait()
+}
+
+func (op *Operation) drain(n int, say func(string)) (wait func() error, err error) {
+	sl, err := op.s.spareable(n)
+	if err != nil {
+		return nil, err
+	}
+	sl.order(takeRest)
+	op.say(say, "worker %d drains", n)
+	return op.s.vacating([]*slot{sl}, say)
 }
 
 // spareable returns slot n, if another one is ready.

@@ -33,9 +33,9 @@ type Supervisor struct {
 	freeze   context.CancelFunc
 	relieved GuardianState // the one whose successor Run starts
 
-	begun     chan struct{}  // closed when Run has started the slots, or never will
-	running   sync.WaitGroup // the slots, and operations, which may add to it
-	operation operation
+	begun    chan struct{}  // closed when Run has started the slots, or never will
+	running  sync.WaitGroup // the slots, and operations, which may add to it
+	underWay underWay
 
 	mu         sync.Mutex
 	slots      []*slot // by number; of one number the oldest first

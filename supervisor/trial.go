@@ -9,6 +9,27 @@ type trial struct {
 
 func newTrial() *trial { return &trial{outcome: make(chan error, 1)} }
 
+// await returns the outcome for sl, which was added. Where the operation is
+// cancelled first it is ErrCancelled.
+func (t *trial) await(op *Operation, sl *slot) error {
+	select {
+	case err := <-t.outcome:
+		return err
+	case <-op.ctx.Done():
+		sl.tell(sl.withdraw)
+		return <-t.outcome
+	}
+}
+
+// withdraw ends the slot's trial, if it still stands one, and its worker, which
+// may have sessions by then.
+func (sl *slot) withdraw() {
+	if sl.trial != nil {
+		sl.onOrder(leave) // first: it is nobody who could hold the slot
+		sl.prove(ErrCancelled)
+	}
+}
+
 // prove ends the slot's trial, if there is one.
 func (sl *slot) prove(err error) {
 	if sl.trial != nil {

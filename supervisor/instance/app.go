@@ -37,7 +37,6 @@ type app struct {
 	started    time.Time
 	upgrades   atomic.Int64
 	reloads    atomic.Int64
-	reloading  sync.Mutex
 	tasks      sync.WaitGroup             // operations that signals began
 	asked      chan struct{}              // buffered 1: to stop, on the control socket
 	phase      atomic.Int32               // running, stopping or freezing

@@ -20,20 +20,17 @@ func (a *app) Reload(say func(string)) error {
 	return errors.Join(err, wait())
 }
 
-var errUnderWay = errors.New("a reload or an upgrade is under way")
-
 // reload is Reload without the wait, which must be called.
 func (a *app) reload(say func(string)) (wait func() error, err error) {
-	if !a.reloading.TryLock() {
-		return noWait, errUnderWay
+	op, err := a.supervisor.Begin("reload")
+	if err != nil {
+		return noWait, err
 	}
-	defer a.reloading.Unlock()
-	switch a.phase.Load() {
-	case stopping:
-		return noWait, supervisor.ErrStopping
-	case freezing:
-		return noWait, errUnderWay
-	}
+	defer op.End()
+	return a.reloadIn(op, say)
+}
+
+func (a *app) reloadIn(op *supervisor.Operation, say func(string)) (wait func() error, err error) {
 	now, err := a.program.Load()
 	if err != nil {
 		return noWait, fmt.Errorf("nothing was changed: %w", err)
@@ -42,7 +39,7 @@ func (a *app) reload(say func(string)) (wait func() error, err error) {
 		say("nothing has changed")
 	}
 	defer a.manager.Reloading()()
-	wait, err = a.change(now, say)
+	wait, err = a.change(op, now, say)
 	if err == nil {
 		a.reloads.Add(1)
 	}
@@ -54,7 +51,7 @@ func noWait() error { return nil }
 // change makes another configuration hold. Listeners come first: where they
 // can't be had nothing is changed. What fails later is as it was before. wait,
 // which must be called, returns when the workers are gone that are not to stay.
-func (a *app) change(now *config.Config, say func(string)) (wait func() error, err error) {
+func (a *app) change(op *supervisor.Operation, now *config.Config, say func(string)) (wait func() error, err error) {
 	old := a.config.Load()
 	changes := config.Changes(old, now)
 	if len(changes) == 0 {
@@ -82,14 +79,14 @@ func (a *app) change(now *config.Config, say func(string)) (wait func() error, e
 	if names := changes[config.Replaced]; len(names) > 0 {
 		say("a rolling restart, for: " + strings.Join(names, ", "))
 		launch := launchOf(now, sources)
-		if replaced, err = a.supervisor.Adopt(&launch, say); err != nil {
+		if replaced, err = op.Adopt(&launch, say); err != nil {
 			failed = append(failed, err)
 			config.Keep(now, old, config.Replaced)
 			replaced = noWait
 		}
 	}
 	if len(changes[config.Scaled]) > 0 {
-		if scaled, err = a.supervisor.Resize(now.Workers, say); err != nil {
+		if scaled, err = op.Resize(now.Workers, false, say); err != nil {
 			failed = append(failed, err)
 			config.Keep(now, old, config.Scaled)
 			scaled = noWait

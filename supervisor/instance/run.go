@@ -33,7 +33,6 @@ func (a *app) run() (*frozen, error) {
 	a.resume()
 	err := g.Run()
 	a.tasks.Wait()
-	a.reloading.Lock() // for good: nothing changes any more
 	switch {
 	case a.frozen != nil:
 		a.endpoints.Release()

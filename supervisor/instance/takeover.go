@@ -88,15 +88,26 @@ func (a *app) succeed(b *before, c *config.Config) error {
 	a.log.Info("upgraded", "version", a.program.Version, "accepting_paused", gap, "sessions", a.table.Len())
 	a.renew = func() {
 		caller.Say(fmt.Sprintf("%s runs, after %v in which nobody was accepted", a.program.Version, gap))
-		a.reloading.Lock()
-		wait, err := a.change(c, caller.Say)
-		a.reloading.Unlock()
+		wait, err := a.renewConfig(c, caller.Say)
 		if err != nil {
 			a.log.Error("not all of the new configuration holds", "err", err)
 		}
 		caller.End(errors.Join(err, wait()))
 	}
 	return nil
+}
+
+// renewConfig makes c hold after an upgrade, as a reload does.
+func (a *app) renewConfig(c *config.Config, say func(string)) (wait func() error, err error) {
+	if len(config.Changes(a.config.Load(), c)) == 0 {
+		return noWait, nil
+	}
+	op, err := a.supervisor.BeginInTurn("reload")
+	if err != nil {
+		return noWait, err
+	}
+	defer op.End()
+	return a.change(op, c, say)
 }
 
 // caller is who asked for the upgrade.

@@ -31,15 +31,11 @@ func (a *app) Upgrade(binary string, c *admin.Caller) {
 }
 
 func (a *app) upgrade(binary string, c *admin.Caller) error {
-	end, err := a.supervisor.Begin("upgrade")
+	op, err := a.supervisor.Begin("upgrade")
 	if err != nil {
 		return err
 	}
-	defer end()
-	if !a.reloading.TryLock() {
-		return errors.New("a reload is under way")
-	}
-	defer a.reloading.Unlock()
+	defer op.End()
 	a.doors.Settle() // those that a reload has taken away
 	path, err := upgrade.Binary(binary)
 	if err != nil {
@@ -47,7 +43,11 @@ func (a *app) upgrade(binary string, c *admin.Caller) error {
 	}
 	a.log.Info("upgrading", "binary", path)
 	c.Say("checking " + path)
-	if err := a.check(path); err != nil {
+	err = a.check(op.Context(), path)
+	if cancelled := op.Commit(); cancelled != nil {
+		return cancelled
+	}
+	if err != nil {
 		return err
 	}
 	c.Say("it can take over")
@@ -56,7 +56,7 @@ func (a *app) upgrade(binary string, c *admin.Caller) error {
 
 // check has the binary look at what there is now, as far as that can be seen
 // while it is at work.
-func (a *app) check(path string) error {
+func (a *app) check(ctx context.Context, path string) error {
 	m := &meta{
 		Config: *a.config.Load(), Started: a.started, Upgrades: a.upgrades.Load(), Router: a.router.State(),
 		Logs: a.log.State(), Caller: -1,
@@ -70,7 +70,7 @@ func (a *app) check(path string) error {
 		Binary: path, Args: os.Args, Env: os.Environ(), State: state,
 		Start: supervisor.StartChild, Wait: supervisor.WaitChild,
 	}
-	return plan.Check(context.Background())
+	return plan.Check(ctx)
 }
 
 // freeze puts down the rooms: first nobody is answered, then nobody accepted, then

@@ -1,6 +1,7 @@
 package instance
 
 import (
+	"context"
 	"errors"
 	"io"
 	"net/http"
@@ -11,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stickyd/stickyd/supervisor"
 	"github.com/stickyd/stickyd/supervisor/config"
 )
 
@@ -51,10 +53,11 @@ func newRunningApp(t *testing.T) *runningApp {
 	}()
 	eventually(t, "a ready worker", func() bool { return len(pidsOf(a)) == 1 })
 	r.frozenApp.program, r.addr, r.pids = a.program, a.doors.Addrs()[0].String(), pidsOf(a)
-	var err error
-	if r.begun, err = a.supervisor.Begin("upgrade"); err != nil {
+	op, err := a.supervisor.Begin("upgrade")
+	if err != nil {
 		t.Fatal(err)
 	}
+	r.begun = op.End
 	return r
 }
 
@@ -117,13 +120,7 @@ func (f *frozenApp) expectToServe(t *testing.T, a *app, workers int) {
 	if now := pidsOf(a); now[1] != f.pids[1] {
 		t.Errorf("workers %v became %v", f.pids, now)
 	}
-	eventually(t, "an end of the change of configuration", func() bool {
-		over := a.reloading.TryLock()
-		if over {
-			a.reloading.Unlock()
-		}
-		return over
-	})
+	eventually(t, "an end of the change of configuration", func() bool { return a.supervisor.Operation() == "" })
 	syscall.Kill(os.Getpid(), syscall.SIGTERM)
 	if err := <-ended; err != nil {
 		t.Error(err)
@@ -188,6 +185,33 @@ func TestUpgradeToAnotherConfiguration(t *testing.T) {
 	f.expectToServe(t, a, 2)
 	if now := a.config.Load(); now.Workers != 2 || now.WorkerMemory != 0 {
 		t.Errorf("%d workers, of %d bytes", now.Workers, now.WorkerMemory)
+	}
+}
+
+// While another binary is checked the upgrade can be cancelled.
+func TestUpgradeThatIsCancelled(t *testing.T) {
+	a, stop := startApp(t, "--workers", "1", "--drain-timeout", "1s")
+	defer stop()
+	hangs := filepath.Join(t.TempDir(), "hangs")
+	if err := os.WriteFile(hangs, []byte("#!/bin/sh\nexec sleep 1000\n"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	over, cancel := context.WithCancel(context.Background())
+	cancel()
+	if err := a.check(over, hangs); !errors.Is(err, context.Canceled) {
+		t.Error("the check ended with", err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- a.upgrade(hangs, nil) }()
+	eventually(t, "the upgrade", func() bool { return a.supervisor.Operation() == "upgrade" })
+	if err := a.supervisor.Cancel(func(string) {}); err != nil {
+		t.Error(err)
+	}
+	if err := <-ended; !errors.Is(err, supervisor.ErrCancelled) {
+		t.Error("it ended with", err)
+	}
+	if a.goesOn() {
+		t.Error("it goes on elsewhere")
 	}
 }
 

@@ -1,0 +1,91 @@
+package supervisor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// ErrCancelled is what an operation ends with that Cancel has ended.
+var ErrCancelled = errors.New("cancelled by stickyd cancel")
+
+// Cancel has the operation under way give up at the next safe point: what it has
+// changed stays, but for workers that it has only tried. Cancel returns when the
+// operation has ended, and says what it came to; there may be none. What can't be
+// cancelled is an error.
+func (s *Supervisor) Cancel(say func(string)) error {
+	if s.stopping.Err() != nil {
+		return errors.New("stickyd stops, which can't be cancelled")
+	}
+	op, text, err := s.cancel()
+	if err != nil {
+		return err
+	}
+	if op == nil {
+		say("nothing is under way")
+		return nil
+	}
+	say("cancelling " + text)
+	select {
+	case <-op.ended:
+	case <-s.stopping.Done():
+		return ErrStopping
+	}
+	if op.givenUp == nil {
+		say(op.name + " came to its end before that")
+	} else {
+		say(op.name + " was " + op.givenUp.Error())
+	}
+	return nil
+}
+
+// cancel tells the operation under way to give up. text is how far it was.
+func (s *Supervisor) cancel() (op *Operation, text string, err error) {
+	s.underWay.mu.Lock()
+	defer s.underWay.mu.Unlock()
+	op = s.underWay.now
+	switch {
+	case op == nil:
+		return nil, "", nil
+	case op.committed:
+		return nil, "", fmt.Errorf("it is too late to cancel what is under way: %s", op.text())
+	}
+	op.cancel()
+	return op, op.text(), nil
+}
+
+// Context is done when the operation is to give up, and when it has ended.
+func (op *Operation) Context() context.Context { return op.ctx }
+
+// cancelled reports whether the operation is to give up.
+func (op *Operation) cancelled() bool { return op.ctx.Err() != nil }
+
+// Commit says that the operation can't give up any more, unless it was told to
+// before: then that is the error.
+func (op *Operation) Commit() error {
+	op.s.underWay.mu.Lock()
+	op.committed = !op.cancelled()
+	op.s.underWay.mu.Unlock()
+	if !op.committed {
+		return op.giveUp("nothing has changed")
+	}
+	return nil
+}
+
+// giveUp returns what the operation, or a step of it, ends with since it is
+// cancelled; left says what there is now, and what is left to do.
+func (op *Operation) giveUp(left string, args ...any) error {
+	left = fmt.Sprintf(left, args...)
+	if op.givenUp == nil {
+		op.givenUp = ErrCancelled
+	}
+	op.givenUp = fmt.Errorf("%w; %s", op.givenUp, left)
+	return fmt.Errorf("%w; %s", ErrCancelled, left)
+}
+
+func (op *Operation) logCancelled() {
+	if op.givenUp != nil {
+		op.s.log.Info("operation cancelled", "operation", op.name, "after", time.Since(op.since).Round(time.Millisecond), "reason", op.givenUp)
+	}
+}
