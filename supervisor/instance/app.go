@@ -37,6 +37,8 @@ type app struct {
 	started    time.Time
 	upgrades   atomic.Int64
 	reloads    atomic.Int64
+	reloaded   supervisor.Tally           // signals that ask for a reload
+	scaled     supervisor.Tally           // those that ask for a worker more, or less
 	tasks      sync.WaitGroup             // operations that signals began
 	asked      chan struct{}              // buffered 1: to stop, on the control socket
 	phase      atomic.Int32               // running, stopping or freezing
@@ -69,6 +71,8 @@ func (p *Program) build(c *config.Config, table *routing.Table) (*app, error) {
 		program: p, log: logs.New(c.LogFormat, c.LogLevel, os.Stdout, os.Stderr),
 		started: time.Now(), asked: make(chan struct{}, 1),
 		sweep: make(chan struct{}, 1), wanted: make(chan string, 1),
+		reloaded: supervisor.Tally{Operation: "reload", Limit: 1},
+		scaled:   supervisor.Tally{Operation: "scaling", Limit: supervisor.MaxWorkers},
 	}
 	a.config.Store(c)
 	sources, balancer, err := routes(c)

@@ -241,3 +241,49 @@ func TestReloadBesideWorkersThatDrain(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// What signals ask for while an operation is under way is done when that has
+// ended: workers are added up, and several reloads are one.
+func TestSignalsWaitForTheirTurn(t *testing.T) {
+	a, stop := startApp(t, "--workers", "1", "--drain-timeout", "1s", "--min-ready", "0s")
+	defer stop()
+	op, err := a.supervisor.Begin("upgrade")
+	if err != nil {
+		t.Fatal(err)
+	}
+	signals := []os.Signal{syscall.SIGTTIN, syscall.SIGHUP, syscall.SIGTTIN, syscall.SIGTTOU, syscall.SIGHUP, syscall.SIGTTIN, syscall.SIGHUP}
+	for _, s := range signals {
+		if !a.obey(s) {
+			t.Error(s, "stops")
+		}
+	}
+	if n := len(a.supervisor.Status()); n != 1 || a.reloads.Load() != 0 {
+		t.Errorf("they did not wait: %d workers, %d reloads", n, a.reloads.Load())
+	}
+	op.End()
+	a.tasks.Wait()
+	if n := len(a.supervisor.Status()); n != 3 || a.reloads.Load() != 1 {
+		t.Errorf("%d workers, %d reloads", n, a.reloads.Load())
+	}
+}
+
+// Whose turn does not come before an upgrade are acted on after it.
+func TestSignalsOutliveAnUpgrade(t *testing.T) {
+	a := &app{program: &Program{signals: make(chan os.Signal, 8)}, scaled: supervisor.Tally{Limit: 9}, reloaded: supervisor.Tally{Limit: 1}}
+	for range 2 {
+		a.scaled.Add(-1)
+		a.reloaded.Add(1)
+	}
+	a.keepWaiting()
+	for _, want := range []os.Signal{syscall.SIGHUP, syscall.SIGTTOU, syscall.SIGTTOU} {
+		if len(a.program.signals) == 0 {
+			t.Fatal("lost: ", want)
+		}
+		if got := <-a.program.signals; got != want {
+			t.Errorf("%v instead of %v", got, want)
+		}
+	}
+	if len(a.program.signals) > 0 {
+		t.Error("more than that: ", <-a.program.signals)
+	}
+}

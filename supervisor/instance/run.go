@@ -35,6 +35,7 @@ func (a *app) run() (*frozen, error) {
 	a.tasks.Wait()
 	switch {
 	case a.frozen != nil:
+		a.keepWaiting()
 		a.endpoints.Release()
 		return a.frozen, nil
 	case a.goesOn():

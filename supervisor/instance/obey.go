@@ -1,0 +1,86 @@
+package instance
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"syscall"
+
+	"github.com/stickyd/stickyd/supervisor"
+)
+
+// hasTerminal reports whether this process has a controlling terminal (tty(4)).
+func hasTerminal() bool {
+	tty, err := os.Open("/dev/tty")
+	if err != nil {
+		return false
+	}
+	tty.Close()
+	return true
+}
+
+// obey does what a signal asks for, and returns false if that is to stop. What
+// takes time goes on by itself, and says in the log how it went.
+func (a *app) obey(s os.Signal) bool {
+	say := func(line string) { a.log.Info(line) }
+	scale := func(op *supervisor.Operation, n int) (func() error, error) { return op.Resize(n, true, say) }
+	switch s {
+	case syscall.SIGHUP:
+		if a.program.terminal && !hasTerminal() {
+			return false // it was closed
+		}
+		a.inTurn(s, "reload", &a.reloaded, 1, func(op *supervisor.Operation, _ int) (func() error, error) {
+			return a.reloadIn(op, say)
+		})
+	case syscall.SIGTTIN:
+		a.inTurn(s, "one worker more", &a.scaled, 1, scale)
+	case syscall.SIGTTOU:
+		a.inTurn(s, "one worker less", &a.scaled, -1, scale)
+	case syscall.SIGUSR2:
+		a.Upgrade("", nil)
+	default:
+		return false
+	}
+	return true
+}
+
+// inTurn does what a signal asks for when no operation is under way. What more of
+// it comes until then is added up in t.
+func (a *app) inTurn(s os.Signal, what string, t *supervisor.Tally, n int, do func(*supervisor.Operation, int) (func() error, error)) {
+	a.log.Info(what, "signal", s.String())
+	if now := a.supervisor.Operation(); now != "" {
+		a.log.Info("it is done when the operation under way has ended", "what", what, "operation", now)
+	}
+	if !t.Add(n) {
+		return
+	}
+	a.tasks.Go(func() {
+		err := a.supervisor.InTurn(t, func(op *supervisor.Operation, sum int) (func() error, error) {
+			if sum != n {
+				what = fmt.Sprintf("%+d workers, as several signals add up to", sum)
+			}
+			return do(op, sum)
+		})
+		switch {
+		case errors.Is(err, supervisor.ErrFrozen): // keepWaiting keeps it
+		case err != nil:
+			a.log.Error("not reached", "what", what, "err", err)
+		default:
+			a.log.Info("done", "what", what)
+		}
+	})
+}
+
+// keepWaiting keeps for who goes on the signals whose turn has not come.
+func (a *app) keepWaiting() {
+	if a.reloaded.Take() > 0 {
+		a.program.keep(syscall.SIGHUP)
+	}
+	n, s := a.scaled.Take(), syscall.SIGTTIN
+	if n < 0 {
+		n, s = -n, syscall.SIGTTOU
+	}
+	for range n {
+		a.program.keep(s)
+	}
+}
