@@ -93,7 +93,7 @@ type Histogram struct {
 
 // A Progress is a line of what an operation that takes time has to say.
 type Progress struct {
-	Message string `json:"message"`
+	Message string `json:"message"`         // may be empty in the last line
 	Done    bool   `json:"done,omitempty"`  // the last line: it was reached
 	Error   string `json:"error,omitempty"` // the last line: it was not
 }

@@ -17,6 +17,24 @@ func (c *call) operate(ctx context.Context, verb string, what any) error {
 	return c.client.operate(ctx, "/v1/"+verb, what, func(line string) { fmt.Fprintln(c.out, line) })
 }
 
+// change is operate for what can be cancelled, of which who does not want to wait
+// any more should know.
+func (c *call) change(ctx context.Context, verb string, what any) error {
+	err := c.operate(ctx, verb, what)
+	if errors.Is(err, errNotWaited) {
+		return fmt.Errorf("%w; stickyd cancel%s ends it", err, c.where())
+	}
+	return err
+}
+
+// where is what another command has to say to mean the same stickyd.
+func (c *call) where() string {
+	if c.control == "" {
+		return ""
+	}
+	return " --control " + c.control
+}
+
 // number reads a number from least on.
 func number(text string, least int) (int, error) {
 	n, err := strconv.Atoi(text)
@@ -48,7 +66,7 @@ func takeSlots(c *call, given []string) error {
 	return c.restart.check()
 }
 
-func restart(ctx context.Context, c *call) error { return c.operate(ctx, "restart", c.restart) }
+func restart(ctx context.Context, c *call) error { return c.change(ctx, "restart", c.restart) }
 
 func takeScale(c *call, given []string) error {
 	if len(given) != 1 {
@@ -62,7 +80,7 @@ func takeScale(c *call, given []string) error {
 	return c.scale.check()
 }
 
-func scale(ctx context.Context, c *call) error { return c.operate(ctx, "scale", c.scale) }
+func scale(ctx context.Context, c *call) error { return c.change(ctx, "scale", c.scale) }
 
 func takeSlot(c *call, given []string) (err error) {
 	if len(given) != 1 {
@@ -87,7 +105,7 @@ func drain(ctx context.Context, c *call) error {
 	return c.operate(ctx, "drain", drainRequest{Slot: c.slot})
 }
 
-func reload(ctx context.Context, c *call) error { return c.operate(ctx, "reload", nothing{}) }
+func reload(ctx context.Context, c *call) error { return c.change(ctx, "reload", nothing{}) }
 
 // takeBinary makes the path absolute: stickyd runs elsewhere.
 func takeBinary(c *call, given []string) (err error) {
@@ -101,7 +119,9 @@ func takeBinary(c *call, given []string) (err error) {
 }
 
 func upgrade(ctx context.Context, c *call) error {
-	return c.operate(ctx, "upgrade", upgradeRequest{Binary: c.binary})
+	return c.change(ctx, "upgrade", upgradeRequest{Binary: c.binary})
 }
+
+func cancel(ctx context.Context, c *call) error { return c.operate(ctx, "cancel", nothing{}) }
 
 func stop(ctx context.Context, c *call) error { return c.operate(ctx, "stop", nothing{}) }

@@ -111,7 +111,7 @@ func (c *client) operate(ctx context.Context, path string, what any, say func(st
 		case p.Error != "":
 			return errors.New(p.Error)
 		}
-		if p.Message != last {
+		if p.Message != last && p.Message != "" {
 			say(p.Message)
 			last = p.Message
 		}

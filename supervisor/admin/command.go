@@ -43,24 +43,32 @@ var verbs = []verb{
 	{"drain", "SLOT", "let a worker end when its sessions have ended", moreDrain, nil, takeSlot, drain},
 	{"reload", "", "read the configuration again", moreReload, nil, nil, reload},
 	{"upgrade", "[BINARY]", "let another binary take over in place", moreUpgrade, nil, takeBinary, upgrade},
+	{"cancel", "", "end a restart, scaling, reload or upgrade that is under way", moreCancel, nil, nil, cancel},
 	{"stop", "", "stop a running stickyd, gracefully, and wait until it has ended", "", nil, nil, stop},
 }
 
 const (
 	notWaiting = "^C ends the waiting and not the operation, which stickyd status shows.\n"
+	cancelling = "^C ends the waiting and not the operation, which stickyd status shows and\n" +
+		"stickyd cancel ends.\n"
 
 	moreLogs = "With -f it goes on when another binary takes over, and ends with stickyd.\n"
 
 	moreExplain = "With - for SID it is read from standard input, and then stands in no history of\n" +
 		"a shell and in no list of processes. One that begins with - goes behind --.\n"
 	moreRestart = "Each slot gets a new worker first; the old one gets no new sessions and ends\n" +
-		"when those that it has have ended, or at --drain-timeout.\n" + notWaiting
-	moreScale  = "Workers that are too many drain.\n" + notWaiting
+		"when those that it has have ended, or at --drain-timeout.\n" + cancelling
+	moreScale  = "Workers that are too many drain.\n" + cancelling
 	moreDrain  = "It gets no new ones. Its slot rests until it is restarted.\n" + notWaiting
-	moreReload = "What cannot change while stickyd runs is named.\n" + notWaiting
+	moreReload = "What cannot change while stickyd runs is named.\n" + cancelling
 
 	moreUpgrade = "Process, workers, connections and sessions stay. BINARY is the one that runs, as\n" +
-		"it is on disk now, if it is not given.\n" + notWaiting
+		"it is on disk now, if it is not given.\n" + cancelling
+
+	moreCancel = "A worker on trial is stopped, or drains if it has sessions; what was replaced\n" +
+		"stays replaced, and nothing else is. A scale up is taken back. It waits until\n" +
+		"the operation has ended, and says what it came to. That nothing is under way is\n" +
+		"no error. An upgrade can be cancelled while the other binary is checked.\n"
 )
 
 // IsVerb reports whether a word is one of the commands.

@@ -23,6 +23,7 @@
 //	POST /v1/drain    {"slot": SLOT}
 //	POST /v1/reload
 //	POST /v1/upgrade  {"binary": PATH}, or nothing for the one that runs
+//	POST /v1/cancel   ends the operation under way, if there is one
 //	POST /v1/stop     stops stickyd; after the last line there is nothing until
 //	                  the process ends
 //

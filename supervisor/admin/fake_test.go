@@ -67,6 +67,7 @@ func (f *fake) operate(what any, say func(string)) error {
 func (f *fake) Restart(o RestartOptions, say func(string)) error { return f.operate(o, say) }
 func (f *fake) Scale(s Scale, say func(string)) error            { return f.operate(s, say) }
 func (f *fake) Drain(slot int, say func(string)) error           { return f.operate(slot, say) }
+func (f *fake) Cancel(say func(string)) error                    { return f.operate("cancel", say) }
 func (f *fake) Reload(say func(string)) error                    { return f.operate("reload", say) }
 
 // print lets a worker print lines.

@@ -43,7 +43,8 @@ func begin(do func(say func(string)) error) *operation {
 	return o
 }
 
-// operate handles requests for an operation, whose last line is done.
+// operate handles requests for an operation, whose last line is done, or what it
+// has said last if that is "".
 func operate[T any, P interface {
 	*T
 	check() error

@@ -31,6 +31,10 @@ type Running interface {
 	// it has have ended, or at the time limit. The slot rests until a restart.
 	Drain(slot int, say func(string)) error
 
+	// Cancel has the operation under way give up, and says what that came to;
+	// that there is none is no error.
+	Cancel(say func(string)) error
+
 	// Upgrade lets another binary take over in place, the one that runs, as it
 	// is on disk now, for "". It begins that and returns; c is its own.
 	Upgrade(binary string, c *Caller)

@@ -40,6 +40,7 @@ func NewServer(r Running, log *slog.Logger) *Server {
 	mux.HandleFunc("POST /v1/scale", operate(s, "scaled", r.Scale))
 	mux.HandleFunc("POST /v1/drain", operate(s, "drained", func(d drainRequest, say func(string)) error { return r.Drain(d.Slot, say) }))
 	mux.HandleFunc("POST /v1/reload", operate(s, "reloaded", func(_ nothing, say func(string)) error { return r.Reload(say) }))
+	mux.HandleFunc("POST /v1/cancel", operate(s, "", func(_ nothing, say func(string)) error { return r.Cancel(say) }))
 	mux.HandleFunc("POST /v1/upgrade", s.upgrade)
 	mux.HandleFunc("/", func(rw http.ResponseWriter, r *http.Request) {
 		fail(rw, http.StatusNotFound, fmt.Errorf("no %s %s here", r.Method, r.URL.Path))

@@ -95,13 +95,62 @@ func TestOperationGoesOnWithoutWhoAskedForIt(t *testing.T) {
 	asking := follow(t, "restart")
 	asking.says(t, "one\n")
 	asking.interrupt()
-	if status := <-asking.returned; status != 1 || asking.errs.String() != "stickyd: no longer waited for; it goes on, and stickyd status shows it\n" {
+	if status := <-asking.returned; status != 1 || asking.errs.String() != "stickyd: no longer waited for; it goes on, and stickyd status shows it; stickyd cancel ends it\n" {
 		t.Errorf("exit status %d, %q", status, &asking.errs)
 	}
 	if status, _, _ := command("status"); status != 0 {
 		t.Error("an operation keeps others from looking")
 	}
 	f.gate <- nil // it is still there to take it
+}
+
+// Who does not want to wait any more is told what ends the operation, if anything
+// does, of the same stickyd.
+func TestInterruptedSaysWhatEndsIt(t *testing.T) {
+	ownPlace(t)
+	f, _, _ := serve(t, "", port3000)
+	f.script, f.gate = []string{"one"}, make(chan error)
+	defer close(f.gate)
+	const goesOn = "stickyd: no longer waited for; it goes on, and stickyd status shows it"
+	for words, want := range map[string]string{
+		"scale +1 --control 3000": goesOn + "; stickyd cancel --control 3000 ends it\n",
+		"reload":                  goesOn + "; stickyd cancel ends it\n",
+		"drain 1":                 goesOn + "\n",
+		"cancel":                  goesOn + "\n",
+	} {
+		asking := follow(t, strings.Fields(words)...)
+		asking.says(t, "one\n")
+		asking.interrupt()
+		if status := <-asking.returned; status != 1 || asking.errs.String() != want {
+			t.Errorf("%s: exit status %d, %q", words, status, &asking.errs)
+		}
+	}
+}
+
+// Cancel says what it came to, and no more.
+func TestCancel(t *testing.T) {
+	ownPlace(t)
+	f, _, _ := serve(t, "", port3000)
+	f.gate = make(chan error, 1)
+	for _, tt := range []struct {
+		script    []string
+		err       error
+		status    int
+		out, errs string
+	}{
+		{[]string{"nothing is under way"}, nil, 0, "nothing is under way\n", ""},
+		{[]string{"cancelling scaling", "scaling was cancelled"}, nil, 0, "cancelling scaling\nscaling was cancelled\n", ""},
+		{nil, errors.New("it is too late"), 1, "", "stickyd: it is too late\n"},
+	} {
+		f.script = tt.script
+		f.gate <- tt.err
+		if status, out, errs := command("cancel"); status != tt.status || out != tt.out || errs != tt.errs {
+			t.Errorf("exit status %d, %q, %q", status, out, errs)
+		}
+		if got := <-f.asked; got != "cancel" {
+			t.Errorf("asked for %v", got)
+		}
+	}
 }
 
 func TestOperationWhenStickydStops(t *testing.T) {
@@ -169,7 +218,7 @@ func TestBadUsage(t *testing.T) {
 	for _, words := range []string{
 		"status --dance", "status 1", "stop now", "status --control", "restart x", "restart 0", "restart -1", "restart 1 1", "restart --parallel 0",
 		"restart --max-unready x", "scale", "scale 0", "scale +0", "scale x", "scale 1 2", "scale -x", "drain", "drain 1 2", "drain x", "reload now",
-		"upgrade a b", "logs 0", "logs 1 2", "logs -n x", "logs -n -1", "events 1", "events -n", "explain", "explain a b", "explain -x",
+		"upgrade a b", "cancel 1", "logs 0", "logs 1 2", "logs -n x", "logs -n -1", "events 1", "events -n", "explain", "explain a b", "explain -x",
 	} {
 		args := strings.Fields(words)
 		if status, out, errs := command(args...); status != 2 || out != "" || !strings.HasSuffix(errs, "stickyd "+args[0]+" --help shows how to use it\n") {

@@ -38,7 +38,7 @@ win over the file, and the command behind -- wins over the file's.
 
 const usageTail = `
 Commands: stickyd status, logs, events, explain, restart, scale, drain, reload,
-upgrade, stop (see --help); stickyd demo, stickyd version, stickyd help --all.
+upgrade, cancel, stop (see --help); stickyd demo, version, help --all.
 Signals: TERM, QUIT and INT finish open requests and stop; a second one stops at
 once. HUP reloads, USR2 upgrades, TTIN and TTOU scale by one.
 Exit status: 0 stopped as asked, 1 failed while running, 2 bad usage.

@@ -44,8 +44,8 @@ func TestHelpShowsEveryOption(t *testing.T) {
 }
 
 func TestHelpShowsWhatIsNoOption(t *testing.T) {
-	for _, word := range []string{"stickyd [flags] -- COMMAND", "stickyd demo", "stickyd version",
-		"stickyd help --all", "TERM", "INT", "0 stopped as asked", "1 failed", "2 bad usage"} {
+	for _, word := range []string{"stickyd [flags] -- COMMAND", "stickyd demo, version, help --all",
+		"TERM", "INT", "0 stopped as asked", "1 failed", "2 bad usage"} {
 		if !strings.Contains(Usage(false), word) {
 			t.Errorf("the short help lacks %q", word)
 		}

@@ -31,6 +31,9 @@ func (a *app) Scale(s admin.Scale, say func(string)) error {
 // Drain empties a slot.
 func (a *app) Drain(slot int, say func(string)) error { return a.supervisor.Drain(slot, say) }
 
+// Cancel ends what is under way.
+func (a *app) Cancel(say func(string)) error { return a.supervisor.Cancel(say) }
+
 // Logs returns what workers printed.
 func (a *app) Logs() *logs.Ring[logs.Line] { return a.log.Lines() }
 
