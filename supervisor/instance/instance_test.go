@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log"
+	"maps"
 	"net"
 	"net/http"
 	"os"
@@ -43,6 +44,9 @@ func TestMain(m *testing.M) {
 
 // playWorker answers long polls never and everything else at once.
 func playWorker() {
+	if os.Getenv("PLAY") == "broken" {
+		log.Fatal("broken")
+	}
 	w, err := workerproto.Listen("")
 	if err != nil {
 		log.Fatal(err)
@@ -139,6 +143,16 @@ func costNow(t *testing.T) cost {
 		t.Fatal(err)
 	}
 	return cost{len(fds), runtime.NumGoroutine()}
+}
+
+func pidsOf(a *app) map[int]int {
+	all := make(map[int]int)
+	for _, sl := range a.supervisor.Status() {
+		if sl.State == "ready" {
+			all[sl.Slot] = sl.PID
+		}
+	}
+	return all
 }
 
 func residentKB(t *testing.T) (kb int) {
@@ -240,6 +254,37 @@ func TestReloadBesideWorkersThatDrain(t *testing.T) {
 	if err := errors.Join(wait(), waitToo()); err != nil {
 		t.Error(err)
 	}
+}
+
+// A reload of which a part fails says which, and what holds all the same.
+func TestReloadThatFailsInPart(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "stickyd.toml")
+	write := func(text string) {
+		if err := os.WriteFile(file, []byte("min_ready = \"0s\"\n"+text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("workers = 3\n")
+	a, stop := startApp(t, "--control", "off", "--config", file, "--drain-timeout", "1s")
+	defer stop()
+	eventually(t, "ready workers", func() bool { return len(pidsOf(a)) == 3 })
+	pids := pidsOf(a)
+	for _, tt := range []struct{ text, want string }{
+		{"workers = 2\nstop_timeout = \"1s\"\n[env]\nPLAY = \"broken\"\n", "as before: env; but what is new holds of: stop_timeout, workers"},
+		{"workers = 2\nstop_timeout = \"1s\"\n[env]\nPLAY = \"broken\"\n", "as before: env"},
+	} {
+		write(tt.text)
+		var said []string
+		err := a.Reload(func(line string) { said = append(said, line) })
+		if err == nil || !strings.HasSuffix(err.Error(), tt.want) || !strings.Contains(err.Error(), "0 of 2 workers replaced") {
+			t.Errorf("it failed with %v, after %q", err, said)
+		}
+		if c := a.config.Load(); c.Workers != 2 || len(c.Env) > 0 || c.StopTimeout != time.Second {
+			t.Errorf("%d workers, %v, %v", c.Workers, c.Env, c.StopTimeout)
+		}
+	}
+	delete(pids, 3)
+	eventually(t, "two workers", func() bool { return maps.Equal(pidsOf(a), pids) })
 }
 
 // What signals ask for while an operation is under way is done when that has

@@ -91,6 +91,7 @@ func (a *app) succeed(b *before, c *config.Config) error {
 		wait, err := a.renewConfig(c, caller.Say)
 		if err != nil {
 			a.log.Error("not all of the new configuration holds", "err", err)
+			err = fmt.Errorf("the new program runs, but not all of its configuration holds: %w", err)
 		}
 		caller.End(errors.Join(err, wait()))
 	}

@@ -24,16 +24,6 @@ type frozenApp struct {
 	pids    map[int]int
 }
 
-func pidsOf(a *app) map[int]int {
-	all := make(map[int]int)
-	for _, sl := range a.supervisor.Status() {
-		if sl.State == "ready" {
-			all[sl.Slot] = sl.PID
-		}
-	}
-	return all
-}
-
 // A runningApp is an app with a ready worker, and an upgrade that has begun.
 type runningApp struct {
 	*app
