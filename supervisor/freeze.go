@@ -61,7 +61,8 @@ type OutputState struct {
 	Partial []byte
 }
 
-// A GuardianState is the guardian that is to be relieved.
+// A GuardianState is the guardian that is to be relieved: its process, 0 if
+// there is none, and the pipe that it hears us by, -1 if it was let go.
 type GuardianState struct{ PID, FD int }
 
 // ErrFrozen is what Run returns after Freeze.

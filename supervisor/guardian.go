@@ -29,10 +29,11 @@ import (
 // it is the one that calls it.
 
 const (
-	guardianGrace = 4 * time.Second // from our end to SIGTERM
-	guardianTerm  = time.Second     // from there to SIGKILL
-	guardianPoll  = 50 * time.Millisecond
-	guardianRetry = time.Second
+	guardianGrace  = 4 * time.Second // from our end to SIGTERM
+	guardianTerm   = time.Second     // from there to SIGKILL
+	guardianPoll   = 50 * time.Millisecond
+	guardianRetry  = time.Second // between tries to start one, the first of them
+	guardianSeldom = time.Minute // and the last
 )
 
 // RunGuardian is the guardian's main. It returns when r has ended and each group
@@ -108,33 +109,103 @@ func (w *ward) findStrays() {
 	}
 }
 
-// guardian is our side of it.
+// guardian is our side of it. One process is in charge at a time, or none where
+// none can be started.
 type guardian struct {
-	argv []string
-	mark string // see ward
-	log  *slog.Logger
+	argv  []string
+	mark  string // see ward
+	log   *slog.Logger
+	after func(time.Duration) <-chan time.Time // time.After
 
 	mu      sync.Mutex
 	groups  map[int]bool
-	pipe    *os.File
-	process *process // the one that it leads to
+	charged *sentry // nil: none is in charge
+	seeking bool    // for another
 	closed  bool
-	stop    chan struct{} // closed with it
-	watch   sync.WaitGroup
+	stop    chan struct{}  // closed with it
+	watch   sync.WaitGroup // for each process that there is, and for who seeks another
 }
 
-func startGuardian(argv []string, mark string, log *slog.Logger) (*guardian, error) {
-	g := &guardian{argv: argv, mark: mark, log: log, groups: make(map[int]bool), stop: make(chan struct{})}
-	p, err := g.start()
-	if err != nil {
-		return nil, fmt.Errorf("cannot start the guardian process: %w", err)
+// A sentry is a guardian process, and what it hears us by.
+type sentry struct {
+	process *process
+	pipe    *os.File // nil: none leads to it
+	began   time.Time
+	old     bool // it was another program's, and is to be relieved
+}
+
+func newGuardian(argv []string, mark string, log *slog.Logger) *guardian {
+	return &guardian{argv: argv, mark: mark, log: log, after: time.After, groups: make(map[int]bool), stop: make(chan struct{})}
+}
+
+// start puts the first process in charge.
+func (g *guardian) start() error {
+	if err := g.relieve(); err != nil {
+		return fmt.Errorf("cannot start the guardian process: %w", err)
 	}
-	g.watch.Go(func() { g.keep(p) })
-	return g, nil
+	return nil
 }
 
-// start starts a process and tells it the groups that there are.
-func (g *guardian) start() (*process, error) {
+// resume puts the process in charge that another guardian was frozen with, and
+// has one of this program relieve it. Where none can be started it stays in
+// charge until one can.
+func (g *guardian) resume(from GuardianState) {
+	if from.PID > 1 {
+		g.adopt(from)
+	}
+	if err := g.relieve(); err != nil {
+		g.log.Error("cannot start a guardian process, the one of the program before stays in charge",
+			"err", err, "pid", from.PID, "next_try", guardianRetry)
+		g.mu.Lock()
+		alone := g.seekLocked()
+		g.mu.Unlock()
+		if alone {
+			g.watch.Go(func() { g.seek(guardianRetry) })
+		}
+	}
+}
+
+// adopt puts a process in charge that hears us already, or that was let go
+// since nothing leads to it.
+func (g *guardian) adopt(from GuardianState) {
+	p, err := adopt(from.PID)
+	if err != nil {
+		return // it is gone
+	}
+	s := &sentry{process: p, began: time.Now(), old: true}
+	if from.FD >= 0 {
+		s.pipe = os.NewFile(uintptr(from.FD), "guardian")
+		g.charged = s
+	}
+	g.watch.Go(func() { g.keep(s) })
+}
+
+// relieve starts a process, tells it the groups that there are, and lets the one
+// go that was in charge.
+func (g *guardian) relieve() error {
+	s, err := g.spawn()
+	if err != nil {
+		return err
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.watch.Go(func() { g.keep(s) })
+	if g.closed {
+		s.dismiss()
+		return nil
+	}
+	s.say("= %s", g.mark)
+	for pgid := range g.groups {
+		s.say("+ %d", pgid)
+	}
+	if g.charged != nil {
+		g.charged.dismiss()
+	}
+	g.charged = s
+	return nil
+}
+
+func (g *guardian) spawn() (*sentry, error) {
 	r, w, err := os.Pipe()
 	if err != nil {
 		return nil, err
@@ -147,77 +218,93 @@ func (g *guardian) start() (*process, error) {
 		w.Close()
 		return nil, err
 	}
-	p := newProcess(cmd.Process)
+	return &sentry{process: newProcess(cmd.Process), pipe: w, began: time.Now()}, nil
+}
+
+// keep waits for a process, and replaces it if it dies before it was let go. It
+// returns as well when freeze was called.
+func (g *guardian) keep(s *sentry) {
+	if !s.process.await() {
+		return // frozen
+	}
+	s.process.reap()
+	if !g.lose(s) {
+		return
+	}
+	wait := time.Duration(0)
+	if time.Since(s.began) < guardianRetry {
+		wait = guardianRetry
+	}
+	g.seek(wait)
+}
+
+// lose puts a process that is dead out of charge, and reports whether the
+// caller is to seek another.
+func (g *guardian) lose(s *sentry) (seek bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.closed {
-		w.Close()
-		return p, nil
+	if g.closed || g.charged != s {
+		return false
 	}
-	g.pipe, g.process = w, p
-	g.say("= %s", g.mark)
-	for pgid := range g.groups {
-		g.say("+ %d", pgid)
-	}
-	return p, nil
+	g.log.Warn("guardian process died, starting another", "exit", s.process.state.String())
+	s.pipe.Close()
+	g.charged = nil
+	return g.seekLocked()
 }
 
-// keep replaces a guardian that died before us, and returns when it ended
-// after close, or freeze was called.
-func (g *guardian) keep(p *process) {
-	for p != nil {
-		began := time.Now()
-		if !p.await() {
-			return // frozen
-		}
-		p.reap()
-		if g.dropPipe() {
+// seekLocked reports whether the caller is the one to call seek.
+func (g *guardian) seekLocked() bool {
+	already := g.seeking
+	g.seeking = true
+	return !already
+}
+
+// seek tries, after a while and then less and less often, until a process of
+// this program is in charge or none is wanted any more.
+func (g *guardian) seek(wait time.Duration) {
+	for g.pause(wait) && !g.found() {
+		wait = min(max(2*wait, guardianRetry), guardianSeldom)
+		if err := g.relieve(); err != nil {
+			g.log.Error("cannot start a guardian process, trying again", "err", err, "next_try", wait)
+		} else if g.found() {
 			return
 		}
-		g.log.Warn("guardian process died, starting another", "exit", p.state.String())
-		if time.Since(began) < guardianRetry && !g.pause() {
-			return
-		}
-		p = g.restart()
 	}
 }
 
-// dropPipe closes what led to a guardian that is dead, and reports whether
-// that is how it should be.
-func (g *guardian) dropPipe() (closed bool) {
+// found ends seeking if there is nothing to seek.
+func (g *guardian) found() bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.pipe.Close()
-	return g.closed
-}
-
-// restart tries until it has a new guardian; nil if none is wanted any more.
-func (g *guardian) restart() *process {
-	for {
-		p, err := g.start()
-		if err == nil {
-			return p
-		}
-		g.log.Error("cannot start the guardian process, trying again", "err", err, "in", guardianRetry)
-		if !g.pause() {
-			return nil
-		}
-	}
+	g.seeking = g.charged == nil || g.charged.old
+	return !g.seeking
 }
 
 // pause returns false if close was called meanwhile.
-func (g *guardian) pause() bool {
+func (g *guardian) pause(d time.Duration) bool {
 	select {
 	case <-g.stop:
 		return false
-	case <-time.After(guardianRetry):
+	case <-g.after(d):
 		return true
 	}
 }
 
-// say writes a line to the guardian. g.mu is held. If the guardian is dead, its
-// successor is told.
-func (g *guardian) say(format string, args ...any) { fmt.Fprintf(g.pipe, format+"\n", args...) }
+// say writes a line. If the process is dead, its successor is told.
+func (s *sentry) say(format string, args ...any) { fmt.Fprintf(s.pipe, format+"\n", args...) }
+
+// dismiss lets the process go.
+func (s *sentry) dismiss() {
+	s.say(".")
+	s.pipe.Close()
+}
+
+// say tells the process that is in charge. g.mu is held.
+func (g *guardian) say(format string, args ...any) {
+	if g.charged != nil {
+		g.charged.say(format, args...)
+	}
+}
 
 func (g *guardian) add(pgid int) {
 	g.mu.Lock()
@@ -233,63 +320,49 @@ func (g *guardian) remove(pgid int) {
 	g.say("- %d", pgid)
 }
 
-// close lets the guardian go. There are no workers left.
-func (g *guardian) close() {
+// shut ends seeking, and returns the process that is in charge, which goes on
+// to be; nil if there is none, or this was called before.
+func (g *guardian) shut() *sentry {
 	g.mu.Lock()
-	if g.closed { // frozen
-		g.mu.Unlock()
-		return
+	defer g.mu.Unlock()
+	if g.closed {
+		return nil
 	}
 	g.closed = true
 	close(g.stop)
-	g.say(".")
-	g.pipe.Close()
-	g.mu.Unlock()
+	return g.charged
+}
+
+// close lets the guardian go. There are no workers left.
+func (g *guardian) close() {
+	if s := g.shut(); s != nil {
+		s.dismiss()
+	}
 	g.watch.Wait()
 }
 
-// freeze gives the guardian away, which goes on. After it close does nothing.
+// freeze gives the process away that is in charge, which goes on. After it close
+// does nothing.
 func (g *guardian) freeze() GuardianState {
-	g.mu.Lock()
-	g.closed = true
-	close(g.stop)
-	p := g.process
-	g.mu.Unlock()
-	p.interrupt()
+	s := g.shut()
+	if s != nil {
+		s.process.interrupt()
+	}
 	g.watch.Wait()
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if p.isReaped() { // it died meanwhile
+	if s == nil {
 		return GuardianState{FD: -1}
 	}
-	p.drop() // first: it may be what lets the pipe have another descriptor
-	fd, err := duplicate(g.pipe)
+	defer s.pipe.Close()
+	if s.process.isReaped() { // it died meanwhile
+		return GuardianState{FD: -1}
+	}
+	s.process.drop() // first: it may be what lets the pipe have another descriptor
+	fd, err := duplicate(s.pipe)
 	if err != nil {
 		// It would take an exec for our death. Without one for a moment is better.
 		g.log.Error("the guardian process can't be taken along, another will be started", "err", err)
-		g.say(".")
+		s.say(".")
 		fd = -1
 	}
-	g.pipe.Close()
-	return GuardianState{PID: p.pid, FD: fd}
-}
-
-// relieve lets another guardian go, whose groups this one has been told.
-func (g *guardian) relieve(other GuardianState) {
-	if other.PID == 0 {
-		return
-	}
-	if other.FD >= 0 {
-		pipe := os.NewFile(uintptr(other.FD), "guardian")
-		fmt.Fprintln(pipe, ".")
-		pipe.Close()
-	}
-	p, err := adopt(other.PID)
-	if err != nil {
-		return // it is gone
-	}
-	g.watch.Go(func() {
-		p.await()
-		p.reap()
-	})
+	return GuardianState{PID: s.process.pid, FD: fd}
 }

@@ -4,10 +4,12 @@ import (
 	"log/slog"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -59,8 +61,8 @@ func TestStraysAreFoundByTheirMark(t *testing.T) {
 // A guardian that there is no descriptor to take along for must not take the
 // exec for our death: it would end the workers.
 func TestGuardianThatCannotBeTakenAlongIsReleased(t *testing.T) {
-	g, err := startGuardian([]string{os.Args[0], "play-guardian"}, "K=mark", slog.New(slog.DiscardHandler))
-	if err != nil {
+	g := newGuardian([]string{os.Args[0], "play-guardian"}, "K=mark", slog.New(slog.DiscardHandler))
+	if err := g.start(); err != nil {
 		t.Fatal(err)
 	}
 	worker := started(t, "K=other", &syscall.SysProcAttr{Setpgid: true})
@@ -82,6 +84,140 @@ func TestGuardianThatCannotBeTakenAlongIsReleased(t *testing.T) {
 	if err := syscall.Kill(worker, 0); err != nil || hasExited(worker) {
 		t.Error("the worker was ended")
 	}
+}
+
+// A scribe is a guardian that writes down what it is told; its program can be
+// taken away, so that none can be started.
+type scribe struct {
+	t    *testing.T
+	dir  string
+	next chan time.Time // what goes in ends a pause of who seeks one
+}
+
+func newScribe(t *testing.T) *scribe {
+	return &scribe{t: t, dir: t.TempDir(), next: make(chan time.Time)}
+}
+
+// guardian is one that writes into a file of that name.
+func (s *scribe) guardian(name string) *guardian {
+	g := newGuardian([]string{filepath.Join(s.dir, "sh"), "-c", "exec cat >>" + filepath.Join(s.dir, name)}, "K=mark", slog.New(slog.DiscardHandler))
+	g.after = func(time.Duration) <-chan time.Time { return s.next }
+	return g
+}
+
+func (s *scribe) allow() {
+	s.t.Helper()
+	if err := os.Symlink("/bin/sh", filepath.Join(s.dir, "sh")); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+func (s *scribe) forbid() {
+	s.t.Helper()
+	if err := os.Remove(filepath.Join(s.dir, "sh")); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// await waits until the guardian of that name has been told that, and no more.
+func (s *scribe) await(name, want string) {
+	s.t.Helper()
+	var got []byte
+	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(time.Millisecond) {
+		if got, _ = os.ReadFile(filepath.Join(s.dir, name)); string(got) == want {
+			return
+		}
+	}
+	s.t.Fatalf("guardian %q was told %q, want %q", name, got, want)
+}
+
+// Where no guardian can be started after an upgrade, the old one stays in charge,
+// over further upgrades, too, until one can.
+func TestOldGuardianStaysUntilThereIsAnother(t *testing.T) {
+	s := newScribe(t)
+	s.allow()
+	g := s.guardian("first")
+	if err := g.start(); err != nil {
+		t.Fatal(err)
+	}
+	g.add(1000)
+	state := g.freeze()
+	s.forbid()
+	pid := state.PID
+	for range 2 {
+		g = s.guardian("second")
+		g.add(1000)
+		g.resume(state)
+		s.next <- time.Now() // in vain
+		if state = g.freeze(); state.PID != pid || state.FD < 0 {
+			t.Fatalf("%+v is handed on, want %d", state, pid)
+		}
+	}
+	g = s.guardian("second")
+	g.add(1000)
+	g.resume(state)
+	g.add(1001)
+	g.remove(1000)
+	s.await("first", "= K=mark\n+ 1000\n+ 1001\n- 1000\n")
+	s.allow()
+	s.next <- time.Now()
+	s.await("second", "= K=mark\n+ 1001\n")
+	s.await("first", "= K=mark\n+ 1000\n+ 1001\n- 1000\n.\n")
+	g.remove(1001)
+	s.await("second", "= K=mark\n+ 1001\n- 1001\n")
+	g.close()
+	s.await("second", "= K=mark\n+ 1001\n- 1001\n.\n")
+}
+
+// One that dies while none can be started is missed, and no more than that.
+func TestSupervisionGoesOnWithoutGuardian(t *testing.T) {
+	s := newScribe(t)
+	s.allow()
+	g := s.guardian("first")
+	if err := g.start(); err != nil {
+		t.Fatal(err)
+	}
+	s.forbid()
+	syscall.Kill(g.freeze().PID, syscall.SIGKILL)
+	g = s.guardian("second")
+	g.resume(GuardianState{FD: -1})
+	g.add(1000)
+	s.next <- time.Now()
+	if state := g.freeze(); state != (GuardianState{FD: -1}) {
+		t.Errorf("%+v is handed on", state)
+	}
+	g = s.guardian("second")
+	g.add(1000)
+	g.resume(GuardianState{FD: -1})
+	s.allow()
+	s.next <- time.Now()
+	s.await("second", "= K=mark\n+ 1000\n")
+	g.close()
+}
+
+// The death of the old one in the meantime is no reason to look for two.
+func TestOldGuardianDiesInCharge(t *testing.T) {
+	s := newScribe(t)
+	s.allow()
+	g := s.guardian("first")
+	if err := g.start(); err != nil {
+		t.Fatal(err)
+	}
+	state := g.freeze()
+	s.forbid()
+	g = s.guardian("second")
+	g.resume(state)
+	syscall.Kill(state.PID, syscall.SIGKILL)
+	eventually(t, "a death that is noticed", func() bool {
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		return g.charged == nil
+	})
+	s.allow()
+	s.next <- time.Now()
+	s.await("second", "= K=mark\n")
+	g.close()
+	s.await("second", "= K=mark\n.\n")
 }
 
 // hasExited reports whether a child has exited.

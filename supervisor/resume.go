@@ -21,7 +21,7 @@ func Resume(spec Spec, state *State, clients Clients, log *slog.Logger) (*Superv
 	s := New(spec, clients, log)
 	s.mark, s.workers, s.generation = state.Mark, state.Workers, state.Generation
 	s.loop.ready = state.Ready
-	s.relieved = state.Guardian
+	s.relieved = &state.Guardian
 	if state.Ends != nil {
 		s.ends = state.Ends
 	}

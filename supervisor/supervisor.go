@@ -31,7 +31,7 @@ type Supervisor struct {
 	kill     context.CancelFunc
 	frozen   context.Context // done: all of it goes on elsewhere
 	freeze   context.CancelFunc
-	relieved GuardianState // the one whose successor Run starts
+	relieved *GuardianState // the one whose successor Run starts; nil: there was none
 
 	begun    chan struct{}  // closed when Run has started the slots, or never will
 	running  sync.WaitGroup // the slots, and operations, which may add to it
@@ -80,22 +80,18 @@ func (s *Supervisor) Run() error {
 		return err
 	}
 	defer s.memory.close()
-	g, err := startGuardian(s.spec.Guardian, s.mark, s.log)
-	if err != nil {
+	if err := s.startGuardian(); err != nil {
 		return err
 	}
-	s.guardian = g
-	defer g.close() // does nothing to a frozen one
+	defer s.guardian.close() // does nothing to a frozen one
 	defer s.watchStart()()
 
 	for _, sl := range s.slots {
 		if sl.w != nil { // resumed
 			sl.w.memory.resume(s.memory)
-			s.guardian.add(sl.w.PID)
 			s.watch(sl.w)
 		}
 	}
-	g.relieve(s.relieved)
 	s.running.Go(s.recycle)
 	s.mu.Lock()
 	for _, sl := range s.slots {
@@ -114,6 +110,20 @@ func (s *Supervisor) Run() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.loop.fatal
+}
+
+func (s *Supervisor) startGuardian() (err error) {
+	s.guardian = newGuardian(s.spec.Guardian, s.mark, s.log)
+	for _, sl := range s.slots {
+		if sl.w != nil { // resumed
+			s.guardian.add(sl.w.PID)
+		}
+	}
+	if s.relieved != nil {
+		s.guardian.resume(*s.relieved)
+		return nil
+	}
+	return s.guardian.start()
 }
 
 func (s *Supervisor) addNoMore() {
