@@ -21,7 +21,7 @@ type LinkState struct {
 	Left          bool   // the worker had said that it would end it
 	Broken        string `json:",omitempty"` // why it is to be ended
 
-	Online, Ready, Leaving, Helper bool
+	Online, Ready, Leaving, Helper, Adopts bool
 
 	Buffered []byte `json:",omitempty"` // received
 	Loose    []int  `json:",omitempty"` // descriptors that were
@@ -111,7 +111,7 @@ func (l *Link) State() *LinkState {
 	defer l.write.Unlock()
 	s := &LinkState{
 		Terms: l.terms, Serialization: l.serialization, Socket: l.socket,
-		Online: l.online, Ready: l.ready, Leaving: l.leaving, Helper: l.helper.Load(),
+		Online: l.online, Ready: l.ready, Leaving: l.leaving, Helper: l.helper.Load(), Adopts: l.adopts.Load(),
 		Buffered: slices.Clone(l.stream.buf[l.stream.start:]), Loose: l.stream.fds,
 		Pushed:  l.out.pushed,
 		Parcels: parcelStates(l.parcels.queue), Sent: l.parcels.sent, Acked: l.parcels.acked,
@@ -182,6 +182,7 @@ func Thaw(s *LinkState, loop *poll.Loop, h workerproto.Handler, o Options) (*Lin
 func (l *Link) restore(s *LinkState) {
 	l.online, l.ready, l.leaving = s.Online, s.Ready, s.Leaving
 	l.helper.Store(s.Helper)
+	l.adopts.Store(s.Adopts)
 	if l.online {
 		close(l.probe)
 	}

@@ -521,7 +521,7 @@ func TestThawIsWhole(t *testing.T) {
 	connection := workerproto.Connection{FD: 1003, Replay: []byte("GET"), Session: true, Refusals: 2}
 	state := &LinkState{
 		Terms: workerproto.Terms{Incarnation: 7}, Serialization: JSON, Socket: socket,
-		Online: true, Ready: true, Leaving: true, Helper: true,
+		Online: true, Ready: true, Leaving: true, Helper: true, Adopts: true,
 		Buffered: []byte("half"), Loose: []int{1001},
 		Outbox: []outgoingState{{[]byte("frame"), 1003}, {[]byte("other"), -1}}, Pushed: 77,
 		Parcels: []parcelState{{connection, []byte("frame"), 3, 70, 1, at, true}}, Sent: 1, Acked: 60,

@@ -32,6 +32,7 @@ type Link struct {
 	open          func(network, addr string, nth int) (fd int, release func(), err error)
 	load          load
 	helper        atomic.Bool // the worker uses a library of ours
+	adopts        atomic.Bool // it has called setupWorker
 
 	usual, usualOfSession []byte // the frames that most connections come with
 	usualAck              []byte // and the one that answers them
@@ -54,6 +55,7 @@ type Link struct {
 	stuck     bool // the socket is full, and the writer waits for room
 	parcels   parcels
 	accepting []*parcel // acknowledged, and not yet accepted by the server
+	warned    bool      // that it can't have connections that were read from
 	took      time.Time // when the worker took a connection last
 	door      string    // key of the server that gets connections; "" if setupWorker does
 	seq       int       // of the last cluster message sent
@@ -214,15 +216,33 @@ func (l *Link) receive() (n int, err error) {
 // Hand takes ownership of a connection for the worker, to which it goes with
 // the next Flush: the caller sees to it that no more than the window are
 // untaken. After an error the caller owns it still.
+//
+// The error is errNoReplay for a connection that a worker has read from, where
+// this one can't be told what was read: it would wait for a request that has come.
 func (l *Link) Hand(c workerproto.Connection) error {
 	l.write.Lock()
 	defer l.write.Unlock()
-	if l.ended {
+	switch {
+	case l.ended:
 		return workerproto.ErrEnded
+	case len(c.Replay) > 0 && !l.replaysLocked():
+		if !l.warned {
+			l.warned = true
+			l.log.Warn("connections that other workers give back can't go to this one: it uses neither the package stickyd nor setupWorker(io)",
+				"hint", "--node-preload on lets all workers use the package")
+		}
+		return errNoReplay
 	}
 	l.parcels.push(l.connectionLocked(c))
 	return nil
 }
+
+var errNoReplay = errors.New("nodeipc: the worker takes no connection that was read from")
+
+// replaysLocked reports whether somebody in the worker listens to the message
+// that brings what was read: our library, or setupWorker, without which a server
+// must listen to get connections.
+func (l *Link) replaysLocked() bool { return l.door == "" || l.helper.Load() || l.adopts.Load() }
 
 // Flush sends what Hand has taken, as far as the worker is ready for it, and
 // does not wait.

@@ -376,6 +376,8 @@ func TestWorkerThatListens(t *testing.T) {
 		p.sayCluster(object{{"ack", m.get("seq")}, {"accepted", accepted}, {"seq", 4 + i}})
 		p.told.await([]string{"taken 1", `declined ""`}[i])
 	}
+	p.say(object{{"type", "stickyd:hello"}, {"version", 1}})
+	p.link.Sync()
 	p.hand(workerproto.Connection{FD: dup(t, socket), Session: true, Replay: make([]byte, 10_000)})
 	p.hand(workerproto.Connection{FD: dup(t, socket), Session: true})
 	_, fd := p.hear()

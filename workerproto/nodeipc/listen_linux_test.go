@@ -140,6 +140,37 @@ func TestServerThatListensWhereStickydDoesIsTheDoor(t *testing.T) {
 	p.getsSocket(1)
 }
 
+// Nobody listens to the message that brings what was read off a connection, but
+// our library or setupWorker.
+func TestServerThatCanNotReplayGetsNothingToReplay(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		says object // of the worker, beside that its server listens
+		ok   bool
+	}{
+		{"a server alone", object{{"type", "sticky:disconnection"}}, false},
+		{"a library of ours", object{{"type", "stickyd:hello"}, {"version", 1}}, true},
+		{"setupWorker", object{{"type", "sticky:connection"}, {"data", "id"}}, true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			p := newPeer(t, Advanced, nil)
+			p.sayCluster(object{{"act", "online"}, {"seq", 0}})
+			p.asks(1, 4, nil, 3000, 0, 0)
+			p.isDoor(1)
+			p.say(tt.says)
+			p.link.Sync()
+			_, socket := connect(t)
+			err := p.link.Hand(workerproto.Connection{FD: socket, Replay: []byte("GET ")})
+			if (err == nil) != tt.ok {
+				t.Error("handed:", err)
+			}
+			if err != nil {
+				p.hand(workerproto.Connection{FD: socket}) // not read from
+			}
+		})
+	}
+}
+
 func TestServerThatListensWhereStickydDoesTakesOver(t *testing.T) {
 	p := newPeer(t, Advanced, nil)
 	p.sayCluster(object{{"act", "online"}, {"seq", 0}})

@@ -43,6 +43,7 @@ func (l *Link) probeUntilReady() {
 			continue
 		}
 		if answered {
+			l.adopts.Store(true)
 			l.Sync() // what it said before, such as which library it uses
 		}
 		l.read.Lock()

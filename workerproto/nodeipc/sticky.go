@@ -64,6 +64,7 @@ func (l *Link) connectionLocked(c workerproto.Connection) *parcel {
 func (l *Link) handleSticky(m object) {
 	switch m.text("type") {
 	case "sticky:connection":
+		l.adopts.Store(true)
 		if id := m.text("data"); id != "" {
 			l.bind([][]byte{[]byte(id)})
 			l.settle(1) // see loadExpires
