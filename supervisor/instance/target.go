@@ -28,8 +28,11 @@ func (a *app) Join(w *supervisor.Worker) supervisor.Client {
 
 // Hand is called by the front.
 func (t *target) Hand(c front.Conn, session bool) error {
-	t.handed.Add(1)
-	return t.worker.Link.Hand(workerproto.Connection{FD: c.FD, Replay: c.Replay, Refusals: c.Refusals, Session: session})
+	err := t.worker.Link.Hand(workerproto.Connection{FD: c.FD, Replay: c.Replay, Refusals: c.Refusals, Session: session})
+	if err == nil {
+		t.handed.Add(1)
+	}
+	return err
 }
 
 // Flush is called by the front.
