@@ -17,6 +17,7 @@ const (
 	endHung     end = "hung"      // killed, since it took no connections
 	endProtocol end = "protocol"  // killed, since it broke the protocol
 	endNotReady end = "not_ready" // killed, since it did not get ready
+	endLost     end = "upgrade"   // killed, since the conversation with it was lost in one
 )
 
 // faultTexts are what a worker's cause of death says where we killed it.
@@ -24,6 +25,7 @@ var faultTexts = map[end]string{
 	endHung:     "hung and killed by stickyd",
 	endProtocol: "broke the protocol and killed by stickyd",
 	endNotReady: "not ready in time and killed by stickyd",
+	endLost:     "lost in an upgrade and killed by stickyd",
 }
 
 // cause says how the process ended, and what for if we ended it.

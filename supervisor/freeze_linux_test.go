@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"log/slog"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -11,7 +12,10 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/stickyd/stickyd/supervisor/logs"
+	"github.com/stickyd/stickyd/workerproto"
 )
 
 // relay runs a supervisor, which freezes and is resumed.
@@ -58,6 +62,12 @@ func (r *relay) pass() {
 // freeze freezes the supervisor and returns another one, which is to be run.
 func (r *relay) freeze() *Supervisor {
 	r.t.Helper()
+	return r.resume(r.state())
+}
+
+// state freezes the supervisor and returns what JSON keeps of it.
+func (r *relay) state() *State {
+	r.t.Helper()
 	op, err := r.now.Begin("upgrade")
 	if err != nil {
 		r.t.Fatal(err)
@@ -65,7 +75,7 @@ func (r *relay) freeze() *Supervisor {
 	return r.freezeIn(op)
 }
 
-func (r *relay) freezeIn(op *Operation) *Supervisor {
+func (r *relay) freezeIn(op *Operation) *State {
 	r.t.Helper()
 	state, err := r.now.Freeze()
 	op.End()
@@ -83,7 +93,12 @@ func (r *relay) freezeIn(op *Operation) *Supervisor {
 	if err := json.Unmarshal(text, &again); err != nil {
 		r.t.Fatal(err)
 	}
-	s, err := Resume(r.spec, &again, r.clients, slog.New(slog.DiscardHandler))
+	return &again
+}
+
+func (r *relay) resume(state *State) *Supervisor {
+	r.t.Helper()
+	s, err := Resume(r.spec, state, r.clients, slog.New(slog.DiscardHandler))
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -189,6 +204,72 @@ func TestLinesAreWholeAndInOrderWhileSupervisionIsFrozen(t *testing.T) {
 			t.Fatalf("line %d is %q, want %q", i, line, want)
 		}
 	}
+}
+
+// A worker whose conversation can't be taken up is replaced, and no other; what
+// it had not taken goes elsewhere.
+func TestWorkerThatCanNotBeTakenUpIsReplaced(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		harm func(*WorkerState)
+	}{
+		{"a socket that is none", func(w *WorkerState) { w.Link.Native.Socket = 1 << 20 }},
+		{"a page that is none", func(w *WorkerState) { w.Link.Native.Page = 1 << 20 }},
+		{"an unknown client", func(w *WorkerState) { w.Incarnation = 999 }},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			r := newRelay(t, 3, func(int, string) {})
+			before, fds := pids(r.now), openDescriptors(t)
+			state := r.state()
+			w := state.Slots[1].Worker
+			pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer unix.Close(pair[1])
+			text, _ := json.Marshal(map[string]any{"Untaken": []map[string]any{{"FD": pair[0], "ID": 1}}})
+			json.Unmarshal(text, w.Link.Native)
+			owned := w.Link.Native.FDs()
+			tt.harm(w)
+			for _, fd := range owned { // by the state no more
+				if fd != pair[0] && !slices.Contains(w.Link.Native.FDs(), fd) {
+					unix.Close(fd)
+				}
+			}
+			r.run(r.resume(state))
+			r.pass() // it may not be known yet what it lost
+			eventually(t, "a replacement", func() bool {
+				now := r.now.Status()[1]
+				return now.PID != before[2] && now.State == "ready" && now.Cause == "lost in an upgrade and killed by stickyd"
+			})
+			if after := pids(r.now); len(after) != 3 || after[1] != before[1] || after[3] != before[3] {
+				t.Errorf("workers %v became %v", before, after)
+			}
+			if n := r.now.Ends()[2]["upgrade"]; n != 1 {
+				t.Errorf("%d deaths of the upgrade, want 1", n)
+			}
+			if got := r.clients.untaken(); len(got) != 1 || got[0].FD != pair[0] {
+				t.Errorf("untaken are %+v, want %d", got, pair[0])
+			}
+			unix.Close(pair[0])
+			eventually(t, "as many descriptors as before", func() bool { return openDescriptors(t) <= fds+1 })
+			r.stop()
+		})
+	}
+}
+
+// untaken returns what all clients were left by workers that are gone.
+func (c *clients) untaken() (all []workerproto.Connection) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, one := range c.all {
+		select {
+		case <-one.gone:
+			all = append(all, one.untaken...)
+		default:
+		}
+	}
+	return all
 }
 
 func TestDrainGoesOnAfterSupervisionWasFrozen(t *testing.T) {

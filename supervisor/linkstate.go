@@ -1,6 +1,9 @@
 package supervisor
 
 import (
+	"errors"
+	"fmt"
+
 	"github.com/stickyd/stickyd/fdpass"
 	"github.com/stickyd/stickyd/workerproto"
 	"github.com/stickyd/stickyd/workerproto/nodeipc"
@@ -26,6 +29,19 @@ func (s linkState) fds() []int {
 	case s.Socket >= 0:
 		return []int{s.Socket}
 	}
+	return nil
+}
+
+// drop closes what the state owns but the connections that the worker had not
+// taken, which are the caller's then.
+func (s linkState) drop() (untaken []workerproto.Connection) {
+	switch {
+	case s.Native != nil:
+		return s.Native.Drop()
+	case s.Node != nil:
+		return s.Node.Drop()
+	}
+	fdpass.CloseAll(s.fds())
 	return nil
 }
 
@@ -57,13 +73,46 @@ func (s *Supervisor) thawLink(state linkState, w *Worker, reacquire func(network
 		o.Reacquire = reacquire
 		return orError(nodeipc.Thaw(state.Node, s.spec.Loop, readyHandler{w.client, w}, o))
 	case state.Socket < 0:
-		return &undecided{conn: fdpass.Closed(), closed: true, socket: -1, ran: make(chan struct{})}, nil
+		return overBefore(), nil
 	}
 	conn, err := fdpass.NewConn(state.Socket, s.spec.Loop)
 	if err != nil {
 		return nil, err
 	}
 	return s.newLink(conn, w), nil
+}
+
+// overBefore returns the link of a worker that ended it without a word.
+func overBefore() *undecided {
+	return &undecided{conn: fdpass.Closed(), closed: true, socket: -1, ran: make(chan struct{})}
+}
+
+// errNotTakenUp is what a lostLink ends with.
+var errNotTakenUp = errors.New("the conversation with the worker can't be taken up")
+
+// A lostLink is a conversation that could not be thawed. It is over, and has
+// what the worker had not taken.
+type lostLink struct {
+	*undecided
+	err     error
+	untaken []workerproto.Connection
+}
+
+// loseLink takes ownership of what the state owns.
+func loseLink(state linkState, why error) Link {
+	return &lostLink{overBefore(), fmt.Errorf("%w: %w", errNotTakenUp, why), state.drop()}
+}
+
+// Run returns at once.
+func (l *lostLink) Run() error { return l.err }
+
+// Close returns the connections once.
+func (l *lostLink) Close() []workerproto.Connection {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	untaken := l.untaken
+	l.untaken = nil
+	return untaken
 }
 
 // orError returns a Link that is nil where there is an error: a nil pointer

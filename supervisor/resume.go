@@ -11,7 +11,8 @@ import (
 
 // Resume returns a supervisor that goes on where another was frozen. The
 // descriptors of state are its own from then on; after an error they are the
-// caller's still. Of spec, Launch and Workers do not count: what the state has
+// caller's still. A worker whose conversation can't be taken up is killed and
+// replaced when Run is called. Of spec, Launch and Workers do not count: what the state has
 // does, and a change is for Adopt and Scale to make.
 func Resume(spec Spec, state *State, clients Clients, log *slog.Logger) (*Supervisor, error) {
 	if len(state.Launches) == 0 {
@@ -90,10 +91,12 @@ func resumeWorker(s *Supervisor, sl *slot, from *WorkerState) (w *Worker, err er
 		return w, nil // nobody asks for its client or its link any more
 	}
 	if w.client, err = s.clients.Rejoin(w, from.Incarnation); err != nil {
-		return nil, err
+		w.client = s.clients.Join(w) // who gets what the worker had not taken
+	} else {
+		w.Link, err = s.thawLink(from.Link, w, s.spec.Reacquire)
 	}
-	if w.Link, err = s.thawLink(from.Link, w, s.spec.Reacquire); err != nil {
-		return nil, err
+	if err != nil {
+		w.Link = loseLink(from.Link, err) // costs this worker, and no other
 	}
 	s.addLink(w.Link) // for Sync: clients may come before Run has got that far
 	return w, nil

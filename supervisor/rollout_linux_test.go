@@ -92,6 +92,7 @@ type client struct {
 	sessions            atomic.Int64
 	connections         atomic.Int64
 	ready, retired      atomic.Bool
+	untaken             []workerproto.Connection // before gone is closed
 	gone                chan struct{}
 }
 
@@ -116,15 +117,20 @@ func (c *clients) Rejoin(w *Worker, incarnation uint32) (Client, error) {
 	return nil, fmt.Errorf("no client %d", incarnation)
 }
 
-func (c *client) Incarnation() uint32               { return c.incarnation }
-func (c *client) Ready()                            { c.ready.Store(true) }
-func (c *client) Draining()                         { c.retired.Store(true) }
-func (c *client) Remaining() (sessions, open int)   { return int(c.sessions.Load()), 0 }
-func (c *client) Connections() int64                { return c.connections.Load() }
-func (c *client) Release() int                      { return int(c.sessions.Swap(0)) }
-func (c *client) Gone([]workerproto.Connection) int { close(c.gone); return c.Release() }
-func (c *client) Leaving()                          {}
-func (c *client) Unreachable()                      {}
+func (c *client) Incarnation() uint32             { return c.incarnation }
+func (c *client) Ready()                          { c.ready.Store(true) }
+func (c *client) Draining()                       { c.retired.Store(true) }
+func (c *client) Remaining() (sessions, open int) { return int(c.sessions.Load()), 0 }
+func (c *client) Connections() int64              { return c.connections.Load() }
+func (c *client) Release() int                    { return int(c.sessions.Swap(0)) }
+func (c *client) Leaving()                        {}
+func (c *client) Unreachable()                    {}
+
+func (c *client) Gone(untaken []workerproto.Connection) int {
+	c.untaken = untaken
+	close(c.gone)
+	return c.Release()
+}
 
 // of returns the clients of slot n's workers that live, the oldest first.
 func (c *clients) of(n int) (found []*client) {

@@ -297,6 +297,11 @@ func (sl *slot) onKill() {
 func (sl *slot) onLinkEnded(err error) {
 	w := sl.w
 	switch {
+	case errors.Is(err, errNotTakenUp):
+		w.log(sl.s.log).Error("worker is lost to the upgrade, killing it", "err", err)
+		w.fault = endLost
+		sl.kill() // first, as below
+		sl.bury()
 	case errors.Is(err, workerproto.ErrProtocol):
 		w.log(sl.s.log).Error("worker broke the protocol, killing it", "err", err)
 		w.fault = endProtocol

@@ -71,7 +71,7 @@ func TestTurnsOutliveAFreeze(t *testing.T) {
 	tally := Tally{Operation: "scaling", Limit: MaxWorkers}
 	tally.Add(1)
 	ended := asked(func() error { return s.InTurn(&tally, scaleIn) })
-	next := r.freezeIn(op)
+	next := r.resume(r.freezeIn(op))
 	if err := <-ended; err != ErrFrozen {
 		t.Error("it ended with ", err)
 	}

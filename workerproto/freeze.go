@@ -2,6 +2,7 @@ package workerproto
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -89,6 +90,17 @@ func (s *LinkState) FDs() (fds []int) {
 	return fds
 }
 
+// Drop gives up the conversation: it closes what the state owns but the
+// connections that the worker had not taken, which are the caller's then.
+func (s *LinkState) Drop() (untaken []Connection) {
+	for _, u := range s.Untaken {
+		untaken = append(untaken, u.Connection)
+	}
+	s.Untaken = nil
+	fdpass.CloseAll(s.FDs())
+	return untaken
+}
+
 // Freeze stops the conversation, for State. When it returns, Run has returned
 // ErrFrozen, or what it returns if the conversation was over already; nothing is
 // sent or received any more, and no handler is called. The worker notices
@@ -171,6 +183,9 @@ func (l *Link) State() *LinkState {
 //
 // After an error the state owns what it owned.
 func Thaw(s *LinkState, loop *poll.Loop, h Handler, hub *Hub) (*Link, error) {
+	if s.Stage > ready {
+		return nil, fmt.Errorf("stage %d of the conversation is not known", s.Stage)
+	}
 	conn := fdpass.Closed()
 	if s.Socket >= 0 {
 		var err error

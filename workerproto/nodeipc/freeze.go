@@ -2,6 +2,7 @@ package nodeipc
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"slices"
 	"strings"
@@ -76,6 +77,23 @@ func (s *LinkState) FDs() []int {
 		fds = append(fds, p.FD)
 	}
 	return fds
+}
+
+// Drop is workerproto.LinkState.Drop.
+func (s *LinkState) Drop() (untaken []workerproto.Connection) {
+	ours := s.Loose
+	if s.Socket >= 0 {
+		ours = append(ours, s.Socket)
+	}
+	for _, p := range slices.Concat(s.Accepting, s.Parcels) {
+		if p.Ours {
+			ours = append(ours, p.FD)
+		} else {
+			untaken = append(untaken, p.Connection)
+		}
+	}
+	fdpass.CloseAll(ours)
+	return untaken
 }
 
 // Freeze stops the conversation, for State: see workerproto.Link.Freeze. A
@@ -158,6 +176,9 @@ func parcelStates(list []*parcel) (states []parcelState) {
 // Thaw makes a Link of a state, as workerproto.Thaw does. The options are
 // NewLink's, but that the serialization is the state's.
 func Thaw(s *LinkState, loop *poll.Loop, h workerproto.Handler, o Options) (*Link, error) {
+	if s.Sent < 0 || s.Sent > len(s.Parcels) {
+		return nil, fmt.Errorf("%d of %d parcels are on their way", s.Sent, len(s.Parcels))
+	}
 	conn := fdpass.Closed()
 	if s.Socket >= 0 {
 		var err error

@@ -576,3 +576,36 @@ func TestFreezeInTheMiddleOfAMessage(t *testing.T) {
 	p.sayRaw(frame[20:])
 	p.told.await(`returned "GET" session=true`)
 }
+
+// Of a state that nobody can use, the connections that the worker had not taken
+// are left, and nothing else.
+func TestDropLeavesWhatTheWorkerHadNotTaken(t *testing.T) {
+	before := openDescriptors(t)
+	fd := func() int {
+		fd, err := unix.Dup(0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return fd
+	}
+	parcel := func(ours bool) parcelState {
+		return parcelState{Connection: workerproto.Connection{FD: fd()}, Ours: ours}
+	}
+	state := &LinkState{
+		Socket: fd(), Loose: []int{fd()}, Accepting: []parcelState{parcel(false)},
+		Parcels: []parcelState{parcel(true), parcel(false)}, Sent: 4,
+	}
+	if _, err := Thaw(state, nil, nil, Options{Hub: NewHub()}); err == nil {
+		t.Error("it can be used")
+	}
+	left := state.Drop()
+	if len(left) != 2 || left[0].FD != state.Accepting[0].FD || left[1].FD != state.Parcels[1].FD {
+		t.Errorf("left are %+v", left)
+	}
+	for _, c := range left {
+		fdpass.Close(c.FD)
+	}
+	if after := openDescriptors(t); after != before {
+		t.Errorf("%d descriptors were open before, %d are now", before, after)
+	}
+}
