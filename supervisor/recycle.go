@@ -11,7 +11,7 @@ import (
 type Recycling struct {
 	Age         time.Duration // since a worker was started
 	Connections int           // that it was handed
-	Memory      int64         // in bytes, resident, of its process alone
+	Memory      int64         // in bytes, resident, of its process alone; see size
 }
 
 const (
@@ -24,6 +24,10 @@ const (
 
 // recycle looks after that until supervision ends.
 func (s *Supervisor) recycle() {
+	size := size{log: s.log, of: func(pid int) int64 {
+		resident, _, _ := ProcessUsage(pid)
+		return resident
+	}}
 	for pause := recyclePause; ; {
 		timer := time.NewTimer(pause)
 		select {
@@ -36,12 +40,12 @@ func (s *Supervisor) recycle() {
 			return
 		}
 		pause = recyclePause
-		n, why := s.due()
+		n, why := s.due(&size)
 		if n == 0 {
 			continue
 		}
 		s.log.Info("recycling a worker", "slot", n, "why", why)
-		if err := s.recycleOne(n); err != nil {
+		if err := s.recycleOne(n, &size); err != nil {
 			s.log.Error("worker was not recycled, it stays", "slot", n, "err", err, "next_try", recycleRetry)
 			pause = recycleRetry
 		}
@@ -50,7 +54,7 @@ func (s *Supervisor) recycle() {
 
 // recycleOne replaces the worker of slot n and waits until the old one is gone:
 // one at a time, also to drain.
-func (s *Supervisor) recycleOne(n int) error {
+func (s *Supervisor) recycleOne(n int, size *size) error {
 	op, err := s.begin(&Operation{name: fmt.Sprintf("recycling worker %d", n), background: true}, false)
 	if err != nil {
 		return err
@@ -59,6 +63,7 @@ func (s *Supervisor) recycleOne(n int) error {
 	wait, err := op.roll(nil, Rollout{Slots: []int{n}, MaxUnready: -1}, say)
 	op.End()
 	if err == nil {
+		size.replaced(n)
 		wait() // what ends that early ends us, too
 	}
 	return err
@@ -66,7 +71,7 @@ func (s *Supervisor) recycleOne(n int) error {
 
 // due returns the slot whose worker is to be replaced, and why: of several the
 // one with the fewest sessions; 0 for none, also while an operation is under way.
-func (s *Supervisor) due() (n int, why string) {
+func (s *Supervisor) due(size *size) (n int, why string) {
 	limits := s.limits.Load().Recycling
 	if limits == (Recycling{}) || s.Operation() != "" {
 		return 0, ""
@@ -78,6 +83,9 @@ func (s *Supervisor) due() (n int, why string) {
 			continue
 		}
 		reason := limits.reached(now)
+		if reason == "" {
+			reason = size.reached(now, limits.Memory, time.Now())
+		}
 		if sessions := now.sessions(); reason != "" && (n == 0 || sessions < fewest) {
 			n, why, fewest = now.Slot, reason, sessions
 		}
@@ -85,18 +93,13 @@ func (s *Supervisor) due() (n int, why string) {
 	return n, why
 }
 
-// reached says which limit a worker has reached; "" for none.
+// reached says which limit but that of memory a worker has reached; "" for none.
 func (r *Recycling) reached(now *SlotStatus) string {
 	if age := time.Since(now.Started); r.Age > 0 && age >= r.Age {
 		return fmt.Sprintf("it is %v old", age.Round(time.Second))
 	}
 	if n := now.connections(); r.Connections > 0 && n >= int64(r.Connections) {
 		return fmt.Sprintf("it has had %d connections", n)
-	}
-	if r.Memory > 0 {
-		if resident, _, _ := ProcessUsage(now.PID); resident >= r.Memory {
-			return fmt.Sprintf("it has %d MiB of memory", resident>>20)
-		}
 	}
 	return ""
 }
