@@ -32,7 +32,7 @@ type LinkState struct {
 	Stream     streamState
 	Outbox     outboxState
 	Untaken    []untakenState `json:",omitempty"`
-	Took       time.Time
+	Took       Age
 	LastID     uint64
 	NoMore     bool     // no more connections go to the worker
 	Load       int64    // connections that count as such
@@ -69,8 +69,8 @@ type outgoingState struct {
 
 type untakenState struct {
 	Connection
-	ID uint64
-	At time.Time
+	ID  uint64
+	Age Age
 }
 
 // FDs returns the descriptors that the state owns.
@@ -114,6 +114,7 @@ func (s *LinkState) Drop() (untaken []Connection) {
 // Close must not be called at the same time, and neither by who runs Run.
 func (l *Link) Freeze() {
 	l.read.Lock()
+	l.frozenAt = time.Now()
 	if l.failed == nil {
 		l.failed = ErrFrozen
 	}
@@ -147,12 +148,12 @@ func (l *Link) State() *LinkState {
 		Terms: l.terms, Socket: l.socket, Page: l.pageFD, Stage: l.state,
 		TakenSeen: l.takenSeen.Load(), ClosedSeen: l.closedSeen.Load(),
 		Stream: l.stream.state(), Outbox: l.out.state(),
-		Took: l.took, LastID: l.lastID, NoMore: l.ended, Slow: l.slow,
+		Took: AgeAt(l.took, l.frozenAt), LastID: l.lastID, NoMore: l.ended, Slow: l.slow,
 		Load: l.ledger.open.Load(), Returned: l.ledger.ring(), ReturnedN: l.ledger.count,
 		Topics: topics, TopicsN: l.topics,
 	}
 	for _, u := range l.untaken {
-		s.Untaken = append(s.Untaken, untakenState{u.Connection, u.id, u.at})
+		s.Untaken = append(s.Untaken, untakenState{u.Connection, u.id, AgeAt(u.at, l.frozenAt)})
 	}
 	for topic := range l.unfinished {
 		s.Unfinished = append(s.Unfinished, topic)
@@ -212,12 +213,13 @@ func (l *Link) restore(s *LinkState) {
 	l.closedSeen.Store(s.ClosedSeen)
 	l.stream.restore(s.Stream)
 	l.out.restore(s.Outbox)
-	l.took, l.lastID, l.ended, l.slow = s.Took, s.LastID, s.NoMore, s.Slow
+	now := time.Now()
+	l.took, l.lastID, l.ended, l.slow = s.Took.Before(now), s.LastID, s.NoMore, s.Slow
 	l.ledger.open.Store(s.Load)
 	copy(l.ledger.returned[:], s.Returned)
 	l.ledger.count = s.ReturnedN
 	for _, u := range s.Untaken {
-		l.untaken = append(l.untaken, untaken{u.Connection, u.ID, u.At})
+		l.untaken = append(l.untaken, untaken{u.Connection, u.ID, u.Age.Before(now)})
 	}
 	l.waiting.Store(int64(len(l.untaken)))
 	l.topics = s.TopicsN

@@ -704,7 +704,7 @@ func TestThawIsWhole(t *testing.T) {
 		t.Fatal(err)
 	}
 	page.Unmap()
-	at := time.Now().Round(0)
+	age := Age(time.Hour)
 	state := &LinkState{
 		Terms: testTerms, Socket: socket, Page: fd, TakenSeen: 3, ClosedSeen: 2, Stage: ready,
 		Stream: streamState{
@@ -712,8 +712,8 @@ func TestThawIsWhole(t *testing.T) {
 			Group: []int{1002}, Missing: 1,
 		},
 		Outbox:  outboxState{Rest: []byte("rest"), Queue: []outgoingState{{[]byte("conn"), 1003, true}, {[]byte("bulk"), -1, true}, {[]byte("page"), fd, false}}},
-		Untaken: []untakenState{{Connection{FD: 1003, Replay: []byte("GET"), Session: true, Refusals: 2}, 9, at}},
-		Took:    at, LastID: 9, NoMore: true, Load: 4, Returned: []uint64{5, 6}, ReturnedN: 2,
+		Untaken: []untakenState{{Connection{FD: 1003, Replay: []byte("GET"), Session: true, Refusals: 2}, 9, age}},
+		Took:    age, LastID: 9, NoMore: true, Load: 4, Returned: []uint64{5, 6}, ReturnedN: 2,
 		Topics: []string{"a"}, TopicsN: 2, Unfinished: []string{"b"},
 	}
 	wholeBut(t, *state, "Error", "Slow")
@@ -728,10 +728,42 @@ func TestThawIsWhole(t *testing.T) {
 	close(l.ran) // it never runs
 	l.Freeze()
 	again := l.State()
+	for _, a := range []*Age{&again.Took, &again.Untaken[0].Age} {
+		*a = Age(time.Duration(*a).Truncate(time.Hour)) // less what this took
+	}
 	if got, _ := json.Marshal(again); string(got) != string(want) {
 		t.Errorf("of the state\n%s\ncame\n%s", want, got)
 	}
 	fdpass.CloseAll([]int{again.Socket, again.Page})
+}
+
+// A worker is not blamed for the time in which it could not be heard.
+func TestFreezeDoesNotCount(t *testing.T) {
+	const waited = 3 * time.Second // before an hour in which it is frozen
+	ours, theirs := pairOf(t)
+	l, _ := runLink(t, ours, newRecorder(t))
+	newScript(t, theirs).say(greeting)
+	_, fd := connect(t)
+	if err := l.Hand(Connection{FD: fd}); err != nil {
+		t.Fatal(err)
+	}
+	l.Flush()
+	l.Freeze()
+	l.frozenAt = time.Now().Add(-time.Hour)
+	l.untaken[0].at = l.frozenAt.Add(-waited)
+	state := l.State()
+	earliest := time.Now().Add(-waited)
+	l, err := Thaw(state, nil, newRecorder(t), NewHub())
+	if err != nil {
+		t.Fatal(err)
+	}
+	latest := time.Now().Add(-waited)
+	if since, ok := l.UntakenSince(); !ok || since.Before(earliest) || since.After(latest) {
+		t.Errorf("it has taken nothing since %v, want %v to %v", since, earliest, latest)
+	}
+	close(l.ran) // it never runs
+	l.Freeze()
+	fdpass.CloseAll(l.State().FDs())
 }
 
 // wholeBut checks that all fields of a struct are set, but for some.

@@ -121,9 +121,10 @@ type Link struct {
 	full chan struct{} // buffered 1: the socket is full, wait for room
 
 	// See Freeze.
-	socket int           // what is left of conn then; -1 for none
-	over   bool          // the conversation had ended when it was thawed
-	ran    chan struct{} // closed when Run has returned
+	frozenAt time.Time
+	socket   int           // what is left of conn then; -1 for none
+	over     bool          // the conversation had ended when it was thawed
+	ran      chan struct{} // closed when Run has returned
 }
 
 // An untaken is a connection that the worker has been sent, or is about to be.

@@ -34,7 +34,7 @@ type LinkState struct {
 	Sent      int           // how many of them
 	Acked     int64
 	Accepting []parcelState `json:",omitempty"`
-	Took      time.Time
+	Took      workerproto.Age
 	Seq       int
 
 	NoMore, Finish, Finishing bool // Link's ended, finish and finishing
@@ -45,7 +45,7 @@ type LinkState struct {
 	Shared         map[string]sharedSocket `json:",omitempty"`
 
 	Load  int
-	Since []time.Time `json:",omitempty"`
+	Since []workerproto.Age `json:",omitempty"`
 	Exact bool
 
 	Namespaces map[string]string `json:",omitempty"` // see seat
@@ -63,7 +63,7 @@ type parcelState struct {
 	Seq   int
 	End   int64
 	Nacks int
-	At    time.Time
+	Age   workerproto.Age
 	Ours  bool // no client's connection
 }
 
@@ -100,6 +100,7 @@ func (s *LinkState) Drop() (untaken []workerproto.Connection) {
 // question whether the worker is ready that is on its way is asked again later.
 func (l *Link) Freeze() {
 	l.read.Lock()
+	l.frozenAt = time.Now()
 	if l.failed == nil {
 		l.failed = workerproto.ErrFrozen
 	}
@@ -132,15 +133,15 @@ func (l *Link) State() *LinkState {
 		Online: l.online, Ready: l.ready, Leaving: l.leaving, Helper: l.helper.Load(), Adopts: l.adopts.Load(),
 		Buffered: slices.Clone(l.stream.buf[l.stream.start:]), Loose: l.stream.fds,
 		Pushed:  l.out.pushed,
-		Parcels: parcelStates(l.parcels.queue), Sent: l.parcels.sent, Acked: l.parcels.acked,
-		Accepting: parcelStates(l.accepting),
-		Took:      l.took, Seq: l.seq,
+		Parcels: l.parcelStates(l.parcels.queue), Sent: l.parcels.sent, Acked: l.parcels.acked,
+		Accepting: l.parcelStates(l.accepting),
+		Took:      workerproto.AgeAt(l.took, l.frozenAt), Seq: l.seq,
 		NoMore: l.ended, Finish: l.finish, Finishing: l.finishing,
 		Door: l.door, DoorName: l.doorName, Certain: l.certain,
 		Undecided: l.undecided, Shared: l.shared,
 		Namespaces: seat.namespaces, Old: seat.old,
 	}
-	s.Load, s.Since, s.Exact = l.load.state()
+	s.Load, s.Since, s.Exact = l.load.state(l.frozenAt)
 	for _, f := range l.out.queue {
 		s.Outbox = append(s.Outbox, outgoingState{f.bytes, f.fd})
 	}
@@ -166,9 +167,9 @@ func complaint(err error) string {
 	return strings.TrimPrefix(err.Error(), workerproto.ErrProtocol.Error()+": ")
 }
 
-func parcelStates(list []*parcel) (states []parcelState) {
+func (l *Link) parcelStates(list []*parcel) (states []parcelState) {
 	for _, p := range list {
-		states = append(states, parcelState{p.Connection, p.frame, p.seq, p.end, p.nacks, p.at, p.probed != nil})
+		states = append(states, parcelState{p.Connection, p.frame, p.seq, p.end, p.nacks, workerproto.AgeAt(p.at, l.frozenAt), p.probed != nil})
 	}
 	return states
 }
@@ -215,20 +216,21 @@ func (l *Link) restore(s *LinkState) {
 		l.out.push(f.Bytes, f.FD)
 	}
 	l.out.pushed = s.Pushed
-	l.parcels = parcels{queue: parcelsOf(s.Parcels), sent: s.Sent, acked: s.Acked}
-	l.accepting = parcelsOf(s.Accepting)
-	l.took, l.seq = s.Took, s.Seq
+	now := time.Now()
+	l.parcels = parcels{queue: parcelsOf(s.Parcels, now), sent: s.Sent, acked: s.Acked}
+	l.accepting = parcelsOf(s.Accepting, now)
+	l.took, l.seq = s.Took.Before(now), s.Seq
 	l.ended, l.finish, l.finishing = s.NoMore, s.Finish, s.Finishing
 	l.door, l.doorName, l.certain, l.undecided = s.Door, s.DoorName, s.Certain, s.Undecided
-	l.load.restore(s.Load, s.Since, s.Exact)
+	l.load.restore(s.Load, s.Since, s.Exact, now)
 	if s.Broken != "" {
 		l.broken = protocolErrorf("%s", s.Broken)
 	}
 }
 
-func parcelsOf(states []parcelState) (list []*parcel) {
+func parcelsOf(states []parcelState, now time.Time) (list []*parcel) {
 	for _, s := range states {
-		p := &parcel{Connection: s.Connection, frame: s.Frame, seq: s.Seq, end: s.End, nacks: s.Nacks, at: s.At}
+		p := &parcel{Connection: s.Connection, frame: s.Frame, seq: s.Seq, end: s.End, nacks: s.Nacks, at: s.Age.Before(now)}
 		if s.Ours {
 			p.probed = make(chan struct{})
 		}

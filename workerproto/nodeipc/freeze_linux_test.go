@@ -517,20 +517,20 @@ func TestThawIsWhole(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	at := time.Now().Round(0)
+	age := workerproto.Age(time.Hour)
 	connection := workerproto.Connection{FD: 1003, Replay: []byte("GET"), Session: true, Refusals: 2}
 	state := &LinkState{
 		Terms: workerproto.Terms{Incarnation: 7}, Serialization: JSON, Socket: socket,
 		Online: true, Ready: true, Leaving: true, Helper: true, Adopts: true,
 		Buffered: []byte("half"), Loose: []int{1001},
 		Outbox: []outgoingState{{[]byte("frame"), 1003}, {[]byte("other"), -1}}, Pushed: 77,
-		Parcels: []parcelState{{connection, []byte("frame"), 3, 70, 1, at, true}}, Sent: 1, Acked: 60,
-		Accepting: []parcelState{{connection, []byte("frame"), 3, 70, 1, at, false}},
-		Took:      at, Seq: 5, NoMore: true, Finish: true, Finishing: true,
+		Parcels: []parcelState{{connection, []byte("frame"), 3, 70, 1, age, true}}, Sent: 1, Acked: 60,
+		Accepting: []parcelState{{connection, []byte("frame"), 3, 70, 1, age, false}},
+		Took:      age, Seq: 5, NoMore: true, Finish: true, Finishing: true,
 		Door: "d", DoorName: "n", Certain: true,
 		Undecided: []listen{{1, "k", "n", "tcp", "a:1", 1, 1, "a", true, 1}},
 		Shared:    map[string]sharedSocket{"k": {Network: "tcp", Addr: "a:1", Nth: 1}},
-		Load:      3, Since: []time.Time{at}, Exact: true,
+		Load:      3, Since: []workerproto.Age{age}, Exact: true,
 		Namespaces: map[string]string{"u": "/"}, Old: true,
 	}
 	v := reflect.ValueOf(*state)
@@ -553,10 +553,37 @@ func TestThawIsWhole(t *testing.T) {
 	close(l.ran) // it never runs
 	l.Freeze()
 	again := l.State()
+	for _, a := range []*workerproto.Age{&again.Took, &again.Parcels[0].Age, &again.Accepting[0].Age, &again.Since[0]} {
+		*a = workerproto.Age(time.Duration(*a).Truncate(time.Hour)) // less what this took
+	}
 	if got, _ := json.Marshal(again); string(got) != string(want) {
 		t.Errorf("of the state\n%s\ncame\n%s", want, got)
 	}
 	fdpass.Close(again.Socket)
+}
+
+// A worker is not blamed for the time in which it could not be heard.
+func TestFreezeDoesNotCount(t *testing.T) {
+	const waited = 3 * time.Second // before an hour in which it is frozen
+	p := newPeer(t, Advanced, nil)
+	p.start()
+	_, fd := connect(t)
+	p.hand(workerproto.Connection{FD: fd})
+	p.link.Freeze()
+	<-p.ran
+	p.link.frozenAt = time.Now().Add(-time.Hour)
+	p.link.parcels.queue[0].at = p.link.frozenAt.Add(-waited)
+	state := p.link.State()
+	earliest := time.Now().Add(-waited)
+	var err error
+	if p.link, err = Thaw(state, nil, p.told, Options{Hub: NewHub(), Log: slog.New(slog.DiscardHandler)}); err != nil {
+		t.Fatal(err)
+	}
+	latest := time.Now().Add(-waited)
+	if since, ok := p.link.UntakenSince(); !ok || since.Before(earliest) || since.After(latest) {
+		t.Errorf("it has taken nothing since %v, want %v to %v", since, earliest, latest)
+	}
+	go func() { p.ran <- p.link.Run() }()
 }
 
 // What had come of a message, and the descriptor that came with it, are there

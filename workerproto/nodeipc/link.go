@@ -72,10 +72,11 @@ type Link struct {
 	full      chan struct{} // buffered 1: the socket is full, wait for room
 
 	// See Freeze.
-	frozen bool          // it was called; write is held for it
-	socket int           // what is left of conn then; -1 for none
-	over   bool          // the conversation had ended when it was thawed
-	ran    chan struct{} // closed when Run has returned
+	frozen   bool // it was called; write is held for it
+	frozenAt time.Time
+	socket   int           // what is left of conn then; -1 for none
+	over     bool          // the conversation had ended when it was thawed
+	ran      chan struct{} // closed when Run has returned
 }
 
 // Options are what a Link needs beside what every dialect's does.

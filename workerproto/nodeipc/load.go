@@ -3,6 +3,8 @@ package nodeipc
 import (
 	"sync"
 	"time"
+
+	"github.com/stickyd/stickyd/workerproto"
 )
 
 // loadExpires is how long a connection counts as load by itself if the worker
@@ -57,16 +59,22 @@ func (l *load) settleLocked(n int) int {
 	return n
 }
 
-func (l *load) state() (open int, since []time.Time, exact bool) {
+func (l *load) state(now time.Time) (open int, since []workerproto.Age, exact bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.open, l.since, l.exact
+	for _, at := range l.since {
+		since = append(since, workerproto.AgeAt(at, now))
+	}
+	return l.open, since, l.exact
 }
 
-func (l *load) restore(open int, since []time.Time, exact bool) {
+func (l *load) restore(open int, since []workerproto.Age, exact bool, now time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.open, l.since, l.exact = open, since, exact
+	l.open, l.since, l.exact = open, nil, exact
+	for _, age := range since {
+		l.since = append(l.since, age.Before(now))
+	}
 }
 
 // trust makes the worker's word the only one.
