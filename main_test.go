@@ -25,17 +25,18 @@ var imports = []struct {
 	{"workerproto/node", nil, "it holds files"},
 	{"workerproto/nodeipc", []string{"workerproto", "fdpass", "fdpass/poll"}, "it is another dialect of workerproto, and neither executes nor accepts"},
 	{"supervisor/admin", []string{"supervisor/logs"}, "it is given what it tells"},
-	{"supervisor/config", nil, "values are plain"},
+	{"supervisor/config", []string{"supervisor/exact"}, "values are plain"},
+	{"supervisor/exact", nil, "it is about bytes"},
 	{"supervisor/logs", nil, "it writes lines"},
 	{"supervisor/systemd", nil, "it is given what it tells"},
 	{"supervisor/watch", nil, "it looks at files and does not know why"},
-	{"supervisor/upgrade", nil, "it does not know what it hands over"},
+	{"supervisor/upgrade", []string{"supervisor/exact"}, "it does not know what it hands over"},
 	{"supervisor/instance", []string{
 		"supervisor", "supervisor/admin", "supervisor/config", "supervisor/logs", "supervisor/systemd", "supervisor/upgrade", "supervisor/watch",
 		"routing", "routing/front", "routing/session", "fdpass/poll", "workerproto", "workerproto/node", "workerproto/nodeipc",
 	}, "it joins them"},
 	{"", []string{"supervisor", "supervisor/admin", "supervisor/config", "supervisor/instance", "supervisor/upgrade", "workerproto/demo"}, "it is the command line"},
-	{"supervisor", []string{"supervisor/logs", "supervisor/upgrade", "workerproto", "workerproto/nodeipc", "fdpass", "fdpass/poll"}, "it knows no HTTP, session or TCP"},
+	{"supervisor", []string{"supervisor/exact", "supervisor/logs", "supervisor/upgrade", "workerproto", "workerproto/nodeipc", "fdpass", "fdpass/poll"}, "it knows no HTTP, session or TCP"},
 }
 
 // outside is who may import what from elsewhere.

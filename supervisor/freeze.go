@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/stickyd/stickyd/supervisor/exact"
 	"github.com/stickyd/stickyd/workerproto"
 )
 
@@ -50,7 +51,7 @@ type WorkerState struct {
 	DrainUntil     time.Time
 	Idle           int
 	Stdout, Stderr OutputState
-	LastLines      []string
+	LastLines      exact.Strings
 	Memory         *MemoryState // nil: no limit
 	Link           linkState    // of none that is Gone
 }

@@ -2,8 +2,10 @@ package supervisor
 
 import (
 	"encoding/json"
+	"fmt"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -270,6 +272,42 @@ func (c *clients) untaken() (all []workerproto.Connection) {
 		}
 	}
 	return all
+}
+
+// Arguments, variables and paths are bytes, and need not be UTF-8.
+func TestBytesOfACommandSurviveAFreeze(t *testing.T) {
+	r := newRelay(t, 1, func(int, string) {})
+	r.spec.Launcher = []string{os.Args[0], "play-launcher"}
+	r.pass()
+	l := launchOf("serves")
+	self, err := filepath.Abs(os.Args[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.Argv[0] = filepath.Join(t.TempDir(), "worker \xff")
+	if err := os.Symlink(self, l.Argv[0]); err != nil {
+		t.Fatal(err)
+	}
+	l.Argv = append(l.Argv, "argument \xff")
+	l.Env = []string{"VARIABLE=\xff"}
+	l.Process.Nice = 1 // so that it is launched
+	if wait, err := adoptLaunch(r.now, &l, func(string) {}); err != nil || wait() != nil {
+		t.Fatal(err)
+	}
+	r.pass()
+	before := pids(r.now)[1]
+	syscall.Kill(before, syscall.SIGKILL)
+	eventually(t, "a replacement", func() bool {
+		w := r.now.Status()
+		return len(w) == 1 && w[0].PID != before && w[0].State == "ready"
+	})
+	proc := fmt.Sprintf("/proc/%d/", pids(r.now)[1])
+	for file, want := range map[string]string{"cmdline": strings.Join(l.Argv, "\x00"), "environ": "\x00" + l.Env[0] + "\x00"} {
+		if got, err := os.ReadFile(proc + file); !strings.Contains(string(got), want) {
+			t.Errorf("%s has no %q (%v)", file, want, err)
+		}
+	}
+	r.stop()
 }
 
 func TestDrainGoesOnAfterSupervisionWasFrozen(t *testing.T) {

@@ -11,6 +11,8 @@ import (
 	"runtime"
 	"slices"
 	"syscall"
+
+	"github.com/stickyd/stickyd/supervisor/exact"
 )
 
 // The launcher is what a worker's process is for its first milliseconds where
@@ -31,7 +33,7 @@ const launcherFD = controlFD + 1
 // A launch is what the launcher is told in its first argument; the command's
 // argv follows.
 type launch struct {
-	Path        string       // to execute
+	Path        exact.String // to execute
 	OpenFiles   int          // 0: as it is
 	Niceness    *int         // nil: as it is
 	Credentials *credentials // nil: as they are
@@ -69,7 +71,7 @@ func runLaunch(args []string) error {
 	if err := l.apply(); err != nil {
 		return err
 	}
-	return syscall.Exec(l.Path, args[1:], os.Environ())
+	return syscall.Exec(string(l.Path), args[1:], os.Environ())
 }
 
 // apply makes the settings; rights are given up last.
@@ -101,7 +103,7 @@ func (l *launch) apply() error {
 // launch starts cmd's process through the launcher, which executes cmd. After
 // an error nothing is left behind.
 func (s *Supervisor) launch(cmd *exec.Cmd, p *ProcessSettings, c *credentials) error {
-	l := launch{Path: cmd.Path, OpenFiles: p.OpenFiles, Credentials: c}
+	l := launch{Path: exact.String(cmd.Path), OpenFiles: p.OpenFiles, Credentials: c}
 	if p.Nice != 0 {
 		niceness := ownNiceness() + p.Nice // beyond the limits, the kernel takes those
 		l.Niceness = &niceness
@@ -136,5 +138,5 @@ func (s *Supervisor) launch(cmd *exec.Cmd, p *ProcessSettings, c *credentials) e
 	case failure.Errno == 0:
 		return &commandError{errors.New(failure.Message), failure.Hint}
 	}
-	return &fs.PathError{Op: "fork/exec", Path: l.Path, Err: failure.Errno} // as os/exec has it
+	return &fs.PathError{Op: "fork/exec", Path: string(l.Path), Err: failure.Errno} // as os/exec has it
 }

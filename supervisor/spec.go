@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/stickyd/stickyd/fdpass/poll"
+	"github.com/stickyd/stickyd/supervisor/exact"
 	"github.com/stickyd/stickyd/supervisor/logs"
 	"github.com/stickyd/stickyd/workerproto"
 	"github.com/stickyd/stickyd/workerproto/nodeipc"
@@ -60,8 +61,8 @@ type Spec struct {
 // A Launch says how workers are started. Those of one generation share one,
 // which nobody changes.
 type Launch struct {
-	Argv []string // the command; [0] is looked up in PATH
-	Env  []string // K=V, added to this process's own
+	Argv exact.Strings // the command; [0] is looked up in PATH
+	Env  exact.Strings // K=V, added to this process's own
 
 	Protocol      Protocol
 	Serialization nodeipc.Serialization // of workers that speak Node's protocol

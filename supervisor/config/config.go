@@ -5,6 +5,8 @@ import (
 	"net/netip"
 	"strings"
 	"time"
+
+	"github.com/stickyd/stickyd/supervisor/exact"
 )
 
 // DefaultListen is where clients connect if nothing else was said.
@@ -156,10 +158,10 @@ type Config struct {
 	// Env is what the workers get beside stickyd's own environment, as
 	// NAME=VALUE, each name once and sorted by name. No name is empty or
 	// starts with STICKYD_.
-	Env []string
+	Env exact.Strings
 
 	// Command is the worker's argv; the first word is not empty.
-	Command []string
+	Command exact.Strings
 
 	// LogFormat is "text", "json" or "auto": text on a terminal, otherwise
 	// JSON.

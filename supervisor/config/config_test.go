@@ -1,6 +1,7 @@
 package config
 
 import (
+	"encoding/json"
 	"errors"
 	"io/fs"
 	"net/netip"
@@ -180,8 +181,8 @@ A0 = "file"
 		{"the file wins over the default", c.Window, 10},
 		{"the file's list replaces the default's", c.Session, []string{"none"}},
 		{"the default stands if nobody sets it", c.HeadBytes, 16384},
-		{"the file's command runs if none is on the line", c.Command, []string{"from", "file"}},
-		{"variables are merged, flags win, sorted by name", c.Env,
+		{"the file's command runs if none is on the line", []string(c.Command), []string{"from", "file"}},
+		{"variables are merged, flags win, sorted by name", []string(c.Env),
 			[]string{"A=file", "A0=file", "B=flag", "BOTH=flag"}},
 		{"the file that was read is named", c.File, file},
 	}
@@ -232,5 +233,18 @@ func TestUnreadableFile(t *testing.T) {
 	long := write(t, strings.Repeat("#\n", maxFile/2)+"#")
 	if _, _, err := Load([]string{"--config", long, "x"}); err == nil || !strings.Contains(err.Error(), "longer than") {
 		t.Errorf("a file over the limit: %v", err)
+	}
+}
+
+// An upgrade puts the configuration down as JSON, which knows text only.
+func TestJSONKeepsTheBytesOfCommandAndEnv(t *testing.T) {
+	c := load(t, "--env", "K=\xff", "--", "command \xff")
+	text, err := json.Marshal(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	again := &Config{}
+	if err := json.Unmarshal(text, again); err != nil || !reflect.DeepEqual(again, c) {
+		t.Errorf("of %+v came %+v (%v)", c, again, err)
 	}
 }

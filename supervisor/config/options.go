@@ -241,13 +241,13 @@ var options = []option{
 		name: "env", arg: "K=V", example: `[env] followed by lines NAME = "value"`, common: true,
 		effect: Replaced,
 		help:   "variable for the workers; repeatable",
-		kind:   variables(func(l *loaded) *[]string { return &l.Env }),
+		kind:   variables(func(l *loaded) *[]string { return (*[]string)(&l.Env) }),
 	},
 	{
 		name: "command", arg: "= [ARG...]", example: "./myserver", place: fileOnly,
 		effect: Replaced,
 		help:   "only in the file: runs if nothing follows --",
-		kind:   arguments(func(l *loaded) *[]string { return &l.Command }),
+		kind:   arguments(func(l *loaded) *[]string { return (*[]string)(&l.Command) }),
 	},
 	{
 		name: "control", arg: "SOCKET", def: "auto",

@@ -228,6 +228,8 @@ func (p *playing) obey(line string) string {
 		return inherited.Return(errors.New("cause")).Error()
 	case "name":
 		return processName()
+	case "args":
+		return fmt.Sprintf("%q", os.Args[1:])
 	case "binary":
 		path, err := Binary("")
 		return fmt.Sprint(path, err)[:len(path)]

@@ -25,7 +25,7 @@ func Binary(name string) (path string, err error) {
 		return path, nil
 	}
 	if inherited != nil && inherited.order.Binary != "" {
-		return inherited.order.Binary, nil
+		return string(inherited.order.Binary), nil
 	}
 	if startedErr != nil {
 		return "", fmt.Errorf("cannot tell where this program was started from: %w; name the program to upgrade to", startedErr)

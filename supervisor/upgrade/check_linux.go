@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/stickyd/stickyd/supervisor/exact"
 )
 
 func (p *Plan) check(ctx context.Context) error {
@@ -52,7 +54,7 @@ func (p *Plan) startCheck(stdout, stderr *tail) (cmd *exec.Cmd, err error) {
 		start = Start
 	}
 	args := append([]string{p.Args[0], CheckArg}, p.Args[1:]...)
-	env := order{PID: os.Getpid(), Check: true, State: state, Binary: p.Binary}.in(p.Env)
+	env := order{PID: os.Getpid(), Check: true, State: state, Binary: exact.String(p.Binary)}.in(p.Env)
 	err = patiently(func() error {
 		cmd = &exec.Cmd{Path: p.Binary, Args: args, Env: env, Stdout: stdout, Stderr: stderr, ExtraFiles: []*os.File{p.State}}
 		cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}

@@ -12,6 +12,8 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/stickyd/stickyd/supervisor/exact"
 )
 
 func (p *Plan) exec() error {
@@ -23,7 +25,7 @@ func (p *Plan) exec() error {
 	defer unix.Close(old)
 	here, _ := Binary("") // else there is no name for the way back, which matters to messages only
 	return replace(p.Binary, p.Args, p.Env, append(slices.Clone(p.FDs), old), order{
-		State: int(p.State.Fd()), Binary: p.Binary, Old: old, OldPath: here, OldArgs: p.Args, Name: processName(), Signals: p.Signals,
+		State: int(p.State.Fd()), Binary: exact.String(p.Binary), Old: old, OldPath: exact.String(here), OldArgs: p.Args, Name: processName(), Signals: p.Signals,
 	})
 }
 

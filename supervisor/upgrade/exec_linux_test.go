@@ -101,7 +101,7 @@ func TestFailedExecLeavesAllAsItWas(t *testing.T) {
 }
 
 func TestNewProgramReturns(t *testing.T) {
-	a := startActor(t)
+	a := startActorOf(t, testBinary, "not UTF-8: \xff")
 	addr := a.do("listen")
 	name := a.do("name")
 	if got, want := a.do("upgrade return"), fmt.Sprintf("life 1 pid %d returned: the new program gave up", a.pid); got != want {
@@ -115,6 +115,9 @@ func TestNewProgramReturns(t *testing.T) {
 	}
 	if path := a.do("binary"); path != testBinary {
 		t.Error("it was started from", path)
+	}
+	if args := a.do("args"); args != `["not UTF-8: \xff"]` {
+		t.Error("its arguments are", args)
 	}
 	if said := a.do("return"); !strings.Contains(said, "already returned") {
 		t.Error("it returned once more:", said)

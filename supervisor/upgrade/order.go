@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+
+	"github.com/stickyd/stickyd/supervisor/exact"
 )
 
 // envOrder is the variable in which one program tells the other what to do. It
@@ -18,10 +20,10 @@ type order struct {
 	PID      int              `json:"pid"`                // of the process that wrote it: who has it from elsewhere takes no notice
 	Check    bool             `json:"check,omitempty"`    // only say whether you could
 	State    int              `json:"state"`              // the state's descriptor
-	Binary   string           `json:"binary,omitempty"`   // the path of who reads this
+	Binary   exact.String     `json:"binary,omitempty"`   // the path of who reads this
 	Old      int              `json:"old,omitempty"`      // descriptor of the program to return to; 0: none
-	OldPath  string           `json:"old_path,omitempty"` // where that was started from
-	OldArgs  []string         `json:"old_args,omitempty"` // its own: a script may have given the new program others
+	OldPath  exact.String     `json:"old_path,omitempty"` // where that was started from
+	OldArgs  exact.Strings    `json:"old_args,omitempty"` // its own: a script may have given the new program others
 	Name     string           `json:"name,omitempty"`     // that the process has, see restoreName
 	Signals  []syscall.Signal `json:"signals,omitempty"`  // that were not acted on
 	Spared   []syscall.Signal `json:"spared,omitempty"`   // that are ignored until the program listens, and else are not
