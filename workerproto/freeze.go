@@ -137,13 +137,15 @@ func (l *Link) Freeze() {
 }
 
 // State returns what a Link that is frozen holds, all of which the caller owns
-// then. It is called once; the Link is of no use any more.
+// then. It is called once; the Link is of no use any more. A worker for which
+// more than 8 MiB wait that others published is ended when it is thawed.
 func (l *Link) State() *LinkState {
 	topics := l.hub.forget(l)
 	l.read.Lock()
 	defer l.read.Unlock()
 	l.write.Lock()
 	defer l.write.Unlock()
+	l.slow = l.slow || l.out.published() > maxFrozen
 	s := &LinkState{
 		Terms: l.terms, Socket: l.socket, Page: l.pageFD, Stage: l.state,
 		TakenSeen: l.takenSeen.Load(), ClosedSeen: l.closedSeen.Load(),
@@ -171,6 +173,9 @@ func (l *Link) State() *LinkState {
 			s.Page = -1
 		}
 		l.stream.close()
+	}
+	if s.Slow { // all that is left to do is to hear it out
+		s.Outbox = outboxState{}
 	}
 	l.untaken, l.out, l.stream, l.pageFD, l.socket = nil, outbox{conn: l.conn}, stream{conn: l.conn}, -1, -1
 	return s
@@ -215,6 +220,7 @@ func (l *Link) restore(s *LinkState) {
 	l.out.restore(s.Outbox)
 	now := time.Now()
 	l.took, l.lastID, l.ended, l.slow = s.Took.Before(now), s.LastID, s.NoMore, s.Slow
+	l.stuck = s.Slow // nothing is sent, not even before Run is called: the state may lack what comes first
 	l.ledger.open.Store(s.Load)
 	copy(l.ledger.returned[:], s.Returned)
 	l.ledger.count = s.ReturnedN

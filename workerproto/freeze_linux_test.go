@@ -692,6 +692,54 @@ func TestTooSlowWhileFrozen(t *testing.T) {
 	}
 }
 
+// What others have published and a worker has not read is taken along as far as
+// it is little; else the worker is ended, and what it had not taken is left.
+func TestStateOfAWorkerThatDoesNotRead(t *testing.T) {
+	for _, tt := range []struct {
+		name      string
+		published int
+		slow      bool
+	}{
+		{"for a moment", maxFrozen, false},
+		{"for long", maxFrozen + 1, true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			ours, theirs := pairOf(t)
+			r := newRecorder(t)
+			l, _ := runLink(t, ours, r)
+			p := newScript(t, theirs)
+			p.say(greeting)
+			p.hear() // WELCOME
+			l.Freeze()
+			_, fd := connect(t)
+			if err := l.Hand(Connection{FD: fd, Replay: make([]byte, MaxReplay)}); err != nil {
+				t.Fatal(err)
+			}
+			l.deliver(make([]byte, tt.published))
+			state := l.State()
+			if n := len(state.Outbox.Queue); state.Slow != tt.slow || (n == 0) != tt.slow {
+				t.Errorf("the state has %d frames, and says of the worker that it is slow: %t", n, state.Slow)
+			}
+			l, err := Thaw(state, nil, r, NewHub())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if tt.slow {
+				l.Flush() // in vain
+				if err := l.Run(); !errors.Is(err, ErrProtocol) || !strings.Contains(err.Error(), "does not read") {
+					t.Errorf("Run returned %v", err)
+				}
+			} else {
+				close(l.ran) // it never runs
+			}
+			if left := l.Close(); len(left) != 1 || left[0].FD != fd {
+				t.Errorf("left are %+v", left)
+			}
+			fdpass.Close(fd)
+		})
+	}
+}
+
 // All that a state says is in the link that is made of it.
 func TestThawIsWhole(t *testing.T) {
 	ours, _ := pairOf(t)

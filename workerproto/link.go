@@ -150,6 +150,10 @@ const maxOutbox = 1 << 20
 // not read.
 const maxPublished = 128 << 20
 
+// maxFrozen bounds in bytes what of that a state has: it is written and read while
+// nobody is accepted, and each worker's has it anew.
+const maxFrozen = 8 << 20
+
 // NewLink takes ownership of conn. Run must be called. Workers whose links have
 // the same hub hear what the others publish.
 func NewLink(conn *fdpass.Conn, terms Terms, h Handler, hub *Hub) *Link {
@@ -203,7 +207,7 @@ func (l *Link) Run() error {
 func (l *Link) endedBy() error {
 	switch {
 	case l.slow:
-		return protocolErrorf("the worker does not read: more than %d bytes of what others published wait for it", maxPublished)
+		return protocolErrorf("the worker does not read: too much of what others published waits for it")
 	case errors.Is(l.failed, ErrProtocol):
 		return l.failed
 	}

@@ -73,6 +73,16 @@ func (o *outbox) pushBulk(b []byte) {
 	o.add(outgoing{bytes: b, fd: -1, bulk: true})
 }
 
+// published returns how many bytes wait that others have published.
+func (o *outbox) published() (n int) {
+	for _, f := range o.queue[o.sent:] {
+		if f.bulk && f.fd < 0 {
+			n += len(f.bytes)
+		}
+	}
+	return n
+}
+
 // flush sends what it can without waiting. A nil error means that all is sent;
 // fdpass.ErrWouldBlock that the socket is full.
 func (o *outbox) flush() error {

@@ -120,7 +120,9 @@ func (l *Link) Freeze() {
 	}
 }
 
-// State returns what a Link that is frozen holds: see workerproto.Link.State.
+// State returns what a Link that is frozen holds: see workerproto.Link.State. A
+// worker for which more than 8 MiB wait, beside connections, is ended when it is
+// thawed.
 // The sockets that the worker's servers share are named, and not part of it.
 func (l *Link) State() *LinkState {
 	seat := l.hub.forget(l)
@@ -128,6 +130,12 @@ func (l *Link) State() *LinkState {
 	defer l.read.Unlock()
 	l.write.Lock()
 	defer l.write.Unlock()
+	if n := l.out.messages(); n > maxFrozen && l.socket >= 0 && l.broken == nil {
+		l.broken = protocolErrorf("the worker does not read: %d bytes wait for it, too many to take along", n)
+	}
+	if l.broken != nil { // all that is left to do is to hear it out
+		l.out.drop()
+	}
 	s := &LinkState{
 		Terms: l.terms, Serialization: l.serialization, Socket: l.socket,
 		Online: l.online, Ready: l.ready, Leaving: l.leaving, Helper: l.helper.Load(), Adopts: l.adopts.Load(),

@@ -506,6 +506,53 @@ func TestTooSlowWhileFrozen(t *testing.T) {
 	}
 }
 
+// What a worker has not read is taken along as far as it is little; else the
+// worker is ended, and what it had not taken is left.
+func TestStateOfAWorkerThatDoesNotRead(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		bytes  int
+		broken bool
+	}{
+		{"for a moment", maxFrozen, false},
+		{"for long", maxFrozen + 1, true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			p := newPeer(t, JSON, nil)
+			p.start()
+			p.link.Freeze()
+			<-p.ran
+			_, fd := connect(t)
+			p.link.relay(make([]byte, tt.bytes))
+			if err := p.link.Hand(workerproto.Connection{FD: fd, Replay: make([]byte, workerproto.MaxReplay)}); err != nil {
+				t.Fatal(err)
+			}
+			state := p.link.State()
+			if n := len(state.Outbox); (state.Broken != "") != tt.broken || (n == 0) != tt.broken {
+				t.Errorf("the state has %d frames, and says of the worker %q", n, state.Broken)
+			}
+			l, err := Thaw(state, nil, p.told, Options{Hub: NewHub(), Log: slog.New(slog.DiscardHandler)})
+			if err != nil {
+				t.Fatal(err)
+			}
+			p.link = l
+			if tt.broken {
+				err := l.Run()
+				if !errors.Is(err, workerproto.ErrProtocol) || !strings.Contains(err.Error(), "does not read") {
+					t.Errorf("Run returned %v", err)
+				}
+				p.ran <- err
+			} else {
+				go func() { p.ran <- l.Run() }()
+			}
+			if left := l.Close(); len(left) != 1 || left[0].FD != fd {
+				t.Errorf("left are %+v", left)
+			}
+			fdpass.Close(fd)
+		})
+	}
+}
+
 // All that a state says is in the link that is made of it.
 func TestThawIsWhole(t *testing.T) {
 	near, far, err := fdpass.Channel()

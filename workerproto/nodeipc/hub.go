@@ -20,8 +20,12 @@ const (
 )
 
 // maxAdapters bounds how many adapters (one for each namespace) a hub
-// remembers of one worker.
-const maxAdapters = 10_000
+// remembers of one worker, and maxAdapterName the name and namespace of each in
+// bytes.
+const (
+	maxAdapters    = 10_000
+	maxAdapterName = 1 << 10
+)
 
 // A Hub is where the cluster adapters of all workers meet: what one says goes
 // to the others, as it came, and answers go to who has asked. Its methods may
@@ -138,8 +142,8 @@ func (h *Hub) receivers(from *Link, m object) []*Link {
 	if uid == "" {
 		return h.oldReceiversLocked(from, s, m)
 	}
-	if h.byUID[uid] == nil && len(s.namespaces) < maxAdapters {
-		s.namespaces[uid] = m.text("nsp")
+	if nsp := m.text("nsp"); h.byUID[uid] == nil && len(s.namespaces) < maxAdapters && len(uid)+len(nsp) <= maxAdapterName {
+		s.namespaces[uid] = nsp
 		h.byUID[uid] = from
 	}
 	if kind, _ := m.number("type"); kind == adapterClose && h.byUID[uid] == from {

@@ -123,3 +123,18 @@ func TestWorkerThatDoesNotReadIsEnded(t *testing.T) {
 	}
 	a.silent()
 }
+
+// An adapter with too long a name is heard, and not remembered.
+func TestHubRemembersNoLongNames(t *testing.T) {
+	a, b, _ := threePeers(t)
+	for n, length := range []int{maxAdapterName, maxAdapterName - 1} {
+		a.say(adapterMessage(member{"uid", strings.Repeat("u", length)}, member{"nsp", "/"}, member{"type", 3}, member{"text", "hello"}))
+		b.hearsOnly("hello")
+		hub := a.link.hub
+		hub.mu.Lock()
+		if got := len(hub.seats[a.link].namespaces); got != n {
+			t.Errorf("%d are remembered, want %d", got, n)
+		}
+		hub.mu.Unlock()
+	}
+}

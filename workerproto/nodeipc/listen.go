@@ -48,8 +48,15 @@ type sharedSocket struct {
 // libuv has it.
 const enotsup = -95
 
-// maxShared bounds the sockets of a worker: they are descriptors of stickyd's.
-const maxShared = 256
+const (
+	// maxShared bounds the sockets of a worker, which are descriptors of
+	// stickyd's, and the servers that wait for one.
+	maxShared = 256
+
+	// maxListenName bounds what is kept of a server in bytes: a path that can be
+	// listened on is far shorter.
+	maxListenName = 1 << 10
+)
 
 // ipv6Only is the flag for no IPv4 (UV_TCP_IPV6ONLY, UV_UDP_IPV6ONLY in uv.h).
 const ipv6Only = 1
@@ -82,7 +89,7 @@ func parseListen(m object, seq int) listen {
 	case kind == "udp6":
 		q.Network = map[bool]string{false: "udp", true: "udp6"}[only]
 	}
-	if q.Network != "unix" && !isAddress(q.Host) {
+	if q.Network != "unix" && !isAddress(q.Host) || len(q.Name) > maxListenName {
 		q.Network = ""
 	}
 	return q
@@ -126,6 +133,8 @@ func (l *Link) handleListen(m object, seq int) {
 		l.makeDoor(q)
 	case l.ready || l.hasDoor():
 		l.share(q)
+	case len(l.undecided) == maxShared:
+		l.refuse(q, fmt.Errorf("%d others of the worker wait for a socket: %w", maxShared, syscall.EMFILE))
 	default:
 		if l.undecided = append(l.undecided, q); len(l.undecided) == 1 && l.hurry != nil {
 			l.hurry() // the probe that is out says nothing of it
@@ -188,8 +197,7 @@ func (l *Link) shareUndecided() {
 func (l *Link) share(q listen) {
 	fd, release, err := l.openShared(q)
 	if err != nil {
-		l.log.Warn("a server of the worker cannot listen", "err", err)
-		l.reply(q.Seq, object{{"key", q.Key}, {"errno", errno(err)}, {"data", nil}})
+		l.refuse(q, err)
 		return
 	}
 	l.shared[q.Key] = sharedSocket{q.Network, q.Addr, q.Nth, release}
@@ -201,6 +209,11 @@ func (l *Link) share(q listen) {
 	p.frame = l.nodeHandle(netNative, object{{"cmd", "NODE_CLUSTER"}, {"seq", l.seq}, {"ack", q.Seq}, {"key", q.Key}, {"errno", 0}, {"data", nil}})
 	l.parcels.push(p)
 	l.advanceLocked()
+}
+
+func (l *Link) refuse(q listen, err error) {
+	l.log.Warn("a server of the worker cannot listen", "err", err)
+	l.reply(q.Seq, object{{"key", q.Key}, {"errno", errno(err)}, {"data", nil}})
 }
 
 func (l *Link) openShared(q listen) (fd int, release func(), err error) {

@@ -256,3 +256,19 @@ func TestServersAreToldApart(t *testing.T) {
 		t.Error("ready because another server listens")
 	}
 }
+
+// What is kept of servers that wait for an answer is bounded.
+func TestTooManyServersWaitForAnAnswer(t *testing.T) {
+	p := newPeer(t, Advanced, nil)
+	for i := range maxShared {
+		p.asks(i+1, 4, nil, 4000+i, 0, 0)
+	}
+	p.asks(1000, 4, nil, 9100, 0, 0)
+	if o, _ := p.hearNext(); o.get("ack") != 1000.0 || o.get("errno") != -float64(unix.EMFILE) {
+		t.Error("one too many is told", o)
+	}
+	p.asks(1001, -1, "/"+strings.Repeat("x", maxListenName), -1, 0, 0)
+	if o, _ := p.hearNext(); o.get("ack") != 1001.0 || o.get("errno") != float64(enotsup) {
+		t.Error("one with too long a path is told", o)
+	}
+}

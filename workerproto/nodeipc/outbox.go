@@ -13,6 +13,10 @@ import (
 // of the largest messages.
 const maxOutbox = 2 * maxMessage
 
+// maxFrozen bounds in bytes what of that a state has, beside the parcels: it is
+// written and read while nobody is accepted, and each worker's has it anew.
+const maxFrozen = 8 << 20
+
 // An outbox is frames on their way into a channel, in order, each in a send of
 // its own: the kernel ends a worker's read behind the one that brought a
 // descriptor (see parcels). It is not safe for concurrent use.
@@ -58,6 +62,16 @@ func (o *outbox) flush() error {
 	}
 	o.queue = nil
 	return nil
+}
+
+// messages returns how many bytes wait that bring no descriptor.
+func (o *outbox) messages() (n int) {
+	for _, f := range o.queue {
+		if f.fd < 0 {
+			n += len(f.bytes)
+		}
+	}
+	return n
 }
 
 // drop forgets what waits.
