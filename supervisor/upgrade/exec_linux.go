@@ -35,7 +35,7 @@ func (t *Takeover) giveBack(cause error) error {
 	why = why[:min(len(why), longest)]
 	path := "/proc/self/fd/" + strconv.Itoa(t.order.Old)
 	return replace(path, t.order.OldArgs, os.Environ(), t.fds, order{
-		State: t.order.State, Binary: t.order.OldPath, Name: t.order.Name, Signals: early.pending(), Returned: why,
+		State: t.order.State, Binary: t.order.OldPath, Name: t.order.Name, Returned: why,
 	})
 }
 
@@ -68,7 +68,8 @@ func replaceOnce(path string, args, env []string, fds []int, o order, r *record)
 	defer runtime.UnlockOSThread()
 	g := shutGate(r)
 	defer g.open()
-	o.PID, o.Signals, o.Spared = os.Getpid(), slices.Concat(o.Signals, r.signals), slices.Collect(maps.Keys(g.were))
+	o.PID, o.Spared = os.Getpid(), slices.Collect(maps.Keys(g.were))
+	o.Signals = slices.Concat(o.Signals, early.pending(), r.signals) // one that comes twice is delivered once
 	err = syscall.Exec(path, args, o.in(env))
 	syscall.Setrlimit(syscall.RLIMIT_NOFILE, &limit) // Exec lowered it; it is within the hard limit
 	return err

@@ -125,6 +125,9 @@ func TestNewProgramReturns(t *testing.T) {
 	if got, want := a.do("upgrade"), fmt.Sprintf("life 2 pid %d", a.pid); got != want {
 		t.Error(got)
 	}
+	if said := a.do("return"); !strings.Contains(said, "let go") { // as Close says
+		t.Error("it returned after all:", said)
+	}
 }
 
 func TestReturnAfterTheFilesAreGone(t *testing.T) {

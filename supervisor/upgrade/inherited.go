@@ -34,6 +34,7 @@ type Takeover struct {
 	order  order // less what has been done of it
 	fds    []int // what was handed over
 	file   *os.File
+	closed bool
 }
 
 // Inherited returns how this process was started: nil, nil for a normal start.
@@ -70,13 +71,23 @@ func (t *Takeover) Passed() error {
 }
 
 // Return makes this process the old program again, because of cause, with the
-// same state and descriptors: none of them may be closed or made use of yet. It
-// returns only if that is not possible, with cause and why.
+// same state, descriptors and environment. It returns only if that is not
+// possible, with cause and why.
+//
+// It may be called until [Takeover.Close], and for as long as the old program
+// finds all as it left it: nothing that was handed over has been closed, or read,
+// written or accepted from; no child that it started has been reaped; and [Notify]
+// was not called, since what that has delivered would be lost. No harm is
+// in reading the state, in opening what is this program's own, and in wrapping
+// descriptors for later use. But the wrappers must stay reachable: an os.File
+// that is garbage closes its descriptor.
 func (t *Takeover) Return(cause error) error {
 	err := errors.New("it had already returned from another program")
 	switch {
 	case t.order.Check:
 		return cause // the old program runs
+	case t.closed:
+		err = errors.New("it was let go")
 	case t.order.Old != 0:
 		err = t.giveBack(cause)
 	}
@@ -86,6 +97,7 @@ func (t *Takeover) Return(cause error) error {
 // Close closes the state and lets the old program go. After it there is no way
 // back.
 func (t *Takeover) Close() error {
+	t.closed = true
 	t.dropOld()
 	t.State = nil
 	return t.file.Close()
