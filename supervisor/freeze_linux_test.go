@@ -329,3 +329,37 @@ func TestDrainGoesOnAfterSupervisionWasFrozen(t *testing.T) {
 	eventually(t, "two workers", func() bool { return len(r.now.Status()) == 2 })
 	r.stop()
 }
+
+// Of a state that makes no sense nothing is made: who gave it can still go back.
+func TestResumeOfNonsenseTouchesNothing(t *testing.T) {
+	r := newRelay(t, 2, func(int, string) {})
+	state := r.state()
+	fds := openDescriptors(t)
+	for _, tt := range []struct {
+		name string
+		harm func(*State)
+	}{
+		{"no launch", func(s *State) { s.Launches = nil }},
+		{"an unknown launch", func(s *State) { s.Slots[1].Launch = 7 }},
+		{"an unknown state", func(s *State) { s.Slots[1].State = "dancing" }},
+		{"a ready slot without a worker", func(s *State) { s.Slots[1].Worker = nil }},
+		{"everybody's process", func(s *State) { s.Slots[1].Worker.PID = 1 }},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			text, _ := json.Marshal(state)
+			var harmed State
+			if err := json.Unmarshal(text, &harmed); err != nil {
+				t.Fatal(err)
+			}
+			tt.harm(&harmed)
+			if s, err := Resume(r.spec, &harmed, r.clients, slog.New(slog.DiscardHandler)); err == nil {
+				t.Error("resumed", s)
+			}
+			if n := openDescriptors(t); n != fds {
+				t.Errorf("%d descriptors were open before, %d are now", fds, n)
+			}
+		})
+	}
+	r.run(r.resume(state))
+	r.stop()
+}

@@ -168,11 +168,7 @@ func (g *guardian) resume(from GuardianState) {
 // adopt puts a process in charge that hears us already, or that was let go
 // since nothing leads to it.
 func (g *guardian) adopt(from GuardianState) {
-	p, err := adopt(from.PID)
-	if err != nil {
-		return // it is gone
-	}
-	s := &sentry{process: p, began: time.Now(), old: true}
+	s := &sentry{process: adopt(from.PID), began: time.Now(), old: true}
 	if from.FD >= 0 {
 		s.pipe = os.NewFile(uintptr(from.FD), "guardian")
 		g.charged = s

@@ -72,10 +72,7 @@ func TestGuardianThatCannotBeTakenAlongIsReleased(t *testing.T) {
 	if state.PID <= 1 {
 		t.Fatalf("%+v", state)
 	}
-	p, err := adopt(state.PID)
-	if err != nil {
-		t.Fatal(err)
-	}
+	p := adopt(state.PID)
 	p.await()
 	p.reap()
 	if state.FD != -1 || p.state == nil || !p.state.Success() {

@@ -90,30 +90,23 @@ func overBefore() *undecided {
 // errNotTakenUp is what a lostLink ends with.
 var errNotTakenUp = errors.New("the conversation with the worker can't be taken up")
 
-// A lostLink is a conversation that could not be thawed. It is over, and has
-// what the worker had not taken.
+// A lostLink is a conversation that could not be thawed, and is over.
 type lostLink struct {
 	*undecided
-	err     error
-	untaken []workerproto.Connection
+	state linkState // which owns its descriptors until Close
+	err   error
 }
 
-// loseLink takes ownership of what the state owns.
 func loseLink(state linkState, why error) Link {
-	return &lostLink{overBefore(), fmt.Errorf("%w: %w", errNotTakenUp, why), state.drop()}
+	return &lostLink{overBefore(), state, fmt.Errorf("%w: %w", errNotTakenUp, why)}
 }
 
 // Run returns at once.
 func (l *lostLink) Run() error { return l.err }
 
-// Close returns the connections once.
-func (l *lostLink) Close() []workerproto.Connection {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	untaken := l.untaken
-	l.untaken = nil
-	return untaken
-}
+// Close returns what the worker had not taken, and closes the rest. It is called
+// once.
+func (l *lostLink) Close() []workerproto.Connection { return l.state.drop() }
 
 // orError returns a Link that is nil where there is an error: a nil pointer
 // would be a Link.

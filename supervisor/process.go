@@ -21,13 +21,10 @@ type process struct {
 // adopt makes a process of a child that was started before this program took
 // over from another in the same process. One that has exited meanwhile can be
 // adopted as well, as long as nobody has reaped it.
-func adopt(pid int) (*process, error) {
-	p, err := os.FindProcess(pid)
-	if err != nil {
-		return nil, err
-	}
+func adopt(pid int) *process {
+	p, _ := os.FindProcess(pid) // always succeeds on Unix
 	offspring.add(pid)
-	return newProcess(p), nil
+	return newProcess(p)
 }
 
 func newProcess(p *os.Process) *process { return &process{pid: p.Pid, os: p, wait: newExitWait(p)} }

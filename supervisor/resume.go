@@ -1,6 +1,7 @@
 package supervisor
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -10,13 +11,14 @@ import (
 )
 
 // Resume returns a supervisor that goes on where another was frozen. The
-// descriptors of state are its own from then on; after an error they are the
-// caller's still. A worker whose conversation can't be taken up is killed and
-// replaced when Run is called. Of spec, Launch and Workers do not count: what the state has
+// descriptors of state are its own from then on. After an error nothing has been
+// made of the state. A worker whose conversation can't be taken up is killed and
+// replaced when Run is called; until then nothing is closed, no worker is heard and
+// no child reaped. Of spec, Launch and Workers do not count: what the state has
 // does, and a change is for Adopt and Scale to make.
 func Resume(spec Spec, state *State, clients Clients, log *slog.Logger) (*Supervisor, error) {
-	if len(state.Launches) == 0 {
-		return nil, fmt.Errorf("the state has no launch")
+	if err := state.check(); err != nil {
+		return nil, err
 	}
 	spec.Workers = 0
 	s := New(spec, clients, log)
@@ -33,43 +35,50 @@ func Resume(spec Spec, state *State, clients Clients, log *slog.Logger) (*Superv
 	s.current = launches[len(launches)-1]
 	for i := range state.Slots {
 		one := &state.Slots[i]
-		if one.Launch < 0 || one.Launch >= len(launches) {
-			return nil, fmt.Errorf("slot %d has launch %d of %d", one.N, one.Launch, len(launches))
-		}
-		sl, err := resumeSlot(s, one, launches[one.Launch])
-		if err != nil {
-			return nil, fmt.Errorf("slot %d: %w", one.N, err)
-		}
-		s.slots = append(s.slots, sl)
+		s.slots = append(s.slots, resumeSlot(s, one, launches[one.Launch]))
 	}
 	return s, nil
 }
 
-func resumeSlot(s *Supervisor, from *SlotState, l *Launch) (*slot, error) {
-	sl := newSlot(s, from.N, from.Generation, l, nil)
-	now := slices.Index(stateNames[:], from.State)
-	if now < 0 || from.Worker == nil && state(now) != waiting && state(now) != drained {
-		return nil, fmt.Errorf("state %q, with or without a worker", from.State)
+// check says what makes no sense.
+func (s *State) check() error {
+	if len(s.Launches) == 0 {
+		return errors.New("the state has no launch")
 	}
-	sl.state, sl.since, sl.first = state(now), from.Since, from.Timer
+	for i := range s.Slots {
+		one := &s.Slots[i]
+		switch now := one.state(); {
+		case one.Launch < 0 || one.Launch >= len(s.Launches):
+			return fmt.Errorf("slot %d has launch %d of %d", one.N, one.Launch, len(s.Launches))
+		case now < 0 || one.Worker == nil && now != waiting && now != drained:
+			return fmt.Errorf("slot %d has state %q, with or without a worker", one.N, one.State)
+		case one.Worker != nil && one.Worker.PID <= 1: // to kill that would be to kill others
+			return fmt.Errorf("slot %d has process %d", one.N, one.Worker.PID)
+		}
+	}
+	return nil
+}
+
+// state returns -1 for one that is not known.
+func (s *SlotState) state() state { return state(slices.Index(stateNames[:], s.State)) }
+
+func resumeSlot(s *Supervisor, from *SlotState, l *Launch) *slot {
+	sl := newSlot(s, from.N, from.Generation, l, nil)
+	sl.state, sl.since, sl.first = from.state(), from.Since, from.Timer
 	sl.leaving, sl.rests = from.Leaving, from.Rests
 	sl.starts, sl.deaths, sl.cause = from.Starts, from.Deaths, from.Cause
 	if sl.state == drained {
 		close(sl.vacated)
 	}
 	if from.Worker != nil {
-		w, err := resumeWorker(s, sl, from.Worker)
-		if err != nil {
-			return nil, err
-		}
-		sl.w = w
+		sl.w = resumeWorker(s, sl, from.Worker)
 	}
 	sl.publish(from.Timer)
-	return sl, nil
+	return sl
 }
 
-func resumeWorker(s *Supervisor, sl *slot, from *WorkerState) (w *Worker, err error) {
-	w = &Worker{
+func resumeWorker(s *Supervisor, sl *slot, from *WorkerState) *Worker {
+	w := &Worker{
 		Slot: sl.n, Generation: sl.generation, PID: from.PID, launch: sl.launch,
 		started: from.Started, readyAt: from.Ready, retired: from.Retired, gone: from.Gone, lost: from.Lost,
 		fault: end(from.Fault), drainUntil: from.DrainUntil, idle: from.Idle,
@@ -84,12 +93,11 @@ func resumeWorker(s *Supervisor, sl *slot, from *WorkerState) (w *Worker, err er
 		Slot: sl.n, Workers: from.Workers, Incarnation: from.Incarnation,
 		Window: sl.launch.Window, Sessions: sl.launch.Sessions,
 	}
-	if w.process, err = adopt(from.PID); err != nil {
-		return nil, err
-	}
+	w.process = adopt(from.PID)
 	if w.gone {
-		return w, nil // nobody asks for its client or its link any more
+		return w // nobody asks for its client or its link any more
 	}
+	var err error
 	if w.client, err = s.clients.Rejoin(w, from.Incarnation); err != nil {
 		w.client = s.clients.Join(w) // who gets what the worker had not taken
 	} else {
@@ -99,5 +107,5 @@ func resumeWorker(s *Supervisor, sl *slot, from *WorkerState) (w *Worker, err er
 		w.Link = loseLink(from.Link, err) // costs this worker, and no other
 	}
 	s.addLink(w.Link) // for Sync: clients may come before Run has got that far
-	return w, nil
+	return w
 }
