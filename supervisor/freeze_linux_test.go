@@ -330,6 +330,25 @@ func TestDrainGoesOnAfterSupervisionWasFrozen(t *testing.T) {
 	r.stop()
 }
 
+// A user that has gone is a reason to start no worker, and not to end those that
+// there are.
+func TestWorkersOfAUserThatHasGone(t *testing.T) {
+	r := newRelay(t, 2, func(int, string) {})
+	before := pids(r.now)
+	state := r.state()
+	state.Launches[len(state.Launches)-1].Process.User = "no-such-user"
+	r.run(r.resume(state))
+	if op, err := r.now.Begin("nothing"); err != nil { // Run has got that far
+		t.Error(err)
+	} else {
+		op.End()
+	}
+	if after := pids(r.now); len(after) != 2 || after[1] != before[1] || after[2] != before[2] {
+		t.Errorf("workers %v became %v", before, after)
+	}
+	r.stop()
+}
+
 // Of a state that makes no sense nothing is made: who gave it can still go back.
 func TestResumeOfNonsenseTouchesNothing(t *testing.T) {
 	r := newRelay(t, 2, func(int, string) {})

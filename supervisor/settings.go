@@ -1,5 +1,7 @@
 package supervisor
 
+import "errors"
+
 // ProcessSettings are what a worker's process gets from us rather than from
 // whoever started us. Zero changes nothing.
 type ProcessSettings struct {
@@ -23,12 +25,19 @@ func (p *ProcessSettings) launched() bool {
 }
 
 // prepare looks up and makes what all workers' settings need. It comes before
-// the first child.
+// the first child. Where there are workers already an error is no reason to end
+// them: it is logged.
 func (s *Supervisor) prepare() (err error) {
 	p := &s.current.Process
-	if _, err = lookupCredentials(p.User, p.Group); err != nil {
+	resumed := s.relieved != nil
+	if _, err = lookupCredentials(p.User, p.Group); err != nil && !resumed {
 		return err // not only in each spawn, which would be tried for ever
 	}
-	s.memory, err = limitMemory(s.spec.Memory)
+	memory, memoryErr := limitMemory(s.spec.Memory)
+	s.memory = memory
+	if err = errors.Join(err, memoryErr); err != nil && resumed {
+		s.log.Error("new workers can't be started as they should be after the upgrade", "err", err)
+		return nil
+	}
 	return err
 }
