@@ -48,7 +48,7 @@ type WorkerState struct {
 	Retired, Gone  bool
 	Lost           int
 	Fault          string
-	DrainUntil     time.Time
+	DrainLeft      time.Duration // until the end of its time; negative: it has no end
 	Idle           int
 	Stdout, Stderr OutputState
 	LastLines      exact.Strings
@@ -141,16 +141,22 @@ func (sl *slot) freeze() {
 // frozenState returns what a frozen slot knew.
 func (sl *slot) frozenState() *SlotState {
 	state := &SlotState{
-		N: sl.n, Generation: sl.generation, State: sl.state.String(), Since: sl.since, Timer: never,
+		N: sl.n, Generation: sl.generation, State: sl.state.String(), Since: sl.since, Timer: left(sl.due),
 		Leaving: sl.leaving, Rests: sl.rests, Starts: sl.starts, Deaths: sl.deaths, Cause: sl.cause,
-	}
-	if !sl.due.IsZero() {
-		state.Timer = max(0, time.Until(sl.due))
 	}
 	if sl.w != nil {
 		state.Worker = sl.w.frozenState()
 	}
 	return state
+}
+
+// left returns the time until then, never for the zero time. The time in which all
+// is frozen does not count, nor does it matter if somebody sets the clock.
+func left(until time.Time) time.Duration {
+	if until.IsZero() {
+		return never
+	}
+	return max(0, time.Until(until))
 }
 
 // unwatch ends what watches the worker, and deals with what that saw at last.
@@ -195,7 +201,7 @@ func (w *Worker) frozenState() *WorkerState {
 	state := &WorkerState{
 		PID: w.PID, Incarnation: w.terms.Incarnation, Workers: w.terms.Workers,
 		Started: w.started, Ready: w.readyAt, Retired: w.retired, Gone: w.gone, Lost: w.lost,
-		Fault: string(w.fault), DrainUntil: w.drainUntil, Idle: w.idle,
+		Fault: string(w.fault), DrainLeft: left(w.drainUntil), Idle: w.idle,
 		Stdout: w.stdout.state(), Stderr: w.stderr.state(), LastLines: w.last.get(), Memory: w.memory.state(),
 	}
 	if !w.gone {

@@ -317,7 +317,11 @@ func TestDrainGoesOnAfterSupervisionWasFrozen(t *testing.T) {
 	ended := make(chan error, 1)
 	go func() { ended <- r.now.Restart(Rollout{MaxUnready: -1}, func(string) {}) }()
 	eventually(t, "only the wait for the old one", func() bool { return r.now.Operation() == "" && len(r.now.Status()) == 3 })
+	before, until := time.Now(), r.now.Status()[0].Until
 	r.pass()
+	if now := r.now.Status()[0].Until; now.Before(until) || now.After(until.Add(time.Since(before))) {
+		t.Errorf("it drained until %v, and does now until %v", until, now)
+	}
 	if err := <-ended; err == nil || !strings.Contains(err.Error(), "upgraded meanwhile") {
 		t.Error("who waited was told ", err)
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"time"
 
 	"github.com/stickyd/stickyd/supervisor/logs"
 	"github.com/stickyd/stickyd/workerproto"
@@ -81,8 +82,11 @@ func resumeWorker(s *Supervisor, sl *slot, from *WorkerState) *Worker {
 	w := &Worker{
 		Slot: sl.n, Generation: sl.generation, PID: from.PID, launch: sl.launch,
 		started: from.Started, readyAt: from.Ready, retired: from.Retired, gone: from.Gone, lost: from.Lost,
-		fault: end(from.Fault), drainUntil: from.DrainUntil, idle: from.Idle,
+		fault: end(from.Fault), idle: from.Idle,
 		events: make(chan event, maxEvents),
+	}
+	if from.DrainLeft >= 0 {
+		w.drainUntil = time.Now().Add(from.DrainLeft)
 	}
 	w.last.lines, w.memory = from.LastLines, from.Memory.group()
 	w.stdout = output{worker: w, stream: logs.Stdout}
