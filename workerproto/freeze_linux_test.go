@@ -623,6 +623,11 @@ func TestThawFails(t *testing.T) {
 	if _, err := Thaw(&bad, nil, nil, NewHub()); err == nil {
 		t.Error("there is no such socket")
 	}
+	bad = *state
+	bad.Stage = ready + 1
+	if _, err := Thaw(&bad, nil, nil, NewHub()); err == nil {
+		t.Error("there is no such stage")
+	}
 }
 
 // Of a message that had begun before, the others hear that nothing more comes.
