@@ -3,7 +3,22 @@ package supervisor
 import (
 	"maps"
 	"syscall"
+	"time"
 )
+
+// A Past is what became of the workers that a slot number had before. It passes
+// from one that is replaced to its heir.
+type Past struct {
+	Restarts int       // that were asked for: by a rolling restart, or since a worker had had enough
+	Crashes  int       // processes that ended unasked, or were killed for a fault, or came to nothing
+	Cause    string    // of the last crash; "" if there was none
+	Died     time.Time // then
+}
+
+func (p *Past) crash(cause string) {
+	p.Crashes++
+	p.Cause, p.Died = cause, time.Now()
+}
 
 // An end is why a worker's process ended.
 type end string

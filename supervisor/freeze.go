@@ -34,8 +34,8 @@ type SlotState struct {
 	Since          time.Time
 	Timer          time.Duration // until its next event; negative: none
 	Leaving, Rests bool
-	Starts, Deaths int
-	Cause          string
+	Past           Past
+	Deaths         int
 	Worker         *WorkerState // nil: it has no process
 }
 
@@ -142,7 +142,7 @@ func (sl *slot) freeze() {
 func (sl *slot) frozenState() *SlotState {
 	state := &SlotState{
 		N: sl.n, Generation: sl.generation, State: sl.state.String(), Since: sl.since, Timer: left(sl.due),
-		Leaving: sl.leaving, Rests: sl.rests, Starts: sl.starts, Deaths: sl.deaths, Cause: sl.cause,
+		Leaving: sl.leaving, Rests: sl.rests, Past: sl.past, Deaths: sl.deaths,
 	}
 	if sl.w != nil {
 		state.Worker = sl.w.frozenState()

@@ -138,7 +138,7 @@ func TestWorkersDoNotNoticeThatSupervisionIsFrozen(t *testing.T) {
 	syscall.Kill(before[2], syscall.SIGKILL)
 	eventually(t, "a replacement", func() bool {
 		w := r.now.Status()[1]
-		return w.PID != before[2] && w.State == "ready" && w.Cause == "signal: killed" && w.Starts == 2
+		return w.PID != before[2] && w.State == "ready" && w.Cause == "signal: killed" && w.Crashes == 1 && w.Restarts == 0
 	})
 	if n := r.now.Ends()[2]["signal"]; n != 1 {
 		t.Errorf("%d deaths of a signal, want 1", n)
@@ -171,6 +171,9 @@ func TestDeathsWhileSupervisionIsFrozen(t *testing.T) {
 			return w.PID != pid && w.State == "ready" && w.Cause == "signal: killed"
 		})
 		r.now.slots[0].tell(func() { r.now.slots[0].deaths = 0 }) // or it would have to wait longer each time
+	}
+	if w := r.now.Status()[0]; w.Crashes != 20 || w.Died.IsZero() {
+		t.Errorf("%d crashes, want 20; the last at %v", w.Crashes, w.Died)
 	}
 	if n := r.now.Ends()[1]["signal"]; n != 20 {
 		t.Errorf("%d deaths, want 20", n)

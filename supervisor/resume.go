@@ -67,7 +67,7 @@ func resumeSlot(s *Supervisor, from *SlotState, l *Launch) *slot {
 	sl := newSlot(s, from.N, from.Generation, l, nil)
 	sl.state, sl.since, sl.first = from.state(), from.Since, from.Timer
 	sl.leaving, sl.rests = from.Leaving, from.Rests
-	sl.starts, sl.deaths, sl.cause = from.Starts, from.Deaths, from.Cause
+	sl.past, sl.deaths = from.Past, from.Deaths
 	if sl.state == drained {
 		close(sl.vacated)
 	}

@@ -185,7 +185,8 @@ func (op *Operation) replace(n, generation int, l *Launch) (old, heir *slot, err
 		return nil, nil, fmt.Errorf("worker %d: somebody else changes it", n)
 	}
 	now := old.status.Load()
-	heir.starts, heir.cause = now.Starts, now.Cause
+	heir.past = now.Past
+	heir.past.Restarts++
 	if leaving := s.leavers(n); len(leaving) >= maxLeaving {
 		for _, sl := range leaving[:len(leaving)-maxLeaving+1] {
 			sl.order(vacateNow)

@@ -277,7 +277,7 @@ func TestRestartReplacesAllWorkersAndWaitsForTheirSessions(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, sl := range s.Status() {
-		if sl.PID == before[sl.Slot] || sl.Generation != 2 || sl.State != "ready" || sl.Starts != 2 {
+		if sl.PID == before[sl.Slot] || sl.Generation != 2 || sl.State != "ready" || sl.Restarts != 1 || sl.Crashes != 0 {
 			t.Errorf("%+v", sl)
 		}
 	}

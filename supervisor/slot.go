@@ -48,9 +48,8 @@ type slot struct {
 	w       *Worker // nil while waiting, drained and done
 	leaving bool    // no process follows this one
 	rests   bool    // and then the slot stays empty, and is not done
-	starts  int     // of processes, ever, also of those that came to nothing
-	deaths  int     // in a row
-	cause   string  // how the last process ended
+	past    Past
+	deaths  int // in a row
 	timer   *time.Timer
 	due     time.Time     // when the timer fires; zero: it does not
 	first   time.Duration // until it does for the first time; negative: it does not
@@ -170,7 +169,6 @@ func (sl *slot) onTimer() {
 // spawn starts the next process.
 func (sl *slot) spawn() {
 	s := sl.s
-	sl.starts++
 	w := &Worker{Slot: sl.n, Generation: sl.generation, launch: sl.launch, started: time.Now(), events: make(chan event, maxEvents)}
 	w.stdout = output{worker: w, stream: logs.Stdout}
 	w.stderr = output{worker: w, stream: logs.Stderr}
@@ -340,7 +338,7 @@ func (sl *slot) onExited() {
 		sl.deaths = 0
 	}
 	if wanted {
-		sl.w, sl.cause = nil, w.cause()
+		sl.w = nil
 		sl.vacate()
 		return
 	}
@@ -349,7 +347,8 @@ func (sl *slot) onExited() {
 
 // rest waits before the next process.
 func (sl *slot) rest(cause string, lines []string) {
-	sl.w, sl.cause = nil, cause
+	sl.w = nil
+	sl.past.crash(cause)
 	sl.deaths++
 	if sl.trial != nil {
 		sl.leaving = true // one that proves nothing is not tried again

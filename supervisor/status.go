@@ -21,9 +21,8 @@ type SlotStatus struct {
 
 	client Client // of the worker; nil if it has none, or is gone
 
-	Starts int       // of processes, this one included, and those that came to nothing
+	Past
 	Deaths int       // in a row, before they were healthy
-	Cause  string    // how the process before this one ended; "" if none has
 	Next   time.Time // when the next one starts; zero if that is not planned
 }
 
@@ -49,7 +48,7 @@ func (s *Supervisor) Status() (all []SlotStatus) {
 func (sl *slot) publish(d time.Duration) {
 	now := &SlotStatus{
 		Slot: sl.n, Generation: sl.generation, State: sl.state.String(), Why: sl.why(), Since: sl.since,
-		Starts: sl.starts, Deaths: sl.deaths, Cause: sl.cause,
+		Past: sl.past, Deaths: sl.deaths,
 		Leaving: sl.leaving && !sl.rests, OnTrial: sl.trial != nil,
 	}
 	if w := sl.w; w != nil {

@@ -18,7 +18,7 @@ func TestDeathsOfOneThatIsHealthyDoNotCount(t *testing.T) {
 
 func TestStatusBeforeAnythingRuns(t *testing.T) {
 	for i, sl := range New(Spec{Workers: 3}, nil, slog.New(slog.DiscardHandler)).Status() {
-		if sl.Slot != i+1 || sl.State != "waiting" || sl.PID != 0 || sl.Starts != 0 {
+		if sl.Slot != i+1 || sl.State != "waiting" || sl.PID != 0 || sl.Past != (Past{}) {
 			t.Errorf("slot %d: %+v", i+1, sl)
 		}
 	}

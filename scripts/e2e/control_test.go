@@ -66,7 +66,7 @@ func TestStatusShowsWorkersAndTheirSessions(t *testing.T) {
 	}
 	sessions := 0
 	for i, w := range st.Workers {
-		if w.Slot != i+1 || w.PID != pids[w.Slot] || w.State != "ready" || w.Restarts != 0 || w.ResidentBytes == 0 || w.LastExit != "" {
+		if w.Slot != i+1 || w.PID != pids[w.Slot] || w.State != "ready" || w.Restarts != 0 || w.Crashes != 0 || w.ResidentBytes == 0 || w.LastExit != "" {
 			t.Errorf("worker %+v", w)
 		}
 		sessions += w.Sessions
@@ -78,7 +78,7 @@ func TestStatusShowsWorkersAndTheirSessions(t *testing.T) {
 	s.awaitN(2, "worker ready", func(e event) bool { return e.num("slot") == 2 })
 	eventually(t, "the status of the replacement", func() bool {
 		w := askStatus(t, control).Workers[1]
-		return w.PID != pids[2] && w.State == "ready" && w.Restarts == 1 && w.LastExit == "signal: killed" && w.Sessions == 0
+		return w.PID != pids[2] && w.State == "ready" && w.Crashes == 1 && w.Restarts == 0 && w.LastExit == "signal: killed" && w.Sessions == 0
 	})
 	if status, out := ask(t, "status", control); status != 0 || !strings.Contains(out, "SLOT  STATE") || !strings.Contains(out, "signal: killed") {
 		t.Errorf("exit status %d: %s", status, out)

@@ -36,11 +36,13 @@ type Worker struct {
 	PID         int       `json:"pid,omitempty"`
 	Started     time.Time `json:"started,omitzero"`
 	Sessions    int       `json:"sessions"`
-	Untaken     int       `json:"untaken"` // connections that it was given and has not yet accepted
-	Open        int       `json:"open"`    // connections, but for those of sessions
-	Restarts    int       `json:"restarts"`
+	Untaken     int       `json:"untaken"`  // connections that it was given and has not yet accepted
+	Open        int       `json:"open"`     // connections, but for those of sessions
+	Restarts    int       `json:"restarts"` // of the slot, as asked, or since its worker had had enough
+	Crashes     int       `json:"crashes"`  // of the slot: processes that ended unasked, were killed for a fault, or came to nothing
 	Deaths      int       `json:"deaths_in_a_row"`
-	LastExit    string    `json:"last_exit,omitempty"` // how the process before this one ended
+	LastExit    string    `json:"last_exit,omitempty"` // how the last one that crashed ended
+	LastExitAt  time.Time `json:"last_exit_at,omitzero"`
 	Next        time.Time `json:"next_start,omitzero"`
 
 	// What the process itself uses, without what it has started.

@@ -21,8 +21,8 @@ func TestMetrics(t *testing.T) {
 		Counters: Counters{Accepted: 10, Handed: 9, Returned: 8, Rerouted: 7, Refused: 6, Abandoned: 2, Pauses: 1, Bound: 11, Upgrades: 13, Reloads: 14},
 		Lookups:  Lookups{Owner: 5, Rescued: 4, DeadOwner: 3, NeverSeen: 2, None: 1},
 		Workers: []Worker{
-			{Slot: 1, State: "draining", Sessions: 5, Untaken: 1, Restarts: 2, ResidentBytes: 1024, CPUSeconds: 1},
-			{Slot: 1, State: "ready", Sessions: 7, Untaken: 2, Restarts: 3, ResidentBytes: 4096, CPUSeconds: 1.5},
+			{Slot: 1, State: "draining", Sessions: 5, Untaken: 1, Restarts: 2, Crashes: 5, ResidentBytes: 1024, CPUSeconds: 1},
+			{Slot: 1, State: "ready", Sessions: 7, Untaken: 2, Restarts: 3, Crashes: 4, ResidentBytes: 4096, CPUSeconds: 1.5},
 			{Slot: 2, State: "waiting"},
 		},
 		Slots: []Slot{{Slot: 1, Handed: 6, Returned: 2, Rerouted: 1, Ends: map[string]int64{"exit": 2, "hung": 1}}},
@@ -56,6 +56,7 @@ func TestMetrics(t *testing.T) {
 		`stickyd_worker_sessions{slot="1"} 12`,
 		`stickyd_worker_untaken_connections{slot="1"} 3`,
 		`stickyd_worker_restarts_total{slot="1"} 3`,
+		`stickyd_worker_crashes_total{slot="1"} 5`,
 		`stickyd_worker_resident_memory_bytes{slot="1"} 5120`,
 		`stickyd_worker_cpu_seconds{slot="1"} 2.5`,
 		`stickyd_worker_connections_total{outcome="handed",slot="1"} 6`,

@@ -72,7 +72,7 @@ func workerStatus(sl supervisor.SlotStatus, m routing.MemberStatus) admin.Worker
 		Slot: sl.Slot, Generation: sl.Generation, State: sl.State, Why: sl.Why, DrainsUntil: sl.Until,
 		Since: sl.Since, PID: sl.PID, Started: sl.Started,
 		Sessions: m.Sessions, Untaken: m.Untaken, Open: m.Open,
-		Restarts: max(sl.Starts-1, 0), Deaths: sl.Deaths, LastExit: sl.Cause, Next: sl.Next,
+		Restarts: sl.Restarts, Crashes: sl.Crashes, Deaths: sl.Deaths, LastExit: sl.Cause, LastExitAt: sl.Died, Next: sl.Next,
 		ResidentBytes: resident, CPUSeconds: cpu.Seconds(),
 	}
 }
