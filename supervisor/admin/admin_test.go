@@ -321,34 +321,3 @@ func TestUnknownRequestsGetAnError(t *testing.T) {
 		t.Errorf("error %v", err)
 	}
 }
-
-func TestTable(t *testing.T) {
-	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
-	s := Status{
-		Version: "v1.2", PID: 70, Started: now.Add(-50 * time.Hour), Listen: []string{":3000", "unix:/a"}, Sessions: 1234, Stopping: true,
-		Operation: "rolling restart: 1 of 3 slots",
-		Workers: []Worker{
-			{Slot: 1, State: "draining", PID: 60, Generation: 3, Started: now.Add(-26 * time.Hour), Sessions: 12, Why: "restarted",
-				DrainsUntil: now.Add(25 * time.Second), ResidentBytes: 50 << 20, CPUSeconds: 90},
-			{Slot: 1, State: "ready", PID: 71, Generation: 4, Started: now.Add(-3725 * time.Second), Sessions: 1234, Untaken: 2, Restarts: 1,
-				ResidentBytes: 54 << 20, CPUSeconds: 12.34, LastExit: "signal: killed"},
-			{Slot: 2, State: "waiting", Restarts: 3, Deaths: 4, LastExit: "exit status 1", Next: now.Add(4 * time.Second)},
-			{Slot: 3, State: "waiting", Why: "drained by hand"},
-		},
-	}
-	var b strings.Builder
-	if err := s.write(&b, now); err != nil {
-		t.Fatal(err)
-	}
-	want := `stickyd v1.2, pid 70, up 2d2h, stopping, :3000 unix:/a, 1234 sessions
-now: rolling restart: 1 of 3 slots
-SLOT  STATE     GEN  PID  UP    SESSIONS  UNTAKEN  RESTARTS  MEMORY  CPU    WHY, LAST EXIT
-1     draining  3    60   1d2h  12        0        0         50 MiB  1m30s  restarted, 25s left
-1     ready     4    71   1h2m  1234      2        1         54 MiB  12.3s  signal: killed
-2     waiting   –    –    –     –         –        3         –       –      exit status 1, 4 in a row; next start in 4s
-3     waiting   –    –    –     –         –        0         –       –      drained by hand
-`
-	if b.String() != want {
-		t.Errorf("got\n%s\nwant\n%s", b.String(), want)
-	}
-}

@@ -60,7 +60,8 @@ func status(ctx context.Context, c *call) error {
 }
 
 // show prints a status: over the one before where somebody watches it in a
-// terminal, in one piece, so that it does not flicker.
+// terminal, in one piece, so that it does not flicker, and no more of it than
+// fits there.
 func (c *call) show(s *Status, first bool) error {
 	var page bytes.Buffer
 	if f, ok := c.out.(*os.File); ok && c.watch && logs.IsTerminal(f) {
@@ -71,7 +72,16 @@ func (c *call) show(s *Status, first bool) error {
 	if c.json {
 		json.NewEncoder(&page).Encode(s)
 	} else {
-		s.write(&page, time.Now())
+		width, height, ok := screenOf(c.out)
+		switch {
+		case !ok:
+			width, height = usualWidth, 0
+		case c.watch:
+			height-- // the cursor's line
+		default:
+			height = 0
+		}
+		s.write(&page, time.Now(), width, height)
 	}
 	_, err := c.out.Write(page.Bytes())
 	return err

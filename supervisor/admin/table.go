@@ -9,61 +9,148 @@ import (
 	"time"
 )
 
-// write prints a status for people.
-func (s *Status) write(to io.Writer, now time.Time) error {
+// Widths that a table may have, in columns of a terminal.
+const (
+	usualWidth = 80 // also of what is no terminal: nothing is cut there, only wrapped
+	wideWidth  = 100
+)
+
+// A column is what a table shows of each worker.
+type column struct {
+	name string
+	wide bool // only where there is room
+	of   func(w *Worker, now time.Time) string
+}
+
+var columns = []column{
+	{"SLOT", false, func(w *Worker, _ time.Time) string { return fmt.Sprint(w.Slot) }},
+	{"STATE", false, func(w *Worker, _ time.Time) string { return w.State }},
+	{"GEN", false, func(w *Worker, _ time.Time) string { return unless(w.Generation == 0, w.Generation) }},
+	{"PID", false, func(w *Worker, _ time.Time) string { return unless(w.PID == 0, w.PID) }},
+	{"UP", false, func(w *Worker, now time.Time) string { return unless(w.PID == 0, since(w.Started, now)) }},
+	{"SESSIONS", false, func(w *Worker, _ time.Time) string { return unless(w.PID == 0, w.Sessions) }},
+	{"UNTAKEN", true, func(w *Worker, _ time.Time) string { return unless(w.PID == 0, w.Untaken) }},
+	{"RESTARTS", false, func(w *Worker, _ time.Time) string { return fmt.Sprint(w.Restarts) }},
+	{"CRASHES", false, func(w *Worker, _ time.Time) string { return fmt.Sprint(w.Crashes) }},
+	{"MEMORY", false, func(w *Worker, _ time.Time) string {
+		return unless(w.PID == 0 || w.ResidentBytes == 0, fmt.Sprintf("%d MiB", (w.ResidentBytes+1<<19)>>20))
+	}},
+	{"CPU", true, func(w *Worker, _ time.Time) string {
+		return unless(w.PID == 0 || w.ResidentBytes == 0,
+			time.Duration(w.CPUSeconds*float64(time.Second)).Round(100*time.Millisecond).String())
+	}},
+}
+
+// unless returns the text of v, or what stands for none.
+func unless(none bool, v any) string {
+	if none {
+		return "–"
+	}
+	return fmt.Sprint(v)
+}
+
+// notesIndent is how far notes stand below the worker that they are about.
+const notesIndent = 6
+
+// write prints a status for people: at most width columns wide, unless a word is
+// longer, and at most height lines, 0 for any number, of which at least one is
+// about workers.
+func (s *Status) write(to io.Writer, now time.Time, width, height int) error {
+	page := s.head(now, width)
+	table, heads := s.table(now, width), 1
+	shown, used := 0, rows(page, width)+heads
+	for i, block := range table[heads:] {
+		more := 1 // the line that says how many more there are
+		if i == len(s.Workers)-1 {
+			more = 0
+		}
+		used += rows(block, width)
+		if height > 0 && i > 0 && used+more > height {
+			break
+		}
+		shown++
+	}
+	for _, block := range table[:heads+shown] {
+		page = append(page, block...)
+	}
+	if rest := s.Workers[shown:]; len(rest) > 0 {
+		page = append(page, fmt.Sprintf("… %d more: %s", len(rest), states(rest)))
+	}
+	_, err := io.WriteString(to, strings.Join(page, "\n")+"\n")
+	return err
+}
+
+// head is what stands above the table.
+func (s *Status) head(now time.Time, width int) []string {
 	state := ""
 	if s.Stopping {
 		state = ", stopping"
 	}
-	fmt.Fprintf(to, "stickyd %s, pid %d, up %s%s, %s, %d sessions\n",
-		s.Version, s.PID, since(s.Started, now), state, strings.Join(s.Listen, " "), s.Sessions)
+	lines := wrap(fmt.Sprintf("stickyd %s, pid %d, up %s%s, %s, %s",
+		s.Version, s.PID, since(s.Started, now), state, strings.Join(s.Listen, " "), count(s.Sessions, "session")), width, 2)
 	if s.Operation != "" {
-		fmt.Fprintf(to, "now: %s\n", s.Operation)
+		lines = append(lines, wrap("now: "+s.Operation, width, 2)...)
 	}
-	table := tabwriter.NewWriter(to, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "SLOT\tSTATE\tGEN\tPID\tUP\tSESSIONS\tUNTAKEN\tRESTARTS\tMEMORY\tCPU\tWHY, LAST EXIT")
+	return lines
+}
+
+// table returns the lines of the head of the table and of each worker.
+func (s *Status) table(now time.Time, width int) (blocks [][]string) {
+	var shown []column
+	for _, c := range columns {
+		if !c.wide || width >= wideWidth {
+			shown = append(shown, c)
+		}
+	}
+	var text strings.Builder
+	table := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
+	row := func(cell func(column) string) {
+		for i, c := range shown {
+			if i > 0 {
+				fmt.Fprint(table, "\t")
+			}
+			fmt.Fprint(table, cell(c))
+		}
+		fmt.Fprintln(table)
+	}
+	row(func(c column) string { return c.name })
 	for i := range s.Workers {
-		w := &s.Workers[i]
-		fmt.Fprintf(table, "%d\t%s\t%s\n", w.Slot, w.State, strings.Join(w.cells(now), "\t"))
+		row(func(c column) string { return c.of(&s.Workers[i], now) })
 	}
-	return table.Flush()
+	table.Flush()
+	for line := range strings.Lines(text.String()) {
+		blocks = append(blocks, []string{strings.TrimRight(line, " \n")})
+	}
+	for i := range s.Workers {
+		if notes := s.Workers[i].notes(now); len(notes) > 0 {
+			indent := strings.Repeat(" ", notesIndent)
+			for _, line := range wrap(strings.Join(notes, "; "), width-notesIndent, 2) {
+				blocks[i+1] = append(blocks[i+1], indent+line)
+			}
+		}
+	}
+	return blocks
 }
 
-// longestExit keeps the table in shape.
-const longestExit = 60
-
-// cells are the columns behind the state.
-func (w *Worker) cells(now time.Time) []string {
-	generation, restarts, notes := "–", fmt.Sprint(w.Restarts), strings.Join(w.notes(now), "; ")
-	if w.Generation > 0 {
-		generation = fmt.Sprint(w.Generation)
-	}
-	if w.PID == 0 {
-		return []string{generation, "–", "–", "–", "–", restarts, "–", "–", notes}
-	}
-	memory, cpu := "–", "–"
-	if w.ResidentBytes > 0 {
-		memory = fmt.Sprintf("%d MiB", (w.ResidentBytes+1<<19)>>20)
-		cpu = time.Duration(w.CPUSeconds * float64(time.Second)).Round(100 * time.Millisecond).String()
-	}
-	return []string{generation, fmt.Sprint(w.PID), since(w.Started, now), fmt.Sprint(w.Sessions), fmt.Sprint(w.Untaken), restarts, memory, cpu, notes}
-}
-
-// notes are why it is in its state, and how the process before it ended.
-func (w *Worker) notes(now time.Time) (all []string) {
-	why := w.Why
+// notes are why a worker is in its state, and how the last one that crashed
+// ended.
+func (w *Worker) notes(now time.Time) []string {
+	why, crash, next := w.Why, "", ""
 	if !w.DrainsUntil.IsZero() {
 		why = join(why, since(now, w.DrainsUntil)+" left")
 	}
-	exit := w.LastExit
-	if r := []rune(exit); len(r) > longestExit { // what to do about it stands in the log
-		exit = string(r[:longestExit]) + "…"
+	if w.LastExit != "" {
+		crash = "last crash"
+		if !w.LastExitAt.IsZero() {
+			crash += " " + since(w.LastExitAt, now) + " ago"
+		}
+		crash += ": " + w.LastExit
 	}
-	if w.PID == 0 && !w.Next.IsZero() {
-		exit = join(exit, fmt.Sprintf("%d in a row", w.Deaths))
-		all = append(all, "next start in "+since(now, w.Next))
+	if w.PID == 0 && !w.Next.IsZero() && w.LastExit != "" {
+		crash = join(crash, fmt.Sprintf("%d in a row", w.Deaths))
+		next = "next start in " + since(now, w.Next)
 	}
-	return slices.DeleteFunc(append([]string{why, exit}, all...), func(s string) bool { return s == "" })
+	return slices.DeleteFunc([]string{why, crash, next}, func(s string) bool { return s == "" })
 }
 
 func join(a, b string) string {
@@ -73,19 +160,17 @@ func join(a, b string) string {
 	return a + ", " + b
 }
 
-// since is the time from one moment to another in its two highest units.
-func since(from, to time.Time) string {
-	d := max(to.Sub(from), 0)
-	const day = 24 * time.Hour
-	switch {
-	case d >= day:
-		return fmt.Sprintf("%dd%dh", d/day, d%day/time.Hour)
-	case d >= time.Hour:
-		return fmt.Sprintf("%dh%dm", d/time.Hour, d%time.Hour/time.Minute)
-	case d >= time.Minute:
-		return fmt.Sprintf("%dm%ds", d/time.Minute, d%time.Minute/time.Second)
-	case d >= 10*time.Second:
-		return fmt.Sprintf("%ds", d/time.Second)
+// states says how many workers are in which state.
+func states(workers []Worker) string {
+	var names, parts []string
+	number := make(map[string]int)
+	for i := range workers {
+		if number[workers[i].State]++; number[workers[i].State] == 1 {
+			names = append(names, workers[i].State)
+		}
 	}
-	return d.Round(100 * time.Millisecond).String()
+	for _, name := range names {
+		parts = append(parts, fmt.Sprint(number[name], " ", name))
+	}
+	return strings.Join(parts, ", ")
 }

@@ -112,3 +112,51 @@ func TestVerbsInATerminal(t *testing.T) {
 		}
 	}
 }
+
+// A status that is watched fits the terminal, and anywhere else all of it is
+// printed.
+func TestWatchingFitsTheTerminal(t *testing.T) {
+	ownPlace(t)
+	f, _, _ := serve(t, "", port3000)
+	for i := range 50 {
+		f.status.Workers = append(f.status.Workers, Worker{Slot: i + 1, State: "ready", PID: 100 + i, Untaken: 7})
+	}
+	for _, tt := range []struct {
+		words       string
+		cols, lines uint16
+		want        int // lines
+		last        string
+	}{
+		{"status --watch", 80, 24, 23, "… 30 more: 30 ready"},
+		{"status --watch", 80, 100, 52, "50 "},
+		{"status", 80, 24, 52, "50 "},
+		{"status --watch", 0, 0, 52, "50 "}, // nobody knows its size
+	} {
+		screen, tty := terminal(t)
+		raw, err := tty.SyscallConn()
+		if err != nil {
+			t.Fatal(err)
+		}
+		raw.Control(func(fd uintptr) {
+			err = unix.IoctlSetWinsize(int(fd), unix.TIOCSWINSZ, &unix.Winsize{Row: tt.lines, Col: tt.cols})
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, interrupt := context.WithCancel(context.Background())
+		returned := make(chan int, 1)
+		go func() { returned <- perform(ctx, strings.Fields(tt.words), nil, tty, io.Discard) }()
+		read, last := bufio.NewReader(screen), ""
+		for range tt.want {
+			if last, err = read.ReadString('\n'); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if !strings.HasPrefix(last, tt.last) {
+			t.Errorf("%s in %d lines: line %d is %q", tt.words, tt.lines, tt.want, last)
+		}
+		interrupt()
+		go io.Copy(io.Discard, read)
+		<-returned
+	}
+}

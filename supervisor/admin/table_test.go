@@ -1,0 +1,130 @@
+package admin
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+	"unicode/utf8"
+)
+
+var noon = time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
+
+func table(t *testing.T, s *Status, width, height int) string {
+	t.Helper()
+	var b strings.Builder
+	if err := s.write(&b, noon, width, height); err != nil {
+		t.Fatal(err)
+	}
+	return b.String()
+}
+
+// busy is a status with everything in it.
+func busy() *Status {
+	return &Status{
+		Version: "v1.2", PID: 70, Started: noon.Add(-50 * time.Hour), Listen: []string{":3000", "unix:/a"}, Sessions: 1234, Stopping: true,
+		Operation: "rolling restart: 1 of 3 slots",
+		Workers: []Worker{
+			{Slot: 1, State: "draining", PID: 60, Generation: 3, Started: noon.Add(-26 * time.Hour), Sessions: 12, Why: "restarted",
+				DrainsUntil: noon.Add(25 * time.Second), ResidentBytes: 50 << 20, CPUSeconds: 90},
+			{Slot: 1, State: "ready", PID: 71, Generation: 4, Started: noon.Add(-3725 * time.Second), Sessions: 1234, Untaken: 2, Restarts: 1, Crashes: 1,
+				ResidentBytes: 54 << 20, CPUSeconds: 12.34, LastExit: "signal: killed", LastExitAt: noon.Add(-3726 * time.Second)},
+			{Slot: 2, State: "waiting", Crashes: 4, Deaths: 4, LastExitAt: noon.Add(-time.Second), Next: noon.Add(4 * time.Second),
+				LastExit: "cannot start worker: fork/exec ./myserver: permission denied; try: chmod +x ./myserver"},
+			{Slot: 3, State: "waiting", Why: "drained by hand"},
+		},
+	}
+}
+
+func TestTable(t *testing.T) {
+	want := `stickyd v1.2, pid 70, up 2d2h, stopping, :3000 unix:/a, 1234 sessions
+now: rolling restart: 1 of 3 slots
+SLOT  STATE     GEN  PID  UP    SESSIONS  RESTARTS  CRASHES  MEMORY
+1     draining  3    60   1d2h  12        0         0        50 MiB
+      restarted, 25s left
+1     ready     4    71   1h2m  1234      1         1        54 MiB
+      last crash 1h2m ago: signal: killed
+2     waiting   –    –    –     –         0         4        –
+      last crash 1s ago: cannot start worker: fork/exec ./myserver: permission
+        denied; try: chmod +x ./myserver, 4 in a row; next start in 4s
+3     waiting   –    –    –     –         0         0        –
+      drained by hand
+`
+	if got := table(t, busy(), usualWidth, 0); got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+}
+
+func TestTableOnAWideTerminal(t *testing.T) {
+	want := `SLOT  STATE     GEN  PID  UP    SESSIONS  UNTAKEN  RESTARTS  CRASHES  MEMORY  CPU
+1     draining  3    60   1d2h  12        0        0         0        50 MiB  1m30s
+      restarted, 25s left
+1     ready     4    71   1h2m  1234      2        1         1        54 MiB  12.3s
+`
+	if got := table(t, busy(), wideWidth, 0); !strings.Contains(got, want) {
+		t.Errorf("got\n%s\nwant in it\n%s", got, want)
+	}
+}
+
+// Whatever the numbers, a table is as wide as the terminal at most.
+func TestTableFits(t *testing.T) {
+	s := busy()
+	s.Version = "v0.9.1-0.20261125130840-f21a7e3bdb49+dirty"
+	s.Listen = []string{"127.0.0.1:3000", "[::1]:3000", "unix:/run/myserver.sock"}
+	s.Operation = strings.Repeat("slot 1: the new one is ready, ", 5)
+	w := &s.Workers[0]
+	w.Slot, w.State, w.Generation, w.PID, w.Started = 1024, "finishing", 100, 4194304, noon.Add(-1000*24*time.Hour)
+	w.Sessions, w.Untaken, w.Restarts, w.Crashes, w.ResidentBytes, w.CPUSeconds = 12345678, 250, 12345678, 123456, 12<<30, 360000
+	for _, width := range []int{usualWidth, wideWidth - 1, wideWidth} {
+		for line := range strings.Lines(table(t, s, width, 0)) {
+			if utf8.RuneCountInString(line) > width+len("\n") || strings.TrimRight(line, " \n")+"\n" != line {
+				t.Errorf("longer than %d, or blanks at the end: %q", width, line)
+			}
+		}
+	}
+}
+
+func TestTableOfManyThatDoNotFit(t *testing.T) {
+	s := &Status{Version: "v1"}
+	for i := range 50 {
+		s.Workers = append(s.Workers, Worker{Slot: i + 1, State: "ready", PID: 100 + i})
+	}
+	s.Workers[45].State = "waiting"
+	s.Workers[2].Why = "a note"
+	for height := 1; height < 60; height++ {
+		lines := strings.Split(strings.TrimSuffix(table(t, s, usualWidth, height), "\n"), "\n")
+		last := lines[len(lines)-1]
+		const all = 1 + 1 + 50 + 1 // head, head of the table, workers, note
+		switch {
+		case height >= all:
+			if len(lines) != all || !strings.HasPrefix(last, "50 ") {
+				t.Errorf("in %d lines: %d, the last %q", height, len(lines), last)
+			}
+		case len(lines) > max(height, 4): // one worker is always shown
+			t.Errorf("in %d lines: %d", height, len(lines))
+		case height == 24 && last != "… 30 more: 29 ready, 1 waiting":
+			t.Errorf("in %d lines: %q", height, last)
+		}
+	}
+	if got := table(t, s, usualWidth, 0); strings.Count(got, "\n") != 53 {
+		t.Errorf("without a limit:\n%s", got)
+	}
+}
+
+func TestWrap(t *testing.T) {
+	for _, tt := range []struct {
+		text  string
+		width int
+		want  string
+	}{
+		{"", 10, `[""]`},
+		{"one two three", 10, `["one two" "  three"]`},
+		{"one two three", 7, `["one two" "  three"]`},
+		{"a long-word-that-does-not-fit b", 10, `["a" "  long-word-that-does-not-fit" "  b"]`},
+		{"lines\nbecome words", 80, `["lines become words"]`},
+	} {
+		if got := fmt.Sprintf("%q", wrap(tt.text, tt.width, 2)); got != tt.want {
+			t.Errorf("%q in %d: %s", tt.text, tt.width, got)
+		}
+	}
+}

@@ -1,0 +1,61 @@
+package admin
+
+import (
+	"fmt"
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+// count is a number of things, in the plural where it should be.
+func count(n int, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return fmt.Sprint(n, " ", thing, "s")
+}
+
+// wrap breaks text between words into lines of at most width characters, but for
+// words that are longer. All but the first are indented.
+func wrap(text string, width, indent int) (lines []string) {
+	line := ""
+	for _, word := range strings.Fields(text) {
+		switch {
+		case line == "":
+			line = word
+		case length(line)+1+length(word) <= width:
+			line += " " + word
+		default:
+			lines = append(lines, line)
+			line = strings.Repeat(" ", indent) + word
+		}
+	}
+	return append(lines, line)
+}
+
+// rows is how many rows of a terminal lines take.
+func rows(lines []string, width int) (n int) {
+	for _, line := range lines {
+		n += max(1, (length(line)+width-1)/width)
+	}
+	return n
+}
+
+func length(text string) int { return utf8.RuneCountInString(text) }
+
+// since is the time from one moment to another in its two highest units.
+func since(from, to time.Time) string {
+	d := max(to.Sub(from), 0)
+	const day = 24 * time.Hour
+	switch {
+	case d >= day:
+		return fmt.Sprintf("%dd%dh", d/day, d%day/time.Hour)
+	case d >= time.Hour:
+		return fmt.Sprintf("%dh%dm", d/time.Hour, d%time.Hour/time.Minute)
+	case d >= time.Minute:
+		return fmt.Sprintf("%dm%ds", d/time.Minute, d%time.Minute/time.Second)
+	case d >= 10*time.Second:
+		return fmt.Sprintf("%ds", d/time.Second)
+	}
+	return d.Round(100 * time.Millisecond).String()
+}
