@@ -271,6 +271,9 @@ func TestHelpOfEachVerb(t *testing.T) {
 		if !regexp.MustCompile(`[ \n]` + v.name + `\b`).MatchString(commands) {
 			t.Errorf("stickyd help does not name %s", v.name)
 		}
+		if !config.IsVerb(v.name) {
+			t.Errorf("config takes %s for the command of a worker", v.name)
+		}
 	}
 	if _, out, _ := command("logs", "-h"); !strings.Contains(out, "  -n N               print the last N lines (default 100)\n") {
 		t.Error(out)

@@ -19,9 +19,14 @@ func fromFlags(args []string) ([]setting, error) {
 		define(set, &options[i], &given)
 	}
 	if err := set.Parse(args); err != nil {
-		return given, explain(err)
+		return given, explain(err, verbAmong(args))
 	}
 	if set.NArg() > 0 {
+		if before := len(args) - set.NArg() - 1; before < 0 || args[before] != "--" {
+			if err := checkWord(set.Arg(0)); err != nil {
+				return given, err
+			}
+		}
 		given = append(given, setting{option: byFlag("command"), texts: set.Args(), where: "command", sep: onLine})
 	}
 	return given, nil
@@ -56,9 +61,10 @@ func define(set *flag.FlagSet, o *option, given *[]setting) {
 
 // explain turns an error of package flag into one of ours. That package has no
 // types for them, so they are told apart by their text, and a test watches it.
-func explain(err error) error {
+// verb is one that stands on the command line, "" for none.
+func explain(err error, verb string) error {
 	if name, ok := strings.CutPrefix(err.Error(), "flag provided but not defined: -"); ok {
-		return unknownFlag(name)
+		return unknownFlag(name, verb)
 	}
 	if name, ok := strings.CutPrefix(err.Error(), "flag needs an argument: -"); ok {
 		o := find(func(o *option) bool { return o.name == name || o.short == name })
@@ -67,7 +73,7 @@ func explain(err error) error {
 	return err
 }
 
-func unknownFlag(name string) error {
+func unknownFlag(name, verb string) error {
 	if o := byFlag(name); o != nil {
 		return fmt.Errorf("--%s is no flag: set %s in the file, or write the command behind --", name, o.key())
 	}
@@ -78,7 +84,10 @@ func unknownFlag(name string) error {
 		}
 	}
 	hint := didYouMean(name, names, "--%s")
-	if hint == "" {
+	switch {
+	case verb != "":
+		hint = "; " + misplaced(verb)
+	case hint == "":
 		hint = "; stickyd help --all shows all flags"
 	}
 	dashes := "--"

@@ -2,12 +2,19 @@ package config
 
 import (
 	"errors"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 )
 
 func TestCommandLine(t *testing.T) {
+	bin := t.TempDir()
+	if err := os.WriteFile(filepath.Join(bin, "stop-it"), nil, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("PATH", bin)
 	tests := []struct {
 		name string
 		args string
@@ -18,6 +25,10 @@ func TestCommandLine(t *testing.T) {
 		{"a -- of the command's own stays", "./server -- --check", "./server -- --check"},
 		{"one dash is as good as two", "-workers 2 -listen=:80 x", "x"},
 		{"flags of the command are not ours", "-- x --help", "x --help"},
+		{"a verb behind --", "-n 2 -- status", "status"},
+		{"like a verb, behind --", "-- restrat", "restrat"},
+		{"like a verb, in a directory", "./restrat", "./restrat"},
+		{"like a verb, and there is such a program", "stop-it", "stop-it"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -71,6 +82,12 @@ func TestFlagErrors(t *testing.T) {
 		{"unknown letter", []string{"-p", "80", "x"}, "unknown flag -p; stickyd help --all shows all flags"},
 		{"key of the file", []string{"--command", "x"}, "--command is no flag: set command in the file, or write the command behind --"},
 		{"three dashes", []string{"---check", "x"}, "bad flag syntax: ---check"},
+		{"verb behind a flag", []string{"--control", "3000", "status"},
+			"flags of stickyd status stand behind that word: stickyd status [flags]; to run a program of that name as workers, write -- before it"},
+		{"verb behind a flag of its own", []string{"--json", "status"}, "unknown flag --json; flags of stickyd status stand behind that word: stickyd status [flags]"},
+		{"unknown flag before a command that is called as a verb", []string{"--port", "80", "--", "status"}, "unknown flag --port; stickyd help --all shows all flags"},
+		{"typing error in a verb", []string{"restrat"}, `unknown command "restrat"; did you mean "restart"? (A worker's command comes after --.)`},
+		{"typing error in a verb, with flags", []string{"-n", "2", "Status", "--json"}, `unknown command "Status"; did you mean "status"? (A worker's command comes after --.)`},
 		{"no value", []string{"--window"}, "--window: needs a value: --window N"},
 		{"no value for a letter", []string{"-n"}, "--workers: needs a value: --workers N"},
 		{"value for a switch", []string{"--check=maybe", "x"}, "--check maybe: takes no value"},
