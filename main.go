@@ -48,6 +48,9 @@ func command(args []string) int {
 	}
 	switch verb {
 	case "help":
+		if len(args) == 2 && admin.IsVerb(args[1]) {
+			return admin.Command([]string{args[1], "--help"}, os.Stdout, os.Stderr)
+		}
 		fmt.Print(config.Usage(len(args) > 1 && strings.TrimLeft(args[1], "-") == "all"))
 		return exitStopped
 	case "version":
@@ -133,6 +136,9 @@ func serve(args []string, isDemo bool) int {
 		return report(takeover.Return(err))
 	case err != nil:
 		return report(err)
+	case asked.Help && isDemo && !asked.All:
+		fmt.Print(config.DemoUsage)
+		return exitStopped
 	case asked.Help:
 		fmt.Print(config.Usage(asked.All))
 		return exitStopped

@@ -49,6 +49,20 @@ Examples:
   stickyd --config stickyd.toml --check
 `
 
+// DemoUsage is the help of the demo.
+const DemoUsage = `Usage: stickyd demo [flags]
+
+Run a server of stickyd's own as workers, on 127.0.0.1:3000 unless --listen says
+otherwise. Its page shows sessions, the worker that each of them lives in, and a
+button that kills that worker. ^C ends it.
+
+Flags are stickyd's, see stickyd help --all; there is no command.
+
+Examples:
+  stickyd demo
+  stickyd demo -n 4 -l 127.0.0.1:0
+`
+
 // writeHelp writes an option's line and, if all is wanted, one for its range.
 func (o *option) writeHelp(b *strings.Builder, all bool) {
 	name := "      --" + o.name

@@ -13,7 +13,7 @@ func TestHelpFitsTheTerminal(t *testing.T) {
 	if lines := strings.Count(Usage(false), "\n"); lines > 24 {
 		t.Errorf("the short help has %d lines; a terminal has 24", lines)
 	}
-	for line := range strings.Lines(Usage(true) + Usage(false)) {
+	for line := range strings.Lines(Usage(true) + Usage(false) + DemoUsage) {
 		if len(line) > 80+len("\n") {
 			t.Errorf("longer than 80: %s", line)
 		}
