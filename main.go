@@ -170,7 +170,7 @@ func check(p *instance.Program, c *config.Config) int {
 	if err := p.Check(c); err != nil {
 		return report(err)
 	}
-	fmt.Println("stickyd: the configuration is valid (command and addresses were not tried)")
+	fmt.Println("stickyd: the configuration is valid (whether its addresses are free was not tried)")
 	return exitStopped
 }
 

@@ -24,13 +24,22 @@ func (p *ProcessSettings) launched() bool {
 	return p.User != "" || p.Group != "" || p.OpenFiles != 0 || p.Nice != 0
 }
 
+// Check returns the error that workers could not be started with because of User
+// and Group, without starting one.
+func (p *ProcessSettings) Check() error {
+	c, err := lookupCredentials(p.User, p.Group)
+	if err != nil || c == nil {
+		return err
+	}
+	return c.permitted()
+}
+
 // prepare looks up and makes what all workers' settings need. It comes before
 // the first child. Where there are workers already an error is no reason to end
 // them: it is logged.
 func (s *Supervisor) prepare() (err error) {
-	p := &s.current.Process
 	resumed := s.relieved != nil
-	if _, err = lookupCredentials(p.User, p.Group); err != nil && !resumed {
+	if err = s.current.Process.Check(); err != nil && !resumed {
 		return err // not only in each spawn, which would be tried for ever
 	}
 	memory, memoryErr := limitMemory(s.spec.Memory)

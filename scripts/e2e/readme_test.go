@@ -53,7 +53,8 @@ func readREADME(t *testing.T, path string) string {
 func TestEveryCommandInTheReadmeWorks(t *testing.T) {
 	text := readREADME(t, "README.md")
 	dist := t.TempDir()
-	if err := os.WriteFile(filepath.Join(dist, "stickyd.toml"), []byte(tomlBlock.FindStringSubmatch(text)[1]), 0o600); err != nil {
+	config := strings.ReplaceAll(tomlBlock.FindStringSubmatch(text)[1], "./myserver", os.Args[0])
+	if err := os.WriteFile(filepath.Join(dist, "stickyd.toml"), []byte(config), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	here := strings.NewReplacer("dist/", dist+"/", "stickyd.toml", dist+"/stickyd.toml", "127.0.0.1:3000", "127.0.0.1:0")

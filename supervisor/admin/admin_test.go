@@ -262,12 +262,12 @@ func TestListenRefuses(t *testing.T) {
 	ownPlace(t)
 	path := filepath.Join(publicDirectory, "c.sock")
 	serve(t, path, port3000)
-	if _, err := Listen(path, port3000, slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), "somebody listens on") {
+	if _, err := Listen(path, port3000, slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), "somebody listens there already") {
 		t.Errorf("a path in use: %v", err)
 	}
 	file := filepath.Join(publicDirectory, "precious")
 	os.WriteFile(file, []byte("x"), 0o600)
-	if _, err := Listen(file, port3000, slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), "is no control socket of this user") {
+	if _, err := Listen(file, port3000, slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), "something else is there, no socket of this user's") {
 		t.Errorf("a file: %v", err)
 	}
 	datagrams := filepath.Join(publicDirectory, "log")
@@ -276,7 +276,7 @@ func TestListenRefuses(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer log.Close()
-	if _, err := Listen(datagrams, port3000, slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), "is no control socket of this user") {
+	if _, err := Listen(datagrams, port3000, slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), "something else is there, no socket of this user's") {
 		t.Errorf("somebody else's socket: %v", err)
 	}
 	if _, err := os.Lstat(datagrams); err != nil {

@@ -28,12 +28,12 @@ func Listen(path string, clients net.Addr, log *slog.Logger) (*Listener, error) 
 		ln, err = listenAt(path)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("cannot open the control socket: %w", err)
+		return nil, controlError(path, err)
 	}
 	file, err := identify(path)
 	if err != nil {
 		ln.Close()
-		return nil, fmt.Errorf("cannot open the control socket: %w", err)
+		return nil, controlError(path, err)
 	}
 	return &Listener{UnixListener: ln, log: log, dir: dir, path: path, file: file}, nil
 }
@@ -58,9 +58,9 @@ func listenHidden(dir, path string) (*net.UnixListener, error) {
 func listenAt(path string) (*net.UnixListener, error) {
 	switch probe(path) {
 	case live:
-		return nil, fmt.Errorf("somebody listens on %s already", path)
+		return nil, errInUse
 	case foreign:
-		return nil, fmt.Errorf("%s is there, and is no control socket of this user", path)
+		return nil, errForeign
 	case stale:
 		os.Remove(path)
 	}

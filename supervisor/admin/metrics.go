@@ -1,7 +1,6 @@
 package admin
 
 import (
-	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
@@ -49,7 +48,7 @@ func ListenMetrics(addr string) (net.Listener, error) {
 		ln, err = net.Listen("tcp", addr)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("cannot serve metrics: %w", err)
+		return nil, metricsError(addr, err)
 	}
 	return ln, nil
 }

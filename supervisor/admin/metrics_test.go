@@ -90,7 +90,7 @@ func TestListenMetrics(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := ListenMetrics("unix:" + path); err == nil || !strings.Contains(err.Error(), "cannot serve metrics: somebody listens on") {
+	if _, err := ListenMetrics("unix:" + path); err == nil || !strings.Contains(err.Error(), "cannot serve metrics on unix:"+path+": somebody listens there already") {
 		t.Errorf("a second time: %v", err)
 	}
 	ln.Close()
@@ -102,7 +102,8 @@ func TestListenMetrics(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer tcp.Close()
-	if _, err := ListenMetrics(tcp.Addr().String()); err == nil || !strings.Contains(err.Error(), "address already in use") {
+	if _, err := ListenMetrics(tcp.Addr().String()); err == nil || err.Error() != "cannot serve metrics on "+tcp.Addr().String()+
+		": address already in use; stop the program that has it, or choose another with --metrics" {
 		t.Errorf("a port in use: %v", err)
 	}
 }

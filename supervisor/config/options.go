@@ -279,7 +279,7 @@ var options = []option{
 	},
 	{
 		name: "check", place: flagOnly, common: true,
-		help: "say whether flags and file are valid, then exit",
+		help: "say whether it could be started like this",
 		kind: one(yes(), func(l *loaded) *bool { return &l.Check }),
 	},
 	{

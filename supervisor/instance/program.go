@@ -36,11 +36,14 @@ func (p *Program) begin() {
 	p.signals = make(chan os.Signal, 8)
 }
 
-// Check returns an error if Run could not begin with that configuration. Nothing
-// is listened on, and no worker started.
+// Check returns an error if Run could not begin with that configuration, as far
+// as that can be seen. Nothing is listened on, and no worker started.
 func (p *Program) Check(c *config.Config) error {
-	_, err := p.build(c, nil)
-	return err
+	a, err := p.build(c, nil)
+	if err != nil {
+		return err
+	}
+	return a.preflight()
 }
 
 // Run works as c says until it is told to stop or can't go on, and logs the

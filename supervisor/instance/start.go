@@ -4,19 +4,30 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/stickyd/stickyd/routing/session"
 	"github.com/stickyd/stickyd/supervisor"
+	"github.com/stickyd/stickyd/supervisor/admin"
 	"github.com/stickyd/stickyd/supervisor/config"
 	"github.com/stickyd/stickyd/supervisor/systemd"
 	"github.com/stickyd/stickyd/workerproto/node"
 )
 
+// preflight looks for what start, and workers, will need, and opens nothing.
+func (a *app) preflight() error {
+	c := a.config.Load()
+	process := launchOf(c, session.Sources{}).Process
+	errs := []error{process.Check(), admin.Check(c.Control, c.Metrics)}
+	if c.OnCrashLoop != "keep" {
+		errs = append(errs, supervisor.CheckCommand(c.Command))
+	}
+	return errors.Join(errs...)
+}
+
 // start does what can fail at once: it looks for the command and listens.
 func (a *app) start() error {
 	c := a.config.Load()
-	if c.OnCrashLoop != "keep" {
-		if err := supervisor.CheckCommand(c.Command); err != nil {
-			return err
-		}
+	if err := a.preflight(); err != nil {
+		return err
 	}
 	if c.NodePreload {
 		var err error
@@ -24,14 +35,15 @@ func (a *app) start() error {
 			return err
 		}
 	}
-	err := a.listen(c)
+	err := a.endpoints.ChangeMetrics(c.Metrics) // before clients come, whom a failure would turn away
 	if err == nil {
-		if err = errors.Join(a.endpoints.ChangeMetrics(c.Metrics), a.endpoints.OpenControl(c.Control, a.doors.Addrs()[0])); err != nil {
-			a.doors.Close()
-			a.endpoints.Close()
+		if err = a.listen(c); err == nil {
+			err = a.endpoints.OpenControl(c.Control, a.doors.Addrs()[0])
 		}
 	}
 	if err != nil {
+		a.doors.Close()
+		a.endpoints.Close()
 		a.cleanUp()
 	}
 	return err
