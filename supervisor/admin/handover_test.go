@@ -200,6 +200,7 @@ func TestFreezeEnds(t *testing.T) {
 func TestFollowerIsToldWhereToGoOn(t *testing.T) {
 	ownPlace(t)
 	f, s, ln := serve(t, "", port3000)
+	f.status.Workers = []Worker{{Slot: 1}, {Slot: 2}}
 	f.print(1, "one")
 	resp, err := newClient(ln.Path()).do(context.Background(), "GET", "/v1/logs?follow=1&slot=2", nil)
 	if err != nil {

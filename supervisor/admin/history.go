@@ -88,6 +88,9 @@ func (h *historyRequest) query() string {
 
 func (s *Server) logs(rw http.ResponseWriter, r *http.Request) {
 	h, err := parseHistory(r.URL.Query())
+	if err == nil && h.slot > 0 && h.of == "" { // who goes on had one
+		err = s.knownSlot(h.slot)
+	}
 	if err != nil {
 		fail(rw, http.StatusBadRequest, err)
 		return
@@ -104,6 +107,25 @@ func (s *Server) events(rw http.ResponseWriter, r *http.Request) {
 	}
 	tell(s, rw, r, h, s.running.Events(), func(*logs.Event) bool { return true },
 		func(seq uint64, e logs.Event) any { return LogEvent{seq, e} })
+}
+
+// knownSlot returns an error for a slot that there is not, and of which nothing is
+// known from before.
+func (s *Server) knownSlot(slot int) error {
+	now := s.running.Status()
+	last := 0
+	for i := range now.Workers {
+		last = max(last, now.Workers[i].Slot)
+	}
+	if slot <= last {
+		return nil
+	}
+	lines := s.running.Logs()
+	of := func(l *logs.Line) bool { return l.Slot == slot }
+	if lines.Last(1, of) != lines.Last(0, of) {
+		return nil
+	}
+	return fmt.Errorf("there is no slot %d, and no line of one: they are numbered from 1 to %d", slot, last)
 }
 
 // begins is the number at which an answer begins. All of another history is new

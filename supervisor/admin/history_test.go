@@ -22,6 +22,7 @@ func TestLogs(t *testing.T) {
 	f.print(1, "one", "two")
 	f.print(2, "three")
 	f.print(1, "four")
+	f.status.Workers = []Worker{{Slot: 1}, {Slot: 3}}
 	for words, want := range map[string]string{
 		"logs":        "[1] one\n[1] two\n[2] three\n[1] four\n",
 		"logs -n 2":   "[2] three\n[1] four\n",
@@ -31,6 +32,12 @@ func TestLogs(t *testing.T) {
 		"logs 3":      "",
 	} {
 		if status, out, errs := command(strings.Fields(words)...); status != 0 || out != want || errs != "" {
+			t.Errorf("%s: exit status %d, %q, %q", words, status, out, errs)
+		}
+	}
+	for _, words := range []string{"logs 4", "logs -f 4"} {
+		if status, out, errs := command(strings.Fields(words)...); status != 1 || out != "" ||
+			errs != "stickyd: there is no slot 4, and no line of one: they are numbered from 1 to 3\n" {
 			t.Errorf("%s: exit status %d, %q, %q", words, status, out, errs)
 		}
 	}

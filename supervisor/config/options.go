@@ -279,7 +279,7 @@ var options = []option{
 	},
 	{
 		name: "check", place: flagOnly, common: true,
-		help: "say whether it could be started like this",
+		help: "say whether stickyd could start so, then exit",
 		kind: one(yes(), func(l *loaded) *bool { return &l.Check }),
 	},
 	{
