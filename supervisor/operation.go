@@ -35,10 +35,10 @@ type underWay struct {
 }
 
 // ErrStopping is what ends an operation that stickyd's end came before.
-var ErrStopping = errors.New("stickyd stops")
+var ErrStopping = errors.New("stickyd is stopping")
 
 // errUpgraded is what who waits for draining workers is told.
-var errUpgraded = errors.New("stickyd is upgraded meanwhile; the old workers go on draining, and stickyd status shows them")
+var errUpgraded = errors.New("stickyd is being upgraded; the old workers go on draining, and stickyd status shows them")
 
 // Begin starts an operation of that name, unless another one is under way, which
 // the error names. End must follow.
@@ -158,8 +158,8 @@ func (op *Operation) say(to func(string), format string, args ...any) {
 	to(text)
 }
 
-// awaitPause is the time between two lines of who waits for workers to drain.
-const awaitPause = time.Second
+// awaitPause is the time between two looks of who waits for workers to drain.
+var awaitPause = time.Second // tests have less of it
 
 // vacating returns awaitVacated for the slots, with Run held until it has been
 // called. It is called before an operation ends.
@@ -175,17 +175,18 @@ func (s *Supervisor) vacating(slots []*slot, say func(string)) (wait func() erro
 }
 
 // awaitVacated returns when none of the slots has a process any more, or when ctx
-// is done.
+// is done. What it waits for it says at first, and when that has changed.
 func (s *Supervisor) awaitVacated(ctx context.Context, slots []*slot, say func(string)) error {
 	tick := time.NewTicker(awaitPause)
 	defer tick.Stop()
-	for len(slots) > 0 {
+	for said := (remainder{}); len(slots) > 0; {
 		select {
 		case <-slots[0].vacated:
 			slots = slots[1:]
 		case <-tick.C:
-			if text := waitedFor(slots); text != "" {
-				say(text)
+			if now := remaining(slots); now != said && now.workers > 0 {
+				said = now
+				say(now.String())
 			}
 		case <-ctx.Done():
 			return ctx.Err()
@@ -198,26 +199,31 @@ func (s *Supervisor) awaitVacated(ctx context.Context, slots []*slot, say func(s
 	return nil
 }
 
-// waitedFor says which of the slots still have processes.
-func waitedFor(slots []*slot) string {
-	left, sessions := 0, 0
-	var until time.Time
+// A remainder is what is waited for.
+type remainder struct {
+	workers  int // that still have a process
+	sessions int // of theirs
+	until    time.Time
+}
+
+func remaining(slots []*slot) (r remainder) {
 	for _, sl := range slots {
 		now := sl.status.Load()
 		if now.PID == 0 {
 			continue
 		}
-		left++
-		sessions += now.Left
-		if now.Until.After(until) {
-			until = now.Until
+		r.workers++
+		r.sessions += now.Left
+		if now.Until.After(r.until) {
+			r.until = now.Until
 		}
 	}
-	if left == 0 {
-		return ""
-	}
-	text := fmt.Sprintf("waiting for %d old workers, with %d sessions", left, sessions)
-	if d := time.Until(until).Round(time.Second); d > 0 {
+	return r
+}
+
+func (r remainder) String() string {
+	text := "waiting for " + counted(r.workers, "old worker", "old workers") + ", with " + counted(r.sessions, "session", "sessions")
+	if d := time.Until(r.until).Round(time.Second); d > 0 {
 		text += fmt.Sprintf("; at most %v more", d)
 	}
 	return text

@@ -44,7 +44,7 @@ func (op *Operation) Resize(n int, relative bool, say func(string)) (wait func()
 		}
 		return s.vacating(nil, say)
 	}
-	op.say(say, "%d workers instead of %d", n, from)
+	op.say(say, "%s instead of %d", counted(n, "worker", "workers"), from)
 	return s.vacating(s.shrink(n), say)
 }
 
@@ -76,7 +76,7 @@ func (op *Operation) grow(from, n int, say func(string)) error {
 		}
 	}
 	if ready == len(trials) {
-		op.say(say, "%d workers are ready", n)
+		op.say(say, "%s", counted(n, "worker is ready", "workers are ready"))
 		return nil
 	}
 	s.awaitVacated(op.ctx, s.shrink(from), say)

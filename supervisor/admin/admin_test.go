@@ -143,7 +143,7 @@ func TestStopWaitsForTheEnd(t *testing.T) {
 	go func() { returned <- Command([]string{"stop", "--control", path}, out, io.Discard) }()
 	<-f.stopped
 	s.Finish(nil)
-	for _, want := range []string{"stopping: 1 workers with 2 sessions are left\n", "stopped\n"} {
+	for _, want := range []string{"stopping: waiting for 1 worker, with 2 sessions\n", "stopped\n"} {
 		if got := <-out.lines; got != want {
 			t.Errorf("said %q, want %q", got, want)
 		}

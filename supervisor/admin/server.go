@@ -188,5 +188,5 @@ func remaining(s Status) string {
 			sessions += w.Sessions
 		}
 	}
-	return fmt.Sprintf("stopping: %d workers with %d sessions are left", workers, sessions)
+	return fmt.Sprintf("stopping: waiting for %s, with %s", count(workers, "worker"), count(sessions, "session"))
 }
