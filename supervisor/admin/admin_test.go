@@ -183,7 +183,7 @@ func TestStopTellsOfAFailure(t *testing.T) {
 // An operation has succeeded only if stickyd says so.
 func TestOperationThatIsNotReached(t *testing.T) {
 	for said, want := range map[string]string{
-		`{"message":"stopping"}`:            "has not said how it ended", // it died
+		`{"message":"stopping"}`:            "stickyd went away before it said how that ended; was it killed?", // it was
 		`{"message":"","error":"too late"}`: "too late",
 	} {
 		ownPlace(t)

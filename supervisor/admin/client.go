@@ -107,7 +107,7 @@ func (c *client) operate(ctx context.Context, path string, what any, say func(st
 		case ctx.Err() != nil:
 			return errNotWaited
 		case err != nil:
-			return fmt.Errorf("stickyd has not said how it ended: %w", err)
+			return brokenOff(err)
 		case p.Error != "":
 			return errors.New(p.Error)
 		}
@@ -120,6 +120,15 @@ func (c *client) operate(ctx context.Context, path string, what any, say func(st
 			return nil
 		}
 	}
+}
+
+// brokenOff is what an operation comes to whose last line does not come.
+func brokenOff(err error) error {
+	why := ""
+	if !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
+		why = ": " + err.Error()
+	}
+	return fmt.Errorf("stickyd went away before it said how that ended%s; was it killed? If it runs, stickyd status and stickyd events tell", why)
 }
 
 // How long a stickyd may be away while another binary takes over, and how often

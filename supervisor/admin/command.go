@@ -34,7 +34,7 @@ type verb struct {
 
 // verbs: nouns look, and the others change something.
 var verbs = []verb{
-	{"status", "", "show the workers of a running stickyd", "", statusFlags, nil, status},
+	{"status", "", "show the workers of a running stickyd", moreStatus, statusFlags, nil, status},
 	{"logs", "[SLOT]", "show what workers, or one, printed last", moreLogs, logsFlags, takeSlotOrNone, showLogs},
 	{"events", "", "show what stickyd logged last, from level info on", moreLogs, eventsFlags, nil, showEvents},
 	{"explain", "SID", "show where a session is, or was", moreExplain, jsonFlag, takeID, explain},
@@ -51,6 +51,9 @@ const (
 	notWaiting = "^C ends the waiting and not the operation, which stickyd status shows.\n"
 	cancelling = "^C ends the waiting and not the operation, which stickyd status shows and\n" +
 		"stickyd cancel ends.\n"
+
+	moreStatus = "It fails where no stickyd answers, and with --ready, which is for checks of\n" +
+		"containers and the like, also where no worker is ready.\n"
 
 	moreLogs = "With -f it goes on when another binary takes over, and ends with stickyd.\n"
 
@@ -81,6 +84,7 @@ type call struct {
 	control string
 	json    bool
 	watch   bool
+	ready   bool
 	history historyRequest
 	restart RestartOptions
 	scale   Scale
@@ -150,12 +154,12 @@ func parse(flags *flag.FlagSet, args []string) (given []string, err error) {
 			given, args = append(given, word), args[1:]
 			continue
 		}
-		end := slices.IndexFunc(args, func(word string) bool { return word == "--" || negative(word) })
-		if end < 0 {
-			end = len(args)
+		end := 1
+		for end < len(args) && args[end] != "--" && (!negative(args[end]) || takesValue(flags, args[end-1])) {
+			end++
 		}
 		if err := flags.Parse(args[:end]); err != nil {
-			return nil, err
+			return nil, explainFlag(err)
 		}
 		args = append(slices.Clone(flags.Args()), args[end:]...)
 	}
@@ -167,10 +171,7 @@ func (v *verb) usage(to io.Writer, flags *flag.FlagSet) {
 	fmt.Fprintf(to, "Usage: stickyd %s\n\n%s%s.\n%s\n", words, strings.ToUpper(v.help[:1]), v.help[1:], v.more)
 	flags.VisitAll(func(f *flag.Flag) {
 		arg, help := flag.UnquoteUsage(f)
-		name := "--" + f.Name
-		if len(f.Name) == 1 {
-			name = "-" + f.Name
-		}
+		name := dashed(f.Name)
 		const column = 21
 		help = strings.ReplaceAll(help, "\n", "\n"+strings.Repeat(" ", column))
 		fmt.Fprintf(to, "  %-*s%s\n", column-2, name+" "+arg, help)

@@ -23,6 +23,7 @@ func jsonFlag(flags *flag.FlagSet, c *call) {
 
 func statusFlags(flags *flag.FlagSet, c *call) {
 	jsonFlag(flags, c)
+	flags.BoolVar(&c.ready, "ready", false, "print only how many are ready, and fail if none is")
 	flags.BoolVar(&c.watch, "watch", false, "print it again each second, until ^C")
 }
 
@@ -32,6 +33,9 @@ var watchPause = time.Second // tests have less of it
 const clearAll = "\x1b[H\x1b[J" // ECMA-48: CUP, ED
 
 func status(ctx context.Context, c *call) error {
+	if c.ready {
+		return c.checkReady(ctx)
+	}
 	tick := time.NewTicker(watchPause)
 	defer tick.Stop()
 	s, err := c.client.status(ctx)
@@ -56,6 +60,28 @@ func status(ctx context.Context, c *call) error {
 	if c.watch && ctx.Err() != nil {
 		return nil // ^C
 	}
+	return err
+}
+
+// checkReady fails unless a worker takes new sessions.
+func (c *call) checkReady(ctx context.Context) error {
+	s, err := c.client.status(ctx)
+	if err != nil {
+		return err
+	}
+	ready := 0
+	for i := range s.Workers {
+		if s.Workers[i].State == "ready" {
+			ready++
+		}
+	}
+	if s.Stopping {
+		return errors.New("stickyd is stopping")
+	}
+	if ready == 0 {
+		return fmt.Errorf("no worker is ready, of %d", len(s.Workers))
+	}
+	_, err = fmt.Fprintf(c.out, "%s ready\n", count(ready, "worker"))
 	return err
 }
 
@@ -145,8 +171,11 @@ func (c *call) lost(what string) func(n uint64) {
 const idBytes = 4096
 
 func takeID(c *call, given []string) error {
-	if len(given) != 1 || given[0] == "" {
+	if len(given) != 1 {
 		return errors.New("explain takes the id of a session, or - for standard input")
+	}
+	if given[0] == "" {
+		return errors.New("the id of the session is empty; is a variable of the shell not set?")
 	}
 	c.id = given[0]
 	return nil

@@ -227,6 +227,66 @@ func TestBadUsage(t *testing.T) {
 	}
 }
 
+func TestWhatIsWrongWithFlags(t *testing.T) {
+	for words, want := range map[string]string{
+		"status --dance":            "unknown flag --dance",
+		"status -dance":             "unknown flag --dance",
+		"status -x=1":               "unknown flag -x",
+		"status --control":          "--control needs a value",
+		"logs -n":                   "-n needs a value",
+		"logs -n x":                 `-n x: "x" is no number from 0 on`,
+		"events -n -1":              `-n -1: "-1" is no number from 0 on`,
+		"events -n=-1":              `-n -1: "-1" is no number from 0 on`,
+		"restart --parallel -2 1":   `--parallel -2: "-2" is no number from 1 on`,
+		"restart 1 --parallel 0":    `--parallel 0: "0" is no number from 1 on`,
+		"status --json=maybe":       "--json takes no value",
+		"events -f -1":              "events takes no argument: -1",
+		"explain --json -- ":        "explain takes the id of a session, or - for standard input",
+		"restart --max-unready= -1": `--max-unready : "" is no number from 1 on`,
+	} {
+		args := strings.Fields(words)
+		wants := "stickyd: " + want + "\nstickyd " + args[0] + " --help shows how to use it\n"
+		if status, out, errs := command(args...); status != 2 || out != "" || errs != wants {
+			t.Errorf("%s: exit status %d, %q, %q", words, status, out, errs)
+		}
+	}
+	if status, _, errs := command("explain", ""); status != 2 || !strings.Contains(errs, "the id of the session is empty") {
+		t.Errorf("explain without an id: exit status %d, %q", status, errs)
+	}
+}
+
+func TestStatusReady(t *testing.T) {
+	ownPlace(t)
+	if status, _, errs := command("status", "--ready"); status != 1 || !strings.Contains(errs, "no stickyd of this user was found") {
+		t.Errorf("with none: exit status %d, %q", status, errs)
+	}
+	f, _, _ := serve(t, "", port3000)
+	for _, tt := range []struct {
+		stopping bool
+		states   string
+		status   int
+		out      string
+		errs     string
+	}{
+		{false, "", 1, "", "stickyd: no worker is ready, of 0\n"},
+		{false, "starting draining", 1, "", "stickyd: no worker is ready, of 2\n"},
+		{false, "waiting ready", 0, "1 worker ready\n", ""},
+		{false, "ready ready", 0, "2 workers ready\n", ""},
+		{true, "ready", 1, "", "stickyd: stickyd is stopping\n"},
+	} {
+		f.status.Stopping, f.status.Workers = tt.stopping, nil
+		for i, state := range strings.Fields(tt.states) {
+			f.status.Workers = append(f.status.Workers, Worker{Slot: i + 1, State: state})
+		}
+		if status, out, errs := command("status", "--ready"); status != tt.status || out != tt.out || errs != tt.errs {
+			t.Errorf("%s: exit status %d, %q, %q", tt.states, status, out, errs)
+		}
+		if status, _, _ := command("status"); status != 0 {
+			t.Errorf("%s: without --ready: exit status %d", tt.states, status)
+		}
+	}
+}
+
 func TestBadRequests(t *testing.T) {
 	ownPlace(t)
 	_, _, ln := serve(t, "", port3000)
