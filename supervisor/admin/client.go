@@ -7,13 +7,18 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"net/http"
+	"syscall"
 	"time"
 )
 
 // A client talks to one stickyd.
-type client struct{ http *http.Client }
+type client struct {
+	path string // of the control socket
+	http *http.Client
+}
 
 // answerLimit is how long a stickyd has to answer what needs no time.
 var answerLimit = 10 * time.Second // tests have less of it
@@ -22,7 +27,7 @@ func newClient(path string) *client {
 	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return (&net.Dialer{}).DialContext(ctx, "unix", path)
 	}
-	return &client{&http.Client{Transport: &http.Transport{
+	return &client{path, &http.Client{Transport: &http.Transport{
 		DialContext: dial, ResponseHeaderTimeout: answerLimit, DisableKeepAlives: true,
 	}}}
 }
@@ -39,6 +44,11 @@ func (c *client) do(ctx context.Context, method, path string, body []byte) (*htt
 	switch {
 	case err != nil && ctx.Err() != nil:
 		return nil, context.Cause(ctx)
+	case errors.Is(err, fs.ErrPermission), errors.Is(err, io.EOF), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
+		if owner := ownerOf(c.path); owner != "" {
+			return nil, othersError(c.path, owner)
+		}
+		return nil, fmt.Errorf("no answer on the control socket %s: %w", c.path, errors.Unwrap(err)) // without the URL
 	case errors.As(err, &refused) && refused.Op == "dial":
 		return nil, fmt.Errorf("nobody answers on the control socket: %w", refused)
 	case errors.As(err, &slow) && slow.Timeout():

@@ -156,8 +156,13 @@ func find(control string) (string, error) {
 	case len(all) > 0:
 		return "", fmt.Errorf("no stickyd of this user is at %s; there are: %s", control, names(all))
 	}
-	return "", fmt.Errorf("no stickyd of this user was found in %s; where one has a control socket elsewhere, or is another user's, "+
-		"say --control PATH", strings.Join(directories(), " and "))
+	if others := otherUsers(); len(others) > 0 {
+		return "", fmt.Errorf("no stickyd of this user was found in %s, but perhaps one of %s: sudo -u %s stickyd ...; "+
+			"where one has a control socket elsewhere say --control PATH",
+			strings.Join(directories(), " and "), strings.Join(others, " or "), others[0])
+	}
+	return "", fmt.Errorf("no stickyd of this user was found in %s; where one has a control socket elsewhere say --control PATH, "+
+		"where it is another user's sudo -u USER stickyd ...", strings.Join(directories(), " and "))
 }
 
 func names(all []Instance) string {

@@ -1,0 +1,68 @@
+package admin
+
+import (
+	"fmt"
+	"os"
+	"os/user"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+)
+
+// ownerOf returns the name of the user whose path is: of the path itself, or of
+// the first directory above it that can be seen. It is "" for this user's own,
+// and where nobody knows.
+func ownerOf(path string) string {
+	for {
+		info, err := os.Lstat(path)
+		if err == nil {
+			return otherOwner(info)
+		}
+		up := filepath.Dir(path)
+		if up == path {
+			return ""
+		}
+		path = up
+	}
+}
+
+func otherOwner(info os.FileInfo) string {
+	stat, ok := info.Sys().(*syscall.Stat_t)
+	if !ok || int(stat.Uid) == os.Geteuid() {
+		return ""
+	}
+	uid := strconv.FormatUint(uint64(stat.Uid), 10)
+	if u, err := user.LookupId(uid); err == nil {
+		return u.Username
+	}
+	return "#" + uid // as sudo(8) has it
+}
+
+// othersError says that a control socket is another user's.
+func othersError(path, owner string) error {
+	return fmt.Errorf("the control socket %s is user %s's, on which only that user and root get an answer: sudo -u %s stickyd ...",
+		path, owner, owner)
+}
+
+// otherUsers are those who have, or had, control sockets where they are found,
+// as far as this user can see.
+func otherUsers() (names []string) {
+	dirs, _ := filepath.Glob(filepath.Join(publicDirectory, "stickyd-*"))
+	for _, dir := range append(dirs, systemDirectory) {
+		info, err := os.Lstat(dir)
+		if err != nil || !info.IsDir() {
+			continue
+		}
+		uid, public := strings.CutPrefix(filepath.Base(dir), "stickyd-")
+		stat, ok := info.Sys().(*syscall.Stat_t)
+		if public && (!ok || strconv.FormatUint(uint64(stat.Uid), 10) != uid) {
+			continue // /tmp is everybody's
+		}
+		if name := otherOwner(info); name != "" && !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	return names
+}

@@ -1,0 +1,71 @@
+package admin
+
+import (
+	"errors"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// strangers is a user that no database knows.
+const strangers = 1234567
+
+func TestOthersSocketsAreNamed(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("needs root, to give files away")
+	}
+	ownPlace(t)
+	theirs := filepath.Join(publicDirectory, "stickyd-"+strconv.Itoa(strangers))
+	forged := filepath.Join(publicDirectory, "stickyd-1234568") // not that user's own
+	for _, dir := range []string{theirs, forged} {
+		if err := errors.Join(os.Mkdir(dir, 0o700), os.Chown(dir, strangers, strangers)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if status, _, errs := command("status"); status != 1 || !strings.Contains(errs, "but perhaps one of #1234567: sudo -u #1234567 stickyd ...") {
+		t.Errorf("exit status %d, %q", status, errs)
+	}
+	if got := ownerOf(filepath.Join(theirs, "not/seen.sock")); got != "#1234567" {
+		t.Errorf("it is %q's", got)
+	}
+	if got := ownerOf(filepath.Join(publicDirectory, "not/seen.sock")); got != "" {
+		t.Errorf("our own is %q's", got)
+	}
+}
+
+// One that lets us connect, and breaks off since we are nobody whom it answers.
+func TestOneThatBreaksOff(t *testing.T) {
+	ownPlace(t)
+	path := filepath.Join(publicDirectory, "c.sock")
+	ln, err := net.Listen("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	go func() {
+		for {
+			c, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			c.Read(make([]byte, 4096)) // or it would be a reset
+			c.Close()
+		}
+	}()
+	if status, _, errs := command("status", "--control", path); status != 1 || errs != "stickyd: no answer on the control socket "+path+": EOF\n" {
+		t.Errorf("exit status %d, %q", status, errs)
+	}
+	if os.Geteuid() != 0 {
+		return
+	}
+	if err := os.Chown(path, strangers, strangers); err != nil {
+		t.Fatal(err)
+	}
+	if status, _, errs := command("status", "--control", path); status != 1 ||
+		errs != "stickyd: the control socket "+path+" is user #1234567's, on which only that user and root get an answer: sudo -u #1234567 stickyd ...\n" {
+		t.Errorf("another user's: exit status %d, %q", status, errs)
+	}
+}
