@@ -1,7 +1,7 @@
 // Command go-http is a plain net/http server that keeps sessions in memory: a
-// counter for each visitor, found again by a cookie. Run by itself it is one
+// count of visits for each visitor, who is known by a cookie. Run by itself it is one
 // process; run by stickyd it is one of N, and each visitor always comes to the
-// process that has the counter. See README.md.
+// process that has the count. See README.md.
 package main
 
 import (
@@ -49,35 +49,28 @@ type server struct {
 
 func (s *server) handler() http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /{$}", s.show)
-	mux.HandleFunc("POST /{$}", s.increment)
+	mux.HandleFunc("GET /{$}", s.visit)
 	mux.HandleFunc("POST /logout", s.logout)
-	// A form on somebody else's page must not count for our visitors.
+	// A form on somebody else's page must not log our visitors out.
 	return http.NewCrossOriginProtection().Handler(mux)
 }
 
 const page = `<!doctype html>
 <title>stickyd: go-http</title>
 <p>worker %d, pid %d
-<p>count %d
-<form method=post action=/><button>count</button></form>
+<p>visit %d
+<p><a href=/>again</a>
 <form method=post action=/logout><button>log out</button></form>
 `
 
-func (s *server) show(rw http.ResponseWriter, r *http.Request) {
-	count, _ := s.sessions.use(sessionID(r), 0)
-	rw.Header().Set("Content-Type", "text/html; charset=utf-8")
-	rw.Header().Set("Cache-Control", "no-store")
-	fmt.Fprintf(rw, page, s.worker.Slot(), os.Getpid(), count)
-}
-
-// increment counts. A visitor without a session gets one: also one whose
-// session ended, or was in a worker that died. What such a visitor's cookie
-// says is not used again; a session's id is always our own.
-func (s *server) increment(rw http.ResponseWriter, r *http.Request) {
-	if _, ok := s.sessions.use(sessionID(r), 1); !ok {
+// visit counts. A visitor without a session gets one: also one whose session
+// ended, or was in a worker that died. What such a visitor's cookie says is not
+// used again; a session's id is always our own.
+func (s *server) visit(rw http.ResponseWriter, r *http.Request) {
+	visits, ok := s.sessions.use(sessionID(r))
+	if !ok {
 		id := rand.Text()
-		s.sessions.begin(id, 1)
+		visits = s.sessions.begin(id)
 		// Before the response tells the visitor: the next request may come
 		// over another connection at once, and must come here.
 		if err := s.worker.Bind(r.Context(), id); err != nil {
@@ -87,7 +80,9 @@ func (s *server) increment(rw http.ResponseWriter, r *http.Request) {
 		}
 		setCookie(rw, id, 0)
 	}
-	http.Redirect(rw, r, "/", http.StatusSeeOther)
+	rw.Header().Set("Content-Type", "text/html; charset=utf-8")
+	rw.Header().Set("Cache-Control", "no-store")
+	fmt.Fprintf(rw, page, s.worker.Slot(), os.Getpid(), visits)
 }
 
 func (s *server) logout(rw http.ResponseWriter, r *http.Request) {

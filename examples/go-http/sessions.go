@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// sessions are the counters that live in this process, and die with it. Its
+// sessions are the counts that live in this process, and die with it. Its
 // methods may be called from any goroutine. It knows nothing of stickyd.
 type sessions struct {
 	mu   sync.Mutex
@@ -13,31 +13,32 @@ type sessions struct {
 }
 
 type session struct {
-	count int
-	used  time.Time
+	visits int
+	used   time.Time
 }
 
 func newSessions() *sessions { return &sessions{byID: make(map[string]*session)} }
 
-// begin makes a session with that id.
-func (s *sessions) begin(id string, count int) {
+// begin makes a session with that id, of one visit.
+func (s *sessions) begin(id string) (visits int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.byID[id] = &session{count: count, used: time.Now()}
+	s.byID[id] = &session{visits: 1, used: time.Now()}
+	return 1
 }
 
-// use adds to a session's counter and returns it. It reports whether there is
+// use counts a visit and returns how many there were. It reports whether there is
 // such a session.
-func (s *sessions) use(id string, add int) (count int, ok bool) {
+func (s *sessions) use(id string) (visits int, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	one := s.byID[id]
 	if one == nil {
 		return 0, false
 	}
-	one.count += add
+	one.visits++
 	one.used = time.Now()
-	return one.count, true
+	return one.visits, true
 }
 
 // end ends a session. It reports whether there was one.

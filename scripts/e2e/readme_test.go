@@ -111,7 +111,7 @@ func tryGoHTTP(t *testing.T, shell string) {
 	s.addr = s.await("listening", nil).str("addr")
 	v := newVisitor(t, s.addr)
 	for i := 1; i <= 3; i++ {
-		if got := v.post("/"); got.count != i {
+		if got := v.get(); got.count != i {
 			t.Errorf("visit %d: sees %+v", i, got)
 		}
 	}
