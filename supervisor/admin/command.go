@@ -61,7 +61,8 @@ const (
 		"a shell and in no list of processes. One that begins with - goes behind --.\n"
 	moreRestart = "Each slot gets a new worker first; the old one gets no new sessions and ends\n" +
 		"when those that it has have ended, or at --drain-timeout.\n" + cancelling
-	moreScale  = "Workers that are too many drain.\n" + cancelling
+	moreScale = "Workers that are too many drain. It holds until another scale, or a reload in\n" +
+		"which workers has changed.\n" + cancelling
 	moreDrain  = "It gets no new ones. Its slot rests until it is restarted.\n" + notWaiting
 	moreReload = "What cannot change while stickyd runs is named.\n" + cancelling
 
