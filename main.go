@@ -10,12 +10,12 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"runtime/debug"
 	"slices"
 	"strings"
 
 	"github.com/stickyd/stickyd/supervisor"
 	"github.com/stickyd/stickyd/supervisor/admin"
+	"github.com/stickyd/stickyd/supervisor/build"
 	"github.com/stickyd/stickyd/supervisor/config"
 	"github.com/stickyd/stickyd/supervisor/instance"
 	"github.com/stickyd/stickyd/supervisor/upgrade"
@@ -54,7 +54,7 @@ func command(args []string) int {
 		fmt.Print(config.Usage(len(args) > 1 && strings.TrimLeft(args[1], "-") == "all"))
 		return exitStopped
 	case "version":
-		fmt.Println("stickyd " + version())
+		fmt.Println("stickyd " + build.Version())
 		return exitStopped
 	case "demo":
 		return serve(append(args[1:len(args):len(args)], append([]string{"--"}, demoCommand()...)...), true)
@@ -73,13 +73,6 @@ func command(args []string) int {
 		return admin.Command(args, os.Stdout, os.Stderr)
 	}
 	return serve(args, false)
-}
-
-func version() string {
-	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
-		return info.Main.Version
-	}
-	return "(devel)"
 }
 
 // self is the path to execute to get this program again.
@@ -122,7 +115,7 @@ func serve(args []string, isDemo bool) int {
 	}
 	p := &instance.Program{
 		Load:     func() (*config.Config, error) { return reload(args, isDemo) },
-		Version:  version(),
+		Version:  build.Version(),
 		Guardian: []string{self(), guardianVerb},
 		Launcher: []string{self(), launcherVerb},
 		Text:     func(err error) string { text, _ := explain(err); return text },
@@ -143,7 +136,7 @@ func serve(args []string, isDemo bool) int {
 		fmt.Print(config.Usage(asked.All))
 		return exitStopped
 	case asked.Version:
-		fmt.Println("stickyd " + version())
+		fmt.Println("stickyd " + build.Version())
 		return exitStopped
 	case takeover != nil && takeover.Checking():
 		return report(instance.CheckTakeover(takeover, c))

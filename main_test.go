@@ -25,6 +25,7 @@ var imports = []struct {
 	{"workerproto/node", nil, "it holds files"},
 	{"workerproto/nodeipc", []string{"workerproto", "fdpass", "fdpass/poll"}, "it is another dialect of workerproto, and neither executes nor accepts"},
 	{"supervisor/admin", []string{"supervisor/logs"}, "it is given what it tells"},
+	{"supervisor/build", nil, "it says what the go command has noted"},
 	{"supervisor/config", []string{"supervisor/exact"}, "values are plain"},
 	{"supervisor/exact", nil, "it is about bytes"},
 	{"supervisor/logs", nil, "it writes lines"},
@@ -35,7 +36,7 @@ var imports = []struct {
 		"supervisor", "supervisor/admin", "supervisor/config", "supervisor/logs", "supervisor/systemd", "supervisor/upgrade", "supervisor/watch",
 		"routing", "routing/front", "routing/session", "fdpass/poll", "workerproto", "workerproto/node", "workerproto/nodeipc",
 	}, "it joins them"},
-	{"", []string{"supervisor", "supervisor/admin", "supervisor/config", "supervisor/instance", "supervisor/upgrade", "workerproto/demo"}, "it is the command line"},
+	{"", []string{"supervisor", "supervisor/admin", "supervisor/build", "supervisor/config", "supervisor/instance", "supervisor/upgrade", "workerproto/demo"}, "it is the command line"},
 	{"supervisor", []string{"supervisor/exact", "supervisor/logs", "supervisor/upgrade", "workerproto", "workerproto/nodeipc", "fdpass", "fdpass/poll"}, "it knows no HTTP, session or TCP"},
 }
 
