@@ -108,7 +108,7 @@ func TestCancelOfAScaleUpTakesItBack(t *testing.T) {
 	if err := s.Cancel(said.say); err != nil {
 		t.Fatal(err)
 	}
-	const outcome = "cancelled by stickyd cancel; there are 1 workers as before"
+	const outcome = "cancelled by stickyd cancel; 1 worker as before"
 	expectEnd(t, <-ended, outcome)
 	said.is(t, "cancelling scaling: 0 of 2 new workers are ready", "scaling was "+outcome)
 	eventually(t, "one slot", func() bool { return len(s.Status()) == 1 })
@@ -139,7 +139,7 @@ func TestCancelOfAnOperationOfSeveralSteps(t *testing.T) {
 	default:
 	}
 	_, err = op.Resize(1, false, func(string) {})
-	expectEnd(t, err, "cancelled by stickyd cancel; there are 2 workers as before")
+	expectEnd(t, err, "cancelled by stickyd cancel; 2 workers as before")
 	op.End()
 	if err := <-cancelled; err != nil {
 		t.Error(err)
@@ -148,7 +148,7 @@ func TestCancelOfAnOperationOfSeveralSteps(t *testing.T) {
 		t.Errorf("%d workers are wanted", n)
 	}
 	said.is(t, "cancelling reload: worker 2: starting the new one (1 of 2 replaced)", "reload was cancelled by stickyd cancel; "+
-		"1 of 2 workers are new; stickyd reload does the rest, stickyd restart takes it back; there are 2 workers as before")
+		"1 of 2 workers are new; stickyd reload does the rest, stickyd restart takes it back; 2 workers as before")
 }
 
 func TestCancelOfNothing(t *testing.T) {

@@ -38,7 +38,7 @@ type underWay struct {
 var ErrStopping = errors.New("stickyd is stopping")
 
 // errUpgraded is what who waits for draining workers is told.
-var errUpgraded = errors.New("stickyd is being upgraded; the old workers go on draining, and stickyd status shows them")
+var errUpgraded = errors.New("stickyd is upgraded meanwhile; the old workers go on draining, and stickyd status shows them")
 
 // Begin starts an operation of that name, unless another one is under way, which
 // the error names. End must follow.

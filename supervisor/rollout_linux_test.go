@@ -417,7 +417,7 @@ func TestScaleUpToWorkersThatDieIsTakenBack(t *testing.T) {
 	go func() { ended <- s.Scale(2, false, func(string) {}) }()
 	eventually(t, "the new one", func() bool { return len(s.Status()) == 2 && s.Status()[1].State == "ready" })
 	syscall.Kill(s.Status()[1].PID, syscall.SIGKILL)
-	if err := <-ended; err == nil || !strings.Contains(err.Error(), "there are 1 workers as before") {
+	if err := <-ended; err == nil || !strings.Contains(err.Error(), "1 worker as before: ") {
 		t.Error("scale ended with ", err)
 	}
 	eventually(t, "one slot", func() bool { return len(s.Status()) == 1 })

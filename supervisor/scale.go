@@ -37,7 +37,7 @@ func (op *Operation) Resize(n int, relative bool, say func(string)) (wait func()
 	case n < 1 || n > MaxWorkers:
 		return nil, fmt.Errorf("cannot scale to %d workers: there are %d, and may be 1 to %d", n, from, MaxWorkers)
 	case op.cancelled(): // in a step before
-		return nil, op.giveUp("there are %d workers as before", from)
+		return nil, op.giveUp("%s as before", counted(from, "worker", "workers"))
 	case n > from:
 		if err := op.grow(from, n, say); err != nil {
 			return nil, err
@@ -81,9 +81,9 @@ func (op *Operation) grow(from, n int, say func(string)) error {
 	}
 	s.awaitVacated(op.ctx, s.shrink(from), say)
 	if len(failed) > 0 {
-		return fmt.Errorf("there are %d workers as before: %w", from, errors.Join(failed...))
+		return fmt.Errorf("%s as before: %w", counted(from, "worker", "workers"), errors.Join(failed...))
 	}
-	return op.giveUp("there are %d workers as before", from)
+	return op.giveUp("%s as before", counted(from, "worker", "workers"))
 }
 
 // shrink lets the slots above n drain, and returns them. All have been told by

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -170,12 +171,17 @@ func TestControlSocketThatCannotBe(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer os.RemoveAll(dir)
-	clients, control := filepath.Join(dir, "clients.sock"), filepath.Join(dir, "missing", "control.sock")
+	clients, control := filepath.Join(dir, "clients.sock"), filepath.Join(dir, "control.sock")
+	taken, err := net.Listen("unix", control)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
 	out, err := exec.Command(binary, append([]string{"--listen", "unix:" + clients, "--control", control, "--"}, worker("app")...)...).CombinedOutput()
-	if want := "cannot open the control socket: listen unix " + control; err == nil || !strings.Contains(string(out), want) {
+	if want := "cannot open the control socket " + control + ": somebody listens there already"; err == nil || !strings.Contains(string(out), want) {
 		t.Errorf("%v: %s", err, out)
 	}
-	if left, _ := os.ReadDir(dir); len(left) > 0 {
+	if left, _ := os.ReadDir(dir); len(left) != 1 {
 		t.Error("left behind: ", left)
 	}
 }

@@ -57,12 +57,33 @@ func TestScale(t *testing.T) {
 	}
 }
 
+// A number that was scaled to holds until a reload brings another.
+func TestScaleAndReload(t *testing.T) {
+	_, _, control, f := startFromFile(t, nil)
+	is := func(want int) {
+		t.Helper()
+		if now := pidsOf(askStatus(t, control)); len(now) != want {
+			t.Errorf("workers %v, want %d", now, want)
+		}
+	}
+	f.workers = len(pidsOf(askStatus(t, control)))
+	mustAsk(t, "scale", control, "+2")
+	f.more["drain_timeout"] = "19s"
+	f.write()
+	mustAsk(t, "reload", control)
+	is(f.workers + 2)
+	f.workers++
+	f.write()
+	mustAsk(t, "reload", control)
+	is(f.workers)
+}
+
 // A worker that does not get ready is not kept.
 func TestScaleUpThatFails(t *testing.T) {
 	_, pids, control, gate := gated(t, 2, "--start-timeout", "300ms")
 	shut(t, gate)
 	status, out := ask(t, "scale", control, "3")
-	if status != 1 || !strings.Contains(out, "there are 2 workers as before: worker 3: ") || !strings.Contains(out, "not ready in time") {
+	if status != 1 || !strings.Contains(out, "2 workers as before: worker 3: ") || !strings.Contains(out, "not ready in time") {
 		t.Errorf("exit status %d: %s", status, out)
 	}
 	checkUntouched(t, control, pids, 0)

@@ -222,7 +222,7 @@ func TestLostLinesAreMentioned(t *testing.T) {
 		c.Read(make([]byte, 4096))
 		io.WriteString(c, "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n{\"lost\":12}\n{\"seq\":13,\"slot\":1,\"line\":\"x\"}\n")
 	}()
-	if status, out, errs := command("logs", "--control", ln.Path()); status != 0 || out != "[1] x\n" || errs != "stickyd: 12 lines were dropped here, since they were not read in time\n" {
+	if status, out, errs := command("logs", "--control", ln.Path()); status != 0 || out != "[1] x\n" || errs != "stickyd: 12 lines dropped here, not read in time\n" {
 		t.Errorf("exit status %d, %q, %q", status, out, errs)
 	}
 }

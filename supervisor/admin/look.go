@@ -136,7 +136,7 @@ func showLogs(ctx context.Context, c *call) error {
 			return err
 		}
 		return c.print(l.AppendTo(nil))
-	}, c.lost("lines"))
+	}, c.lost("line"))
 }
 
 func showEvents(ctx context.Context, c *call) error {
@@ -149,7 +149,7 @@ func showEvents(ctx context.Context, c *call) error {
 			return err
 		}
 		return c.print(e.AppendTo(nil))
-	}, c.lost("events"))
+	}, c.lost("event"))
 }
 
 func (c *call) print(text []byte, err error) error {
@@ -163,7 +163,7 @@ func (c *call) print(text []byte, err error) error {
 // lost says where something is missing.
 func (c *call) lost(what string) func(n uint64) {
 	return func(n uint64) {
-		fmt.Fprintf(c.errs, "stickyd: %d %s were dropped here, since they were not read in time\n", n, what)
+		fmt.Fprintf(c.errs, "stickyd: %s dropped here, not read in time\n", count(int(n), what))
 	}
 }
 
