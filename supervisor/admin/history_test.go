@@ -15,7 +15,7 @@ import (
 
 func TestLogs(t *testing.T) {
 	ownPlace(t)
-	f, _, _ := serve(t, "", port3000)
+	f, _, ln := serve(t, "", port3000)
 	if status, out, errs := command("logs"); status != 0 || out != "" || errs != "" {
 		t.Errorf("none: exit status %d, %q, %q", status, out, errs)
 	}
@@ -40,6 +40,12 @@ func TestLogs(t *testing.T) {
 			errs != "stickyd: there is no slot 4, and no line of one: they are numbered from 1 to 3\n" {
 			t.Errorf("%s: exit status %d, %q, %q", words, status, out, errs)
 		}
+	}
+	goesOn := historyRequest{slot: 4, of: f.log.Lines().ID(), after: 1} // after an upgrade, and there is no slot 4 any more
+	if resp, err := newClient(ln.Path()).do(context.Background(), "GET", "/v1/logs?"+goesOn.query(), nil); err != nil {
+		t.Error("who goes on: ", err)
+	} else {
+		resp.Body.Close()
 	}
 	for i := range 3 * historyPiece {
 		f.print(4, fmt.Sprint(i))

@@ -42,7 +42,7 @@ func otherOwner(info os.FileInfo) string {
 
 // othersError says that a control socket is another user's.
 func othersError(path, owner string) error {
-	return fmt.Errorf("the control socket %s is user %s's, on which only that user and root get an answer: sudo -u %s stickyd ...",
+	return fmt.Errorf("the control socket %s is user %s's, on which only that user and root get an answer; try it with sudo -u %s",
 		path, owner, owner)
 }
 

@@ -20,12 +20,12 @@ func TestOthersSocketsAreNamed(t *testing.T) {
 	ownPlace(t)
 	theirs := filepath.Join(publicDirectory, "stickyd-"+strconv.Itoa(strangers))
 	forged := filepath.Join(publicDirectory, "stickyd-1234568") // not that user's own
-	for _, dir := range []string{theirs, forged} {
-		if err := errors.Join(os.Mkdir(dir, 0o700), os.Chown(dir, strangers, strangers)); err != nil {
+	for dir, owner := range map[string]int{theirs: strangers, forged: strangers + 2} {
+		if err := errors.Join(os.Mkdir(dir, 0o700), os.Chown(dir, owner, owner)); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if status, _, errs := command("status"); status != 1 || !strings.Contains(errs, "but perhaps one of #1234567: sudo -u #1234567 stickyd ...") {
+	if status, _, errs := command("status"); status != 1 || !strings.Contains(errs, "but perhaps one of #1234567: try it with sudo -u #1234567;") {
 		t.Errorf("exit status %d, %q", status, errs)
 	}
 	if got := ownerOf(filepath.Join(theirs, "not/seen.sock")); got != "#1234567" {
@@ -65,7 +65,7 @@ func TestOneThatBreaksOff(t *testing.T) {
 		t.Fatal(err)
 	}
 	if status, _, errs := command("status", "--control", path); status != 1 ||
-		errs != "stickyd: the control socket "+path+" is user #1234567's, on which only that user and root get an answer: sudo -u #1234567 stickyd ...\n" {
+		errs != "stickyd: the control socket "+path+" is user #1234567's, on which only that user and root get an answer; try it with sudo -u #1234567\n" {
 		t.Errorf("another user's: exit status %d, %q", status, errs)
 	}
 }

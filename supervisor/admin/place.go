@@ -157,12 +157,12 @@ func find(control string) (string, error) {
 		return "", fmt.Errorf("no stickyd of this user is at %s; there are: %s", control, names(all))
 	}
 	if others := otherUsers(); len(others) > 0 {
-		return "", fmt.Errorf("no stickyd of this user was found in %s, but perhaps one of %s: sudo -u %s stickyd ...; "+
+		return "", fmt.Errorf("no stickyd of this user was found in %s, but perhaps one of %s: try it with sudo -u %s; "+
 			"where one has a control socket elsewhere say --control PATH",
 			strings.Join(directories(), " and "), strings.Join(others, " or "), others[0])
 	}
 	return "", fmt.Errorf("no stickyd of this user was found in %s; where one has a control socket elsewhere say --control PATH, "+
-		"where it is another user's sudo -u USER stickyd ...", strings.Join(directories(), " and "))
+		"where it is another user's try it with sudo -u USER", strings.Join(directories(), " and "))
 }
 
 func names(all []Instance) string {
