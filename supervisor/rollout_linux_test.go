@@ -181,7 +181,7 @@ func runSupervisor(t *testing.T, workers int, change func(*Limits)) (*Supervisor
 		}
 	})
 	for n := 1; n <= workers; n++ {
-		eventually(t, "a ready worker", func() bool { return len(c.of(n)) == 1 })
+		eventually(t, "a ready worker", func() bool { return len(c.of(n)) == 1 && s.Status()[n-1].State == ready.String() })
 	}
 	return s, c
 }
