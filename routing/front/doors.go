@@ -55,21 +55,31 @@ func (d *Doors) Open(addrs []string) error {
 	return nil
 }
 
-// listen opens listeners, of which some may have the port of one in instead, which
-// still listens: they are to come in its place.
+// listen opens listeners, of which some may have the port of some in instead, which
+// still listen: they are to come in their place. Those come last, since they get
+// clients at once, whom nobody serves before all are open.
 func (d *Doors) listen(addrs []string, instead []*Listener) (opened []*Listener, err error) {
 	for _, addr := range addrs {
 		// The address of one that Change took away is free when that is closed. (A
 		// Unix socket's is at once.)
 		d.await(func(ln *Listener) bool { return ln.path == "" && ln.IsAt(addr) })
-		ln, err := listenInstead(addr, instead, d.loop)
-		if err != nil {
-			for _, ln := range opened {
-				ln.Close()
+	}
+	opened = make([]*Listener, len(addrs))
+	for _, shares := range []bool{false, true} {
+		for i, addr := range addrs {
+			old := atPort(instead, addr)
+			if len(old) > 0 != shares {
+				continue
 			}
-			return nil, err
+			if opened[i], err = listenInstead(addr, old, d.loop); err != nil {
+				for _, ln := range opened {
+					if ln != nil {
+						ln.Close()
+					}
+				}
+				return nil, err
+			}
 		}
-		opened = append(opened, ln)
 	}
 	return opened, nil
 }

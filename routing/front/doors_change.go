@@ -42,18 +42,26 @@ func (d *Doors) Change(ctx context.Context, addrs []string) error {
 	d.have(keep, opened)
 	for _, ln := range surplus {
 		d.log.Info("listening no longer", "addr", ln.Addr().String())
-		d.leave(ctx, ln)
+		covered := slices.ContainsFunc(*d.open.Load(), func(heir *Listener) bool { return heir.covers(ln) })
+		d.leave(ctx, ln, covered)
 	}
 	return nil
 }
 
-// leave closes a listener when its clients have had their time.
-func (d *Doors) leave(ctx context.Context, ln *Listener) {
+// leave closes a listener when its clients have had their time. One that is
+// covered has an heir to whom its clients come then.
+func (d *Doors) leave(ctx context.Context, ln *Listener, covered bool) {
 	left := make(chan struct{})
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.leaving[ln] = left
 	go func() {
+		if covered {
+			d.front.letCome(ctx, ln)
+			var cancel context.CancelFunc
+			ctx, cancel = context.WithTimeout(context.Background(), handshakeTime)
+			defer cancel()
+		}
 		d.front.Close(ctx, ln)
 		d.mu.Lock()
 		defer d.mu.Unlock()

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"net"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -135,6 +136,23 @@ func TestDoorsAreGivenAwayAndTakenUpAgain(t *testing.T) {
 	again.Stop(context.Background())
 }
 
+// freePort returns a port that is free at all addresses: one that is at 127.0.0.1
+// may be a client's at another.
+func freePort(t *testing.T) string {
+	t.Helper()
+	ln, err := net.Listen("tcp", ":0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	return strconv.Itoa(ln.Addr().(*net.TCPAddr).Port)
+}
+
+func local(port string) net.Addr {
+	n, _ := strconv.Atoi(port)
+	return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: n}
+}
+
 // Another host at the same port, or the same one in other words, is no port in
 // use, and no client is refused meanwhile.
 func TestDoorsChangeTheirHost(t *testing.T) {
@@ -152,14 +170,9 @@ func TestDoorsChangeTheirHost(t *testing.T) {
 		{"0.0.0.0", "127.0.0.1", false},
 	} {
 		t.Run(tt.from+" to "+tt.to, func(t *testing.T) {
-			reserved, err := net.Listen("tcp", "127.0.0.1:0")
-			if err != nil {
-				t.Fatal(err)
-			}
-			at := reserved.Addr()
-			_, port, _ := net.SplitHostPort(at.String())
-			reserved.Close()
+			port := freePort(t)
 			d := serveDoors(t, tt.from+":"+port)
+			at := local(port)
 			expectServed(t, at)
 			old := (*d.open.Load())[0]
 			stop, refused := make(chan struct{}), make(chan string, 1)
@@ -198,4 +211,74 @@ func TestDoorsChangeTheirHost(t *testing.T) {
 			}
 		})
 	}
+}
+
+// The more special address gets the clients for as long as it is open, which it
+// is until those are heard who have connected and said nothing.
+func TestDoorsThatWidenTheirHostServeMeanwhile(t *testing.T) {
+	port := freePort(t)
+	d, at := serveDoors(t, "127.0.0.1:"+port), local(port)
+	patient, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	if err := d.Change(patient, []string{"0.0.0.0:" + port}); err != nil {
+		t.Fatal(err)
+	}
+	for range 20 {
+		if expectServed(t, at); t.Failed() {
+			return
+		}
+	}
+	cancel()
+	d.Settle()
+	expectServed(t, at)
+}
+
+// Several hosts at a port become one, and that one several again.
+func TestDoorsChangeSeveralHostsAtAPort(t *testing.T) {
+	port := freePort(t)
+	d := serveDoors(t, "127.0.0.1:"+port)
+	impatient, cancel := context.WithCancel(context.Background())
+	cancel()
+	for _, hosts := range [][]string{{"127.0.0.1", "127.0.0.2"}, {"0.0.0.0"}, {"127.0.0.1", "127.0.0.2", "127.0.0.3"}, {""}} {
+		var addrs []string
+		for _, host := range hosts {
+			addrs = append(addrs, host+":"+port)
+		}
+		if err := d.Change(impatient, addrs); err != nil {
+			t.Fatal(err)
+		}
+		d.Settle()
+		for i, ln := range *d.open.Load() {
+			expectServed(t, ln.Addr())
+			if ln.Written() != addrs[i] {
+				t.Errorf("%d is %s, want %s", i, ln.Written(), addrs[i])
+			}
+		}
+	}
+}
+
+// A listener that comes in the place of another one gets clients at once, and
+// nobody serves it before Change is done with the others.
+func TestDoorsServeWhileOthersAreAwaited(t *testing.T) {
+	port, other := freePort(t), freePort(t)
+	d, at := serveDoors(t, ":"+port, "127.0.0.1:"+other), local(port)
+	patient, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	if err := d.Change(patient, []string{":" + port}); err != nil {
+		t.Fatal(err)
+	}
+	changed := make(chan error, 1)
+	go func() {
+		changed <- d.Change(patient, []string{"127.0.0.1:" + port, "127.0.0.1:" + other, "unix:/no/such/directory/s"})
+	}()
+	for range 200 {
+		if expectServed(t, at); t.Failed() {
+			break
+		}
+	}
+	cancel()
+	if err := <-changed; err == nil {
+		t.Error("a listener that can't be opened was no error")
+	}
+	expectServed(t, at)
 }

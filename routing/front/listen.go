@@ -137,6 +137,14 @@ func (l *Listener) stands(addr string) bool {
 	return tcp.IP.Equal(other.IP) && tcp.Zone == other.Zone
 }
 
+// covers reports whether clients of another listener get this one when the other
+// is closed: it has all addresses, and the other one of them.
+func (l *Listener) covers(other *Listener) bool {
+	all, ok := l.addr.(*net.TCPAddr)
+	one, alsoOK := other.addr.(*net.TCPAddr)
+	return ok && alsoOK && all.Port == one.Port && all.IP.IsUnspecified() && !one.IP.IsUnspecified()
+}
+
 // pending reports whether a connection is in the queue.
 func (l *Listener) pending() bool {
 	fd, err := l.fd.Acquire()
@@ -145,6 +153,18 @@ func (l *Listener) pending() bool {
 	}
 	defer l.fd.Release()
 	return pending(fd)
+}
+
+// hearSilent accepts clients from now on who have said nothing yet, and within
+// seconds those who are connected already.
+func (l *Listener) hearSilent() {
+	if _, ok := l.addr.(*net.TCPAddr); !ok {
+		return
+	}
+	if fd, err := l.fd.Acquire(); err == nil {
+		hearSilent(fd)
+		l.fd.Release()
+	}
 }
 
 // turnAway lets no new client connect. Who has connected is served. A socket

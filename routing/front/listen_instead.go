@@ -2,7 +2,6 @@ package front
 
 import (
 	"errors"
-	"slices"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -10,20 +9,21 @@ import (
 	"github.com/stickyd/stickyd/fdpass/poll"
 )
 
-// listenInstead is Listen where the port may be that of one of old, at another
-// host: all addresses and one of them, say. The kernel lets both be bound if
-// both have SO_REUSEPORT and belong to one user (socket(7)), and takes an option
-// that comes after bind for good. It is taken back at once: what clients get
-// is the more special address of the two, and never a share.
+// listenInstead is Listen where the port is that of old, at other hosts: all
+// addresses and one of them, say. The kernel lets all be bound if all have
+// SO_REUSEPORT and belong to one user (socket(7)), and takes an option that comes
+// after bind for good. It is taken back at once: what clients get is the most
+// special address, and never a share.
 func listenInstead(addr string, old []*Listener, loop *poll.Loop) (*Listener, error) {
-	i := slices.IndexFunc(old, func(ln *Listener) bool { return ln.path == "" && ln.IsAt(addr) })
-	if i < 0 {
+	if len(old) == 0 {
 		return Listen(addr, loop)
 	}
-	if err := old[i].sharePort(true); err != nil {
-		return nil, listenError(addr, err)
+	for _, ln := range old {
+		if err := ln.sharePort(true); err != nil {
+			return nil, listenError(addr, err)
+		}
+		defer ln.sharePort(false)
 	}
-	defer old[i].sharePort(false)
 	ln, err := listen(addr, loop, func(network, address string, raw syscall.RawConn) error {
 		var err error
 		ctlErr := raw.Control(func(fd uintptr) { err = sharePort(int(fd), true) })
@@ -33,6 +33,16 @@ func listenInstead(addr string, old []*Listener, loop *poll.Loop) (*Listener, er
 		ln.sharePort(false)
 	}
 	return ln, err
+}
+
+// atPort returns those that have the port of addr.
+func atPort(all []*Listener, addr string) (some []*Listener) {
+	for _, ln := range all {
+		if ln.path == "" && ln.IsAt(addr) {
+			some = append(some, ln)
+		}
+	}
+	return some
 }
 
 func (l *Listener) sharePort(on bool) error {
