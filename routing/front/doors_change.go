@@ -17,7 +17,10 @@ func (d *Doors) Change(ctx context.Context, addrs []string) error {
 	stay := make(map[*Listener]string) // as they are written now
 	var missing []string
 	for _, addr := range addrs {
-		i := slices.IndexFunc(open, func(ln *Listener) bool { return ln.stands(addr) })
+		i := slices.IndexFunc(open, func(ln *Listener) bool {
+			_, taken := stay[ln]
+			return !taken && ln.stands(addr)
+		})
 		if i < 0 {
 			missing = append(missing, addr)
 			continue

@@ -67,6 +67,24 @@ func TestDoorsChangeWhileTheyAreServed(t *testing.T) {
 	}
 }
 
+// Each address has a listener of its own, or it is an error, as at the start.
+func TestDoorsAreOneForEachAddress(t *testing.T) {
+	d := serveDoors(t, "127.0.0.1:0", "127.0.0.1:0")
+	before := d.Addrs()
+	if err := d.Change(context.Background(), []string{"127.0.0.1:0", "127.0.0.1:0", "localhost:0"}); err != nil {
+		t.Fatal(err)
+	}
+	for _, at := range before {
+		if !d.Owns(at.String()) {
+			t.Errorf("%s was closed", at)
+		}
+	}
+	twice := []string{before[0].String(), "localhost:" + strconv.Itoa(before[0].(*net.TCPAddr).Port)}
+	if err := d.Change(context.Background(), twice); err == nil {
+		t.Error("one listener for two addresses was no error")
+	}
+}
+
 // A reload that takes a listener away may be taken back at once.
 func TestDoorsOpenWhatStillCloses(t *testing.T) {
 	d := serveDoors(t, "127.0.0.1:0")
