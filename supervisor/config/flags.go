@@ -19,7 +19,7 @@ func fromFlags(args []string) ([]setting, error) {
 		define(set, &options[i], &given)
 	}
 	if err := set.Parse(args); err != nil {
-		return given, explain(err, verbAmong(args))
+		return given, explain(err, verbBehind(set.Args()))
 	}
 	if set.NArg() > 0 {
 		if before := len(args) - set.NArg() - 1; before < 0 || args[before] != "--" {
@@ -61,7 +61,7 @@ func define(set *flag.FlagSet, o *option, given *[]setting) {
 
 // explain turns an error of package flag into one of ours. That package has no
 // types for them, so they are told apart by their text, and a test watches it.
-// verb is one that stands on the command line, "" for none.
+// verb is one that stands behind the flag that is wrong, "" for none.
 func explain(err error, verb string) error {
 	if name, ok := strings.CutPrefix(err.Error(), "flag provided but not defined: -"); ok {
 		return unknownFlag(name, verb)

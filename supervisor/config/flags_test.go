@@ -15,6 +15,10 @@ func TestCommandLine(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Setenv("PATH", bin)
+	t.Chdir(t.TempDir())
+	if err := os.WriteFile("status.sh", nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
 	tests := []struct {
 		name string
 		args string
@@ -29,6 +33,7 @@ func TestCommandLine(t *testing.T) {
 		{"like a verb, behind --", "-- restrat", "restrat"},
 		{"like a verb, in a directory", "./restrat", "./restrat"},
 		{"like a verb, and there is such a program", "stop-it", "stop-it"},
+		{"like a verb, and there is such a file", "status.sh", "status.sh"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -86,6 +91,9 @@ func TestFlagErrors(t *testing.T) {
 			"flags of stickyd status stand behind that word: stickyd status [flags]; to run a program of that name as workers, write -- before it"},
 		{"verb behind a flag of its own", []string{"--json", "status"}, "unknown flag --json; flags of stickyd status stand behind that word: stickyd status [flags]"},
 		{"unknown flag before a command that is called as a verb", []string{"--port", "80", "--", "status"}, "unknown flag --port; stickyd help --all shows all flags"},
+		{"typing error before a command with such a word", []string{"--wrokers", "2", "npm", "run", "restart"}, "unknown flag --wrokers; did you mean --workers?"},
+		{"verb behind several flags", []string{"-f", "--control", "3000", "--unknown", "-n", "5", "logs"},
+			"unknown flag -f; flags of stickyd logs stand behind that word: stickyd logs [flags]"},
 		{"typing error in a verb", []string{"restrat"}, `unknown command "restrat"; did you mean "restart"? (A worker's command comes after --.)`},
 		{"typing error in a verb, with flags", []string{"-n", "2", "Status", "--json"}, `unknown command "Status"; did you mean "status"? (A worker's command comes after --.)`},
 		{"no value", []string{"--window"}, "--window: needs a value: --window N"},

@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"os"
 	"os/exec"
 	"slices"
 	"strings"
@@ -29,6 +30,9 @@ func checkWord(word string) error {
 	if _, err := exec.LookPath(word); err == nil {
 		return nil
 	}
+	if _, err := os.Stat(word); err == nil {
+		return nil // who starts it says that it is to be written with a ./
+	}
 	return fmt.Errorf("unknown command %q; did you mean %q? (A worker's command comes after --.)", word, verb)
 }
 
@@ -36,13 +40,19 @@ func misplaced(verb string) string {
 	return fmt.Sprintf("flags of stickyd %s stand behind that word: stickyd %s [flags]", verb, verb)
 }
 
-// verbAmong returns the first word of a command line that is a verb, or "".
-func verbAmong(args []string) string {
-	if end := slices.Index(args, "--"); end >= 0 {
-		args = args[:end]
+// verbBehind returns the first word behind flags if it is a verb, or "". Words of
+// a command are nobody's business.
+func verbBehind(args []string) string {
+	for len(args) > 0 && strings.HasPrefix(args[0], "-") && args[0] != "--" {
+		name := strings.TrimLeft(args[0], "-")
+		o := find(func(o *option) bool { return o.name == name || o.short == name })
+		args = args[1:]
+		if o != nil && o.arg != "" && len(args) > 0 {
+			args = args[1:] // its value
+		}
 	}
-	if i := slices.IndexFunc(args, IsVerb); i >= 0 {
-		return args[i]
+	if len(args) > 0 && IsVerb(args[0]) {
+		return args[0]
 	}
 	return ""
 }
