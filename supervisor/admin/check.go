@@ -45,7 +45,8 @@ func checkSocket(path string) error {
 	case !info.IsDir():
 		return syscall.ENOTDIR
 	}
-	return unix.Access(dir, unix.W_OK|unix.X_OK)
+	// With the rights that bind will have: access(2) leaves capabilities out.
+	return unix.Faccessat(unix.AT_FDCWD, dir, unix.W_OK|unix.X_OK, unix.AT_EACCESS)
 }
 
 // checkAddress returns the error that an address could not be listened on with,

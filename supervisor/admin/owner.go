@@ -1,7 +1,9 @@
 package admin
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/user"
 	"path/filepath"
@@ -12,8 +14,8 @@ import (
 )
 
 // ownerOf returns the name of the user whose path is: of the path itself, or of
-// the first directory above it that can be seen. It is "" for this user's own,
-// and where nobody knows.
+// the directory that keeps it from being seen. It is "" for this user's own, and
+// where nobody knows, as when it has been removed.
 func ownerOf(path string) string {
 	for {
 		info, err := os.Lstat(path)
@@ -21,7 +23,7 @@ func ownerOf(path string) string {
 			return otherOwner(info)
 		}
 		up := filepath.Dir(path)
-		if up == path {
+		if up == path || !errors.Is(err, fs.ErrPermission) {
 			return ""
 		}
 		path = up
@@ -42,8 +44,16 @@ func otherOwner(info os.FileInfo) string {
 
 // othersError says that a control socket is another user's.
 func othersError(path, owner string) error {
-	return fmt.Errorf("the control socket %s is user %s's, on which only that user and root get an answer; try it with sudo -u %s",
-		path, owner, owner)
+	return fmt.Errorf("the control socket %s is user %s's, on which only that user and root get an answer; try it with %s",
+		path, owner, sudo(owner))
+}
+
+// sudo is how to be that user, as a shell takes it.
+func sudo(owner string) string {
+	if strings.HasPrefix(owner, "#") { // it begins a comment
+		owner = "'" + owner + "'"
+	}
+	return "sudo -u " + owner
 }
 
 // otherUsers are those who have, or had, control sockets where they are found,

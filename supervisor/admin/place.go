@@ -104,7 +104,7 @@ func Instances() (all []Instance) {
 type finding int
 
 const (
-	free    finding = iota // nothing is there
+	free    finding = iota // nothing is there, or it can't be seen
 	stale                  // a socket of this user's, on which nobody listens any more
 	live                   // somebody listens
 	foreign                // something else
@@ -115,10 +115,10 @@ const (
 // stopped.
 func probe(path string) finding {
 	info, err := os.Lstat(path)
-	if errors.Is(err, os.ErrNotExist) {
-		return free
+	if err != nil {
+		return free // to bind there fails, and says why
 	}
-	if err != nil || info.Mode()&os.ModeSocket == 0 {
+	if info.Mode()&os.ModeSocket == 0 {
 		return foreign
 	}
 	c, err := net.Dial("unix", path)
@@ -157,9 +157,9 @@ func find(control string) (string, error) {
 		return "", fmt.Errorf("no stickyd of this user is at %s; there are: %s", control, names(all))
 	}
 	if others := otherUsers(); len(others) > 0 {
-		return "", fmt.Errorf("no stickyd of this user was found in %s, but perhaps one of %s: try it with sudo -u %s; "+
+		return "", fmt.Errorf("no stickyd of this user was found in %s, but perhaps one of %s: try it with %s; "+
 			"where one has a control socket elsewhere say --control PATH",
-			strings.Join(directories(), " and "), strings.Join(others, " or "), others[0])
+			strings.Join(directories(), " and "), strings.Join(others, " or "), sudo(others[0]))
 	}
 	return "", fmt.Errorf("no stickyd of this user was found in %s; where one has a control socket elsewhere say --control PATH, "+
 		"where it is another user's try it with sudo -u USER", strings.Join(directories(), " and "))
