@@ -103,7 +103,7 @@ func (c *call) show(s *Status, first bool) error {
 		case !ok:
 			width, height = usualWidth, 0
 		case c.watch:
-			height-- // the cursor's line
+			height = max(1, height-1) // but for the cursor's line
 		default:
 			height = 0
 		}

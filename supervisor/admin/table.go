@@ -57,25 +57,20 @@ const notesIndent = 6
 // about workers.
 func (s *Status) write(to io.Writer, now time.Time, width, height int) error {
 	page := s.head(now, width)
-	table, heads := s.table(now, width), 1
-	shown, used := 0, rows(page, width)+heads
-	for i, block := range table[heads:] {
-		more := 1 // the line that says how many more there are
-		if i == len(s.Workers)-1 {
-			more = 0
-		}
+	table := s.table(now, width)
+	page = append(page, table[0]...)
+	shown, used := 0, rows(page, width)
+	for i, block := range table[1:] {
 		used += rows(block, width)
-		if height > 0 && i > 0 && used+more > height {
+		if height > 0 && i > 0 && used+len(more(s.Workers[i+1:], width)) > height {
 			break
 		}
 		shown++
 	}
-	for _, block := range table[:heads+shown] {
+	for _, block := range table[1 : 1+shown] {
 		page = append(page, block...)
 	}
-	if rest := s.Workers[shown:]; len(rest) > 0 {
-		page = append(page, fmt.Sprintf("… %d more: %s", len(rest), states(rest)))
-	}
+	page = append(page, more(s.Workers[shown:], width)...)
 	_, err := io.WriteString(to, strings.Join(page, "\n")+"\n")
 	return err
 }
@@ -158,6 +153,14 @@ func join(a, b string) string {
 		return b
 	}
 	return a + ", " + b
+}
+
+// more says how many workers are not shown, if there are any.
+func more(rest []Worker, width int) []string {
+	if len(rest) == 0 {
+		return nil
+	}
+	return wrap(fmt.Sprintf("… %d more: %s", len(rest), states(rest)), width, 2)
 }
 
 // states says how many workers are in which state.

@@ -111,6 +111,23 @@ func TestTableOfManyThatDoNotFit(t *testing.T) {
 	}
 }
 
+// Where lines are longer than the terminal is wide, it wraps them.
+func TestTableOfManyInANarrowTerminal(t *testing.T) {
+	s := &Status{Version: "v1"}
+	for i, state := range []string{"ready", "starting", "draining", "stopping", "waiting", "finishing"} {
+		for j := range 10 {
+			s.Workers = append(s.Workers, Worker{Slot: 10*i + j + 1, State: state, PID: 100})
+		}
+	}
+	const width = 40
+	for height := 12; height < 60; height++ {
+		lines := strings.Split(strings.TrimSuffix(table(t, s, width, height), "\n"), "\n")
+		if n := rows(lines, width); n > height {
+			t.Errorf("in %d lines: %d", height, n)
+		}
+	}
+}
+
 func TestWrap(t *testing.T) {
 	for _, tt := range []struct {
 		text  string

@@ -128,6 +128,7 @@ func TestWatchingFitsTheTerminal(t *testing.T) {
 		last        string
 	}{
 		{"status --watch", 80, 24, 23, "… 30 more: 30 ready"},
+		{"status --watch", 80, 1, 4, "… 49 more: 49 ready"}, // as little as makes sense
 		{"status --watch", 80, 100, 52, "50 "},
 		{"status", 80, 24, 52, "50 "},
 		{"status --watch", 0, 0, 52, "50 "}, // nobody knows its size
