@@ -6,6 +6,8 @@ import (
 	"net"
 	"net/http"
 	"slices"
+	"strconv"
+	"strings"
 	"sync"
 )
 
@@ -77,19 +79,22 @@ func (e *Endpoints) Follow(clients net.Addr) {
 }
 
 // ChangeMetrics opens the listeners for metrics that are missing, and closes
-// those that are not among addrs. After an error nothing has changed.
+// those that are not among addrs; first, where one is at the port of a missing one.
+// After an error nothing has changed.
 func (e *Endpoints) ChangeMetrics(addrs []string) error {
 	opened := make(map[string]net.Listener)
+	var closed []string
 	for _, addr := range addrs {
-		if e.metrics[addr] != nil {
+		if e.metrics[addr] != nil || opened[addr] != nil {
 			continue
 		}
+		closed = append(closed, e.makeRoom(addr, addrs)...)
 		ln, err := ListenMetrics(addr)
 		if err != nil {
 			for _, ln := range opened {
 				ln.Close()
 			}
-			return err
+			return errors.Join(err, e.reopen(closed))
 		}
 		opened[addr] = ln
 	}
@@ -100,13 +105,43 @@ func (e *Endpoints) ChangeMetrics(addrs []string) error {
 		}
 	}
 	for addr, ln := range opened {
-		e.metrics[addr] = ln
-		e.log.Info("metrics", "addr", ln.Addr().String())
-		if e.started {
-			e.serveMetrics(ln)
-		}
+		e.addMetrics(addr, ln)
 	}
 	return nil
+}
+
+// makeRoom closes those at the port of addr that are not to stay, and returns
+// their addresses.
+func (e *Endpoints) makeRoom(addr string, stay []string) (closed []string) {
+	for old, ln := range e.metrics {
+		tcp, ok := ln.Addr().(*net.TCPAddr)
+		if ok && strings.HasSuffix(addr, ":"+strconv.Itoa(tcp.Port)) && !slices.Contains(stay, old) {
+			delete(e.metrics, old)
+			ln.Close()
+			closed = append(closed, old)
+		}
+	}
+	return closed
+}
+
+func (e *Endpoints) reopen(addrs []string) error {
+	var errs []error
+	for _, addr := range addrs {
+		ln, err := ListenMetrics(addr)
+		if err == nil {
+			e.addMetrics(addr, ln)
+		}
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
+}
+
+func (e *Endpoints) addMetrics(addr string, ln net.Listener) {
+	e.metrics[addr] = ln
+	e.log.Info("metrics", "addr", ln.Addr().String())
+	if e.started {
+		e.serveMetrics(ln)
+	}
 }
 
 // Start answers, until Finish or Detach.
