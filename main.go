@@ -51,6 +51,9 @@ func command(args []string) int {
 		if len(args) == 2 && admin.IsVerb(args[1]) {
 			return admin.Command([]string{args[1], "--help"}, os.Stdout, os.Stderr)
 		}
+		if len(args) == 2 && args[1] == "demo" {
+			return command([]string{"demo", "--help"})
+		}
 		fmt.Print(config.Usage(len(args) > 1 && strings.TrimLeft(args[1], "-") == "all"))
 		return exitStopped
 	case "version":

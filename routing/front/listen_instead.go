@@ -13,7 +13,8 @@ import (
 // addresses and one of them, say. The kernel lets all be bound if all have
 // SO_REUSEPORT and belong to one user (socket(7)), and takes an option that comes
 // after bind for good. It is taken back at once: what clients get is the most
-// special address, and never a share.
+// special address, and never a share. (But the kernel goes by what it last saw of a
+// port: it may let this user's other programs that want to share it do so.)
 func listenInstead(addr string, old []*Listener, loop *poll.Loop) (*Listener, error) {
 	if len(old) == 0 {
 		return Listen(addr, loop)

@@ -29,6 +29,7 @@ func TestHelpIsAboutWhatIsAsked(t *testing.T) {
 		"help logs":         "Usage: stickyd logs [flags] [SLOT]",
 		"logs --help":       "Usage: stickyd logs [flags] [SLOT]",
 		"demo --help":       "Usage: stickyd demo [flags]",
+		"help demo":         "Usage: stickyd demo [flags]",
 		"demo --help --all": "Usage: stickyd [flags] -- COMMAND",
 	} {
 		if status, out, errs := say(t, strings.Fields(words)...); status != 0 || !strings.HasPrefix(out, want) || errs != "" {
