@@ -63,3 +63,19 @@ func TestOneThatBreaksOff(t *testing.T) {
 		t.Errorf("another user's: exit status %d, %q", status, errs)
 	}
 }
+
+// A file that is called as a port hides no stickyd.
+func TestControlIsAPortBeforeItIsAFile(t *testing.T) {
+	ownPlace(t)
+	t.Chdir(publicDirectory)
+	if err := os.WriteFile("3000", nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if status, _, errs := command("status", "--control", "3000"); status != 1 || !strings.Contains(errs, "for the file of that name write ./3000") {
+		t.Errorf("exit status %d, %q", status, errs)
+	}
+	serve(t, "", port3000)
+	if status, _, errs := command("status", "--control", "3000"); status != 0 {
+		t.Errorf("exit status %d, %q", status, errs)
+	}
+}

@@ -141,9 +141,6 @@ func find(control string) (string, error) {
 	if strings.ContainsRune(control, '/') {
 		return control, nil
 	}
-	if _, err := os.Lstat(control); control != "" && err == nil {
-		return "", fmt.Errorf("--control %s is no port: for the file of that name write ./%s", control, control)
-	}
 	all := Instances()
 	meant := slices.DeleteFunc(slices.Clone(all), func(i Instance) bool {
 		return control != "" && i.Name != control && !strings.HasPrefix(i.Name, control+"-")
@@ -153,6 +150,8 @@ func find(control string) (string, error) {
 		return meant[0].Path, nil
 	case len(meant) > 1:
 		return "", fmt.Errorf("several are running: %s; say which with --control %s", names(meant), meant[0].Name)
+	case isFile(control):
+		return "", fmt.Errorf("--control %s is no port of a stickyd: for the file of that name write ./%s", control, control)
 	case len(all) > 0:
 		return "", fmt.Errorf("no stickyd of this user is at %s; there are: %s", control, names(all))
 	}
@@ -163,6 +162,11 @@ func find(control string) (string, error) {
 	}
 	return "", fmt.Errorf("no stickyd of this user was found in %s; where one has a control socket elsewhere say --control PATH, "+
 		"where it is another user's try it with sudo -u USER", strings.Join(directories(), " and "))
+}
+
+func isFile(path string) bool {
+	_, err := os.Lstat(path)
+	return err == nil
 }
 
 func names(all []Instance) string {
