@@ -3,6 +3,7 @@ package supervisor
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/user"
 	"slices"
@@ -50,13 +51,13 @@ func lookupCredentials(userName, group string) (*credentials, error) {
 }
 
 // setUser fills in what the user database knows. A number that it does not know
-// is fine, as in containers.
+// is fine, as in containers, some of which have no database.
 func (c *credentials) setUser(name string) error {
 	u, err := user.Lookup(name)
 	uid, notNumber := strconv.ParseUint(name, 10, 31)
 	if err != nil && notNumber == nil {
 		u, err = user.LookupId(name)
-		if unknown := user.UnknownUserIdError(0); errors.As(err, &unknown) {
+		if unknown := user.UnknownUserIdError(0); errors.As(err, &unknown) || errors.Is(err, fs.ErrNotExist) {
 			c.UID = int(uid)
 			c.Env = []string{"HOME=/", "USER=" + name, "LOGNAME=" + name}
 			return nil
