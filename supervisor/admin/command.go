@@ -28,13 +28,13 @@ type verb struct {
 	help string // a sentence without its full stop
 	more string // further sentences, in lines; "" for none
 	own  func(*flag.FlagSet, *call)
-	take func(*call, []string) error // arguments; nil: there are none
+	take func(*call, []string) error // arguments, and what flags go together; nil: there are none
 	run  func(context.Context, *call) error
 }
 
 // verbs: nouns look, and the others change something.
 var verbs = []verb{
-	{"status", "", "show the workers of a running stickyd", moreStatus, statusFlags, nil, status},
+	{"status", "", "show the workers of a running stickyd", moreStatus, statusFlags, takeStatus, status},
 	{"logs", "[SLOT]", "show what workers, or one, printed last", moreLogs, logsFlags, takeSlotOrNone, showLogs},
 	{"events", "", "show what stickyd logged last, from level info on", moreLogs, eventsFlags, nil, showEvents},
 	{"explain", "SID", "show where a session is, or was", moreExplain, jsonFlag, takeID, explain},
@@ -115,10 +115,10 @@ func perform(ctx context.Context, args []string, in io.Reader, out, errs io.Writ
 	case errors.Is(err, flag.ErrHelp):
 		v.usage(out, flags)
 		return exitDone
+	case err == nil && v.args == "" && len(given) > 0:
+		err = fmt.Errorf("%s takes no argument: %s", v.name, given[0])
 	case err == nil && v.take != nil:
 		err = v.take(c, given)
-	case err == nil && len(given) > 0:
-		err = fmt.Errorf("%s takes no argument: %s", v.name, given[0])
 	}
 	if err != nil {
 		fmt.Fprintf(errs, "stickyd: %v\nstickyd %s --help shows how to use it\n", err, v.name)

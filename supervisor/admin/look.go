@@ -27,6 +27,13 @@ func statusFlags(flags *flag.FlagSet, c *call) {
 	flags.BoolVar(&c.watch, "watch", false, "print it again each second, until ^C")
 }
 
+func takeStatus(c *call, _ []string) error {
+	if c.ready && (c.json || c.watch) {
+		return errors.New("--ready prints one line, and goes with neither --json nor --watch")
+	}
+	return nil
+}
+
 // watchPause is the time between two looks.
 var watchPause = time.Second // tests have less of it
 

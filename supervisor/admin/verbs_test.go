@@ -216,7 +216,7 @@ func TestHintOfAnID(t *testing.T) {
 
 func TestBadUsage(t *testing.T) {
 	for _, words := range []string{
-		"status --dance", "status 1", "stop now", "status --control", "restart x", "restart 0", "restart -1", "restart 1 1", "restart --parallel 0",
+		"status --dance", "status 1", "status --ready --json", "status --watch --ready", "stop now", "status --control", "restart x", "restart 0", "restart -1", "restart 1 1", "restart --parallel 0",
 		"restart --max-unready x", "scale", "scale 0", "scale +0", "scale x", "scale 1 2", "scale -x", "drain", "drain 1 2", "drain x", "reload now",
 		"upgrade a b", "cancel 1", "logs 0", "logs 1 2", "logs -n x", "logs -n -1", "events 1", "events -n", "explain", "explain a b", "explain -x",
 	} {
