@@ -3,6 +3,7 @@ package front
 import (
 	"context"
 	"slices"
+	"time"
 )
 
 // Change opens the listeners that are missing, and closes those that are not
@@ -59,8 +60,7 @@ func (d *Doors) leave(ctx context.Context, ln *Listener, covered bool) {
 	defer d.mu.Unlock()
 	d.leaving[ln] = left
 	go func() {
-		if covered {
-			d.front.letCome(ctx, ln)
+		if covered && d.letCome(ctx, ln) {
 			var cancel context.CancelFunc
 			ctx, cancel = context.WithTimeout(context.Background(), handshakeTime)
 			defer cancel()
@@ -71,6 +71,23 @@ func (d *Doors) leave(ctx context.Context, ln *Listener, covered bool) {
 		delete(d.leaving, ln)
 		close(left)
 	}()
+}
+
+// handshakeTime is how long clients are turned away whom another listener gets
+// then: as long as a handshake takes that is under way, and less than the second
+// after which who was turned away tries again (RFC 6298).
+const handshakeTime = 500 * time.Millisecond
+
+// letCome lets clients come until ctx is done, when there should be none left that
+// has said nothing yet. It reports false if the end of all came before.
+func (d *Doors) letCome(ctx context.Context, ln *Listener) bool {
+	ln.hearSilent()
+	select {
+	case <-ctx.Done():
+		return true
+	case <-d.ended:
+		return false
+	}
 }
 
 // await returns when none is left of those that Change took away and that are

@@ -300,3 +300,17 @@ func TestDoorsServeWhileOthersAreAwaited(t *testing.T) {
 	}
 	expectServed(t, at)
 }
+
+// Who stops, or is to be replaced, lets nobody come any more.
+func TestDoorsThatWidenTheirHostAndEnd(t *testing.T) {
+	port := freePort(t)
+	d, at := serveDoors(t, "127.0.0.1:"+port), local(port)
+	patient, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	if err := d.Change(patient, []string{"0.0.0.0:" + port}); err != nil {
+		t.Fatal(err)
+	}
+	expectServed(t, at)
+	d.end()
+	askUntilClosed(t, at)
+}

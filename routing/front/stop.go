@@ -1,9 +1,6 @@
 package front
 
-import (
-	"context"
-	"time"
-)
+import "context"
 
 // Stop closes the listeners, after accepting what is in their queues, lets
 // connections that wait for a worker have one until ctx is done, and answers
@@ -40,21 +37,6 @@ func (f *Front) Close(ctx context.Context, ln *Listener) error {
 	}
 	f.sweep(ln)
 	return ln.Close()
-}
-
-// handshakeTime is how long clients are turned away whom another listener gets
-// then: as long as a handshake takes that is under way, and less than the second
-// after which who was turned away tries again (RFC 6298).
-const handshakeTime = 500 * time.Millisecond
-
-// letCome lets clients come to a listener that is to be closed until ctx is done.
-// Close follows, when none should be left that has said nothing yet.
-func (f *Front) letCome(ctx context.Context, ln *Listener) {
-	ln.hearSilent()
-	select {
-	case <-ctx.Done():
-	case <-f.ending.Done():
-	}
 }
 
 // sweep accepts what clients have in a listener's queue: closing it would
