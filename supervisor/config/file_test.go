@@ -3,6 +3,8 @@ package config
 import (
 	"fmt"
 	"net"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -149,6 +151,13 @@ func FuzzFile(f *testing.F) {
 		}
 		if len(problems) == 0 {
 			checkRanges(t, &l.Config)
+		}
+		path := filepath.Join(t.TempDir(), "stickyd.toml")
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, _, err := Load([]string{"--config", path, "--", "app"}); len(problems) > 0 && err == nil {
+			t.Errorf("Load found nothing wrong; but %v", problems)
 		}
 	})
 }

@@ -20,7 +20,7 @@ type setting struct {
 
 // sets reports whether one of the settings is of the option with that name.
 func sets(settings []setting, name string) bool {
-	return slices.ContainsFunc(settings, func(s setting) bool { return s.option.name == name })
+	return slices.ContainsFunc(settings, func(s setting) bool { return s.err == nil && s.option.name == name })
 }
 
 // defaults returns what stands when nobody sets anything.
