@@ -22,75 +22,97 @@ const (
 	recycleRetry = time.Minute
 )
 
-// recycle looks after that until supervision ends.
+// A candidate is a worker that is to be replaced.
+type candidate struct {
+	slot        int
+	why         string
+	size, early bool // it is for its size, and has had that from the beginning
+}
+
+// recycle looks after that until supervision ends. It looks at how large workers
+// are also while one is replaced, and while the old one drains: an heir gets its
+// size early.
 func (s *Supervisor) recycle() {
-	size := size{log: s.log, of: func(pid int) int64 {
-		resident, _, _ := ProcessUsage(pid)
-		return resident
-	}}
-	for pause := recyclePause; ; {
-		timer := time.NewTimer(pause)
+	size := size{log: s.log, of: resident}
+	tick := time.NewTicker(recyclePause)
+	defer tick.Stop()
+	var old *candidate
+	var outcome chan error // of its replacement; closed when it is gone, nil: there is none
+	var pause time.Time    // until then nothing is replaced
+	for {
 		select {
-		case <-timer.C:
+		case <-tick.C:
+		case err, ok := <-outcome:
+			switch {
+			case !ok:
+				outcome = nil
+			case err != nil:
+				s.log.Error("worker was not recycled, it stays", "slot", old.slot, "err", err, "next_try", recycleRetry)
+				pause = time.Now().Add(recycleRetry)
+			case old.size:
+				size.replaced(old.slot, old.early)
+			}
+			continue
 		case <-s.stopping.Done():
-			timer.Stop()
 			return
 		case <-s.frozen.Done():
-			timer.Stop()
 			return
 		}
-		pause = recyclePause
-		n, why := s.due(&size)
-		if n == 0 {
+		due := s.due(&size)
+		if due == nil || outcome != nil || time.Now().Before(pause) {
 			continue
 		}
-		s.log.Info("recycling a worker", "slot", n, "why", why)
-		if err := s.recycleOne(n, &size); err != nil {
-			s.log.Error("worker was not recycled, it stays", "slot", n, "err", err, "next_try", recycleRetry)
-			pause = recycleRetry
-		}
+		s.log.Info("recycling a worker", "slot", due.slot, "why", due.why)
+		old, outcome = due, make(chan error, 1)
+		s.running.Go(func() { s.recycleOne(due.slot, outcome) })
 	}
 }
 
-// recycleOne replaces the worker of slot n and waits until the old one is gone:
-// one at a time, also to drain.
-func (s *Supervisor) recycleOne(n int, size *size) error {
+// recycleOne replaces the worker of slot n, says how that went, and closes outcome
+// when the old one is gone: one at a time, also to drain.
+func (s *Supervisor) recycleOne(n int, outcome chan<- error) {
+	defer close(outcome)
 	op, err := s.begin(&Operation{name: fmt.Sprintf("recycling worker %d", n), background: true}, false)
 	if err != nil {
-		return err
+		outcome <- err
+		return
 	}
-	say := func(string) {}
-	wait, err := op.roll(nil, Rollout{Slots: []int{n}, MaxUnready: -1}, say)
+	wait, err := op.roll(nil, Rollout{Slots: []int{n}, MaxUnready: -1}, func(string) {})
 	op.End()
+	outcome <- err
 	if err == nil {
-		size.replaced(n)
 		wait() // what ends that early ends us, too
 	}
-	return err
 }
 
-// due returns the slot whose worker is to be replaced, and why: of several the
-// one with the fewest sessions; 0 for none, also while an operation is under way.
-func (s *Supervisor) due(size *size) (n int, why string) {
+// due looks at all workers, and returns the one that is to be replaced: of several
+// the one with the fewest sessions; nil for none, also while an operation is under
+// way.
+func (s *Supervisor) due(size *size) (due *candidate) {
 	limits := s.limits.Load().Recycling
-	if limits == (Recycling{}) || s.Operation() != "" {
-		return 0, ""
+	size.begin(limits.Memory)
+	if limits == (Recycling{}) {
+		return nil
 	}
-	fewest := 0
+	busy, fewest := s.Operation() != "", 0
 	for _, sl := range s.all() {
 		now := sl.status.Load()
-		if now.State != ready.String() || now.OnTrial {
+		if now.State != ready.String() {
 			continue
 		}
-		reason := limits.reached(now)
-		if reason == "" {
-			reason = size.reached(now, limits.Memory, time.Now())
+		large, early := size.reached(now, time.Now())
+		if now.OnTrial || busy {
+			continue
 		}
-		if sessions := now.sessions(); reason != "" && (n == 0 || sessions < fewest) {
-			n, why, fewest = now.Slot, reason, sessions
+		one := &candidate{slot: now.Slot, why: limits.reached(now), early: early}
+		if one.why == "" {
+			one.why, one.size = large, true
+		}
+		if sessions := now.sessions(); one.why != "" && (due == nil || sessions < fewest) {
+			due, fewest = one, sessions
 		}
 	}
-	return n, why
+	return due
 }
 
 // reached says which limit but that of memory a worker has reached; "" for none.

@@ -1,6 +1,7 @@
 package supervisor
 
 import (
+	"sync"
 	"testing"
 	"time"
 )
@@ -56,5 +57,41 @@ func TestOperationsWaitForRecycling(t *testing.T) {
 	}
 	if n := len(c.of(3)); n != 1 {
 		t.Errorf("%d workers in slot 3", n)
+	}
+}
+
+// How large an heir is from the beginning is seen while it is on trial, and while
+// its predecessor drains, which may take far longer than the beginning.
+func TestHeirsAreLookedAtFromTheBeginning(t *testing.T) {
+	for name, minReady := range map[string]time.Duration{"on trial": time.Hour, "while the old one drains": 0} {
+		t.Run(name, func(t *testing.T) {
+			var looked sync.Map // by PID
+			was := resident
+			resident = func(pid int) int64 {
+				looked.Store(pid, true)
+				return 0
+			}
+			t.Cleanup(func() { resident = was })
+			s, c := runSupervisor(t, 1, func(l *Limits) {
+				l.MinReady = minReady
+				l.Recycling = Recycling{Connections: 100, Memory: 1 << 20}
+			})
+			old := c.of(1)[0]
+			old.sessions.Store(1)
+			old.connections.Store(100)
+			if minReady == 0 {
+				eventually(t, "a successor", old.retired.Load)
+				looked.Clear()
+			}
+			eventually(t, "a look at the heir", func() bool {
+				all := s.Status()
+				_, ok := looked.Load(all[len(all)-1].PID)
+				return len(all) == 2 && ok
+			})
+			if old.retired.Load() != (minReady == 0) || len(s.Status()) != 2 {
+				t.Errorf("it was replaced: %+v", s.Status())
+			}
+			s.Kill() // they would have an hour
+		})
 	}
 }

@@ -15,64 +15,62 @@ const (
 	sizeSoon  = 10 * time.Second // after it got ready: from the beginning
 )
 
+// resident is how much memory a process has, in bytes.
+var resident = func(pid int) int64 { // tests have another
+	bytes, _, _ := ProcessUsage(pid)
+	return bytes
+}
+
 // A size looks at how much memory workers have, for who recycles them.
 type size struct {
-	of  func(pid int) int64 // resident, in bytes
+	of  func(pid int) int64
 	log *slog.Logger
 
-	limit int64             // that what follows is about
-	slots map[int]*sizeTold // by number
-	said  bool              // that the limit is too low
+	limit       int64                 // 0: none; what follows is about it
+	least       map[int]time.Duration // how long a slot's worker is left alone, if not sizeFirst
+	early, seen map[uint32]bool       // incarnations too large from the beginning: by the last look, and by this one
+	said        bool                  // that the limit is too low
 }
 
-// A sizeTold is what is known of a slot; the incarnations are 0 for none.
-type sizeTold struct {
-	least time.Duration // how long its worker is left alone
-	early uint32        // the incarnation that was too large from the beginning
-	large uint32        // the one that is to be replaced
-}
-
-// reached says that a worker that is ready has reached the limit in bytes, 0 for
-// none, and has been left alone long enough; else "".
-func (s *size) reached(now *SlotStatus, limit int64, at time.Time) string {
+// begin comes before a look at all workers that are ready.
+func (s *size) begin(limit int64) {
 	if limit != s.limit {
-		s.limit, s.slots, s.said = limit, make(map[int]*sizeTold), false
+		s.limit, s.least, s.seen, s.said = limit, make(map[int]time.Duration), nil, false
 	}
-	if limit == 0 {
-		return ""
+	s.early, s.seen = s.seen, make(map[uint32]bool)
+}
+
+// reached says that a worker has reached the limit, and has been left alone long
+// enough; else "". early says that it was too large from the beginning.
+func (s *size) reached(now *SlotStatus, at time.Time) (why string, early bool) {
+	if s.limit == 0 {
+		return "", false
 	}
-	told := s.slots[now.Slot]
-	if told == nil {
-		told = &sizeTold{least: sizeFirst}
-		s.slots[now.Slot] = told
+	bytes, age := s.of(now.PID), at.Sub(now.Ready)
+	if bytes < s.limit {
+		return "", false
 	}
-	resident, age := s.of(now.PID), at.Sub(now.Ready)
-	switch {
-	case resident < limit:
-		told.early = 0
-		return ""
-	case age < sizeSoon:
-		told.early = now.Incarnation
+	if early = age < sizeSoon || s.early[now.Incarnation]; early {
+		s.seen[now.Incarnation] = true
 	}
-	if age < told.least {
-		return ""
+	if age < s.leastOf(now.Slot) {
+		return "", early
 	}
-	told.large = now.Incarnation
-	if told.early == told.large && !s.said {
+	if early && !s.said {
 		s.said = true
 		s.log.Warn("workers have recycle_memory as soon as they are ready: raise it; until then they are replaced ever more seldom",
-			"slot", now.Slot, "pid", now.PID, "memory_mib", resident>>20, "recycle_memory_mib", limit>>20)
+			"slot", now.Slot, "pid", now.PID, "memory_mib", bytes>>20, "recycle_memory_mib", s.limit>>20)
 	}
-	return fmt.Sprintf("it has %d MiB of memory", resident>>20)
+	return fmt.Sprintf("it has %d MiB of memory", bytes>>20), early
 }
 
-// replaced is told of each slot whose worker was recycled.
-func (s *size) replaced(n int) {
-	switch told := s.slots[n]; {
-	case told == nil || told.large == 0: // it was for something else
-	case told.early == told.large:
-		told.least, told.large = min(2*told.least, sizeMost), 0
-	default:
-		delete(s.slots, n)
+func (s *size) leastOf(slot int) time.Duration { return max(sizeFirst, s.least[slot]) }
+
+// replaced is told of each worker that was recycled for its size.
+func (s *size) replaced(n int, early bool) {
+	if early {
+		s.least[n] = min(2*s.leastOf(n), sizeMost)
+	} else {
+		delete(s.least, n)
 	}
 }

@@ -52,8 +52,9 @@ func TestWorkersThatAreTooLargeAreLeftAloneForAWhile(t *testing.T) {
 			now := &SlotStatus{Slot: 3, Incarnation: 1, Ready: at}
 			s := &size{log: slog.New(slog.NewTextHandler(&out, nil)), of: func(int) int64 { return tt.memory(at.Sub(now.Ready), len(ages)) }}
 			for len(ages) < len(tt.ages) {
-				if s.reached(now, limit, at) != "" {
-					s.replaced(3)
+				s.begin(limit)
+				if why, early := s.reached(now, at); why != "" {
+					s.replaced(3, early)
 					ages = append(ages, at.Sub(now.Ready))
 					now = &SlotStatus{Slot: 3, Incarnation: now.Incarnation + 1, Ready: at}
 				}
@@ -76,15 +77,24 @@ func TestSizeForgetsWithTheLimit(t *testing.T) {
 	at := time.Unix(1e9, 0)
 	now := &SlotStatus{Slot: 1, Incarnation: 1, Ready: at}
 	s := &size{log: slog.New(slog.DiscardHandler), of: func(int) int64 { return 1000 }}
-	s.reached(now, 900, at)
-	if s.reached(now, 900, at.Add(sizeFirst)) == "" {
+	reached := func(limit int64, at time.Time) (bool, bool) {
+		s.begin(limit)
+		why, early := s.reached(now, at)
+		return why != "", early
+	}
+	reached(900, at)
+	reachedIt, early := reached(900, at.Add(sizeFirst))
+	if !reachedIt {
 		t.Error("it is left alone")
 	}
-	s.replaced(1)
-	if s.reached(now, 900, at.Add(sizeFirst)) != "" {
+	s.replaced(1, early)
+	if reachedIt, _ := reached(900, at.Add(sizeFirst)); reachedIt {
 		t.Error("the heir is not left alone for longer")
 	}
-	if s.reached(now, 800, at.Add(sizeFirst)) == "" || s.reached(now, 0, at.Add(sizeFirst)) != "" {
+	if reachedIt, _ := reached(800, at.Add(sizeFirst)); !reachedIt {
 		t.Error("a limit counts that there is no more")
+	}
+	if reachedIt, _ := reached(0, at.Add(sizeFirst)); reachedIt {
+		t.Error("no limit was reached")
 	}
 }
