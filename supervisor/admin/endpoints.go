@@ -150,8 +150,8 @@ func (e *Endpoints) Start() {
 	for _, ln := range e.metrics {
 		e.serveMetrics(ln)
 	}
-	if e.control != nil {
-		e.serve("control socket", func() error { return e.server.Serve(e.control) })
+	if control := e.control; control != nil { // by then it may be closed
+		e.serve("control socket", func() error { return e.server.Serve(control) })
 	}
 }
 

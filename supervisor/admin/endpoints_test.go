@@ -4,6 +4,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"path/filepath"
 	"strconv"
 	"testing"
 )
@@ -47,4 +48,15 @@ func TestMetricsChangeTheirHost(t *testing.T) {
 			t.Errorf("after %v: %s", tt.addrs, resp.Status)
 		}
 	}
+}
+
+// An end that comes at once, as where the command can't be executed, finds
+// nobody who has begun to answer.
+func TestEndpointsThatFinishAtOnce(t *testing.T) {
+	e := NewEndpoints(&fake{}, slog.New(slog.DiscardHandler))
+	if err := e.OpenControl(filepath.Join(t.TempDir(), "control"), &net.TCPAddr{}); err != nil {
+		t.Fatal(err)
+	}
+	e.Start()
+	e.Finish(nil)
 }
