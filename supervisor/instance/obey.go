@@ -22,26 +22,50 @@ func hasTerminal() bool {
 // obey does what a signal asks for, and returns false if that is to stop. What
 // takes time goes on by itself, and says in the log how it went.
 func (a *app) obey(s os.Signal) bool {
-	say := func(line string) { a.log.Info(line) }
-	scale := func(op *supervisor.Operation, n int) (func() error, error) { return op.Resize(n, true, say) }
 	switch s {
 	case syscall.SIGHUP:
 		if a.program.terminal && !hasTerminal() {
 			return false // it was closed
 		}
-		a.inTurn(s, "reload", &a.reloaded, 1, func(op *supervisor.Operation, _ int) (func() error, error) {
-			return a.reloadIn(op, say)
-		})
+		a.reloadInTurn()
 	case syscall.SIGTTIN:
-		a.inTurn(s, "one worker more", &a.scaled, 1, scale)
+		a.scaleInTurn(1)
 	case syscall.SIGTTOU:
-		a.inTurn(s, "one worker less", &a.scaled, -1, scale)
+		a.scaleInTurn(-1)
 	case syscall.SIGUSR2:
 		a.Upgrade("", nil)
 	default:
 		return false
 	}
 	return true
+}
+
+func (a *app) logLine(line string) { a.log.Info(line) }
+
+func (a *app) reloadInTurn() {
+	a.inTurn(syscall.SIGHUP, "reload", &a.reloaded, 1, func(op *supervisor.Operation, _ int) (func() error, error) {
+		return a.reloadIn(op, a.logLine)
+	})
+}
+
+func (a *app) scaleInTurn(n int) {
+	s := syscall.SIGTTIN
+	if n < 0 {
+		s = syscall.SIGTTOU
+	}
+	a.inTurn(s, moreWorkers(n), &a.scaled, n, func(op *supervisor.Operation, n int) (func() error, error) {
+		return op.Resize(n, true, a.logLine)
+	})
+}
+
+func moreWorkers(n int) string {
+	switch n {
+	case 1:
+		return "one worker more"
+	case -1:
+		return "one worker less"
+	}
+	return fmt.Sprintf("%+d workers, as several signals add up to", n)
 }
 
 // inTurn does what a signal asks for when no operation is under way. What more of
@@ -57,12 +81,12 @@ func (a *app) inTurn(s os.Signal, what string, t *supervisor.Tally, n int, do fu
 	a.tasks.Go(func() {
 		err := a.supervisor.InTurn(t, func(op *supervisor.Operation, sum int) (func() error, error) {
 			if sum != n {
-				what = fmt.Sprintf("%+d workers, as several signals add up to", sum)
+				what = moreWorkers(sum)
 			}
 			return do(op, sum)
 		})
 		switch {
-		case errors.Is(err, supervisor.ErrFrozen): // keepWaiting keeps it
+		case errors.Is(err, supervisor.ErrFrozen): // takeWaiting takes it along
 		case err != nil:
 			a.log.Error("not reached", "what", what, "err", err)
 		default:
@@ -71,7 +95,23 @@ func (a *app) inTurn(s os.Signal, what string, t *supervisor.Tally, n int, do fu
 	})
 }
 
-// keepWaiting keeps for who goes on the signals whose turn has not come.
+// takeWaiting takes along what signals have asked for whose turn has not come. It
+// is called in an operation. (An exec carries over each signal once.)
+func (a *app) takeWaiting(m *meta) {
+	m.Reload, m.Scale = a.reloaded.Take() > 0, a.scaled.Take()
+}
+
+// resumeWaiting does that in its turn.
+func (a *app) resumeWaiting(m *meta) {
+	if m.Reload {
+		a.reloadInTurn()
+	}
+	if m.Scale != 0 {
+		a.scaleInTurn(m.Scale)
+	}
+}
+
+// keepWaiting keeps for who goes on the signals that were too late for takeWaiting.
 func (a *app) keepWaiting() {
 	if a.reloaded.Take() > 0 {
 		a.program.keep(syscall.SIGHUP)

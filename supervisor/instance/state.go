@@ -23,6 +23,8 @@ type meta struct {
 	At         time.Time // when accepting ended
 	Upgrades   int64
 	Reloads    int64
+	Reload     bool // signals have asked for it
+	Scale      int  // and for so many workers more
 	Followed   bool
 	Preload    string // directory
 	Listeners  []front.ListenerState

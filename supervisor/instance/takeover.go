@@ -170,8 +170,8 @@ func (a *app) resume() {
 	if a.before == nil {
 		return
 	}
-	members := a.members
-	a.front.Resume(a.before.Front, func(incarnation uint32) *routing.Member { return members[incarnation] })
+	members, m := a.members, a.before
+	a.front.Resume(m.Front, func(incarnation uint32) *routing.Member { return members[incarnation] })
 	a.before, a.members = nil, nil
 	if slices.ContainsFunc(a.supervisor.Status(), func(sl supervisor.SlotStatus) bool { return sl.State == "ready" }) {
 		a.manager.Ready()
@@ -179,6 +179,7 @@ func (a *app) resume() {
 	if a.renew != nil {
 		a.tasks.Go(a.renew)
 	}
+	a.resumeWaiting(m)
 }
 
 // Rejoin is called by the supervisor for each worker that was there before.

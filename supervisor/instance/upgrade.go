@@ -98,6 +98,7 @@ func (a *app) freeze(path string, c *admin.Caller) (err error) {
 		a.lost = fmt.Errorf("%w: %w", errLost, err)
 		return a.lost
 	}
+	a.takeWaiting(m)
 	m.Front = a.front.State()
 	m.Sockets = a.sockets.State()
 	m.Router = a.router.State()

@@ -54,7 +54,11 @@ func newRunningApp(t *testing.T) *runningApp {
 // freezeApp freezes an app for another program, around which something is done.
 func freezeApp(t *testing.T, around func(freeze func() error) error) *frozenApp {
 	t.Helper()
-	r := newRunningApp(t)
+	return newRunningApp(t).toFreeze(t, around)
+}
+
+func (r *runningApp) toFreeze(t *testing.T, around func(freeze func() error) error) *frozenApp {
+	t.Helper()
 	err := around(func() error { return r.freeze("/nonexistent", nil) })
 	r.begun()
 	if err != nil {
@@ -163,6 +167,27 @@ func TestUpgradeWhoseProgramCannotBeExecuted(t *testing.T) {
 		t.Error("a signal was lost")
 	}
 	f.expectToCarryOn(t, why)
+}
+
+// What signals have asked for, and its turn has not come, is done afterwards.
+// Signals themselves an exec carries over once each.
+func TestUpgradeTakesAlongWhatSignalsAskedFor(t *testing.T) {
+	r := newRunningApp(t)
+	for _, s := range []os.Signal{syscall.SIGTTIN, syscall.SIGHUP, syscall.SIGTTIN} {
+		if !r.obey(s) {
+			t.Error(s, "stops")
+		}
+	}
+	f := r.toFreeze(t, func(freeze func() error) error { return freeze() })
+	f.state.Close()
+	if n := len(f.program.signals); n > 0 {
+		t.Errorf("%d signals are kept", n)
+	}
+	a := f.expectToSucceed(t, &f.meta.Config)
+	f.expectToServe(t, a, 3)
+	if n := a.reloads.Load(); n != 1 {
+		t.Errorf("%d reloads", n)
+	}
 }
 
 // What is new in the configuration holds after an upgrade, as far as it can.
