@@ -18,7 +18,7 @@ import (
 // no child reaped. Of spec, Launch and Workers do not count: what the state has
 // does, and a change is for Adopt and Scale to make.
 func Resume(spec Spec, state *State, clients Clients, log *slog.Logger) (*Supervisor, error) {
-	if err := state.check(); err != nil {
+	if err := state.Check(); err != nil {
 		return nil, err
 	}
 	spec.Workers = 0
@@ -41,8 +41,8 @@ func Resume(spec Spec, state *State, clients Clients, log *slog.Logger) (*Superv
 	return s, nil
 }
 
-// check says what makes no sense.
-func (s *State) check() error {
+// Check says what makes no sense, and makes nothing of the state.
+func (s *State) Check() error {
 	if len(s.Launches) == 0 {
 		return errors.New("the state has no launch")
 	}

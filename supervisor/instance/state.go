@@ -2,6 +2,7 @@ package instance
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"time"
@@ -85,10 +86,16 @@ func (b *before) gap() time.Duration {
 	return time.Since(b.meta.At).Round(10 * time.Microsecond)
 }
 
+// readBefore makes nothing of what it reads: after an error all can be given back.
 func readBefore(s *upgrade.State) (*before, error) {
 	b := &before{meta: new(meta)}
 	if err := s.Meta(b.meta); err != nil {
 		return nil, err
+	}
+	if workers := b.meta.Supervisor; workers != nil {
+		if err := workers.Check(); err != nil {
+			return nil, fmt.Errorf("cannot take over the workers: %w", err)
+		}
 	}
 	r, ok := s.Blob(table)
 	if !ok {

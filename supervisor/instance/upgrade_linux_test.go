@@ -14,6 +14,7 @@ import (
 
 	"github.com/stickyd/stickyd/supervisor"
 	"github.com/stickyd/stickyd/supervisor/config"
+	"github.com/stickyd/stickyd/supervisor/upgrade"
 )
 
 // A frozenApp is an app that was frozen in this process, and may go on here.
@@ -187,6 +188,34 @@ func TestUpgradeTakesAlongWhatSignalsAskedFor(t *testing.T) {
 	f.expectToServe(t, a, 3)
 	if n := a.reloads.Load(); n != 1 {
 		t.Errorf("%d reloads", n)
+	}
+}
+
+// What a program of another version says of its workers, and this one can't make
+// anything of, is seen while it can still be given back.
+func TestUpgradeOfWorkersInAnUnknownState(t *testing.T) {
+	a := startRooms(t, []string{"--control", "off"})
+	defer a.doors.Close()
+	for state, want := range map[string]string{
+		"ready":    "",
+		"sleeping": `cannot take over the workers: slot 1 has state "sleeping"`,
+	} {
+		m := &meta{Router: a.router.State(), Supervisor: &supervisor.State{
+			Launches: make([]supervisor.Launch, 1),
+			Slots:    []supervisor.SlotState{{N: 1, State: state, Worker: &supervisor.WorkerState{PID: 2}}},
+		}}
+		file, err := a.write(m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer file.Close()
+		read, err := upgrade.Read(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := readBefore(read); err == nil && want != "" || err != nil && (want == "" || !strings.HasPrefix(err.Error(), want)) {
+			t.Errorf("%s: %v, want %q", state, err, want)
+		}
 	}
 }
 
