@@ -136,11 +136,15 @@ func (f *frozen) exec(p *Program) error {
 	}
 	defer f.state.Close()
 	plan := upgrade.Plan{Binary: f.binary, Args: os.Args, Env: os.Environ(), State: f.state, FDs: f.meta.descriptors()}
-	for len(p.signals) > 0 {
-		plan.Signals = append(plan.Signals, (<-p.signals).(syscall.Signal))
+	var pending []syscall.Signal
+	plan.Pending = func() []syscall.Signal {
+		for len(p.signals) > 0 {
+			pending = append(pending, (<-p.signals).(syscall.Signal))
+		}
+		return pending
 	}
 	err := plan.Exec()
-	for _, s := range plan.Signals { // they are still to be acted on
+	for _, s := range pending { // they are still to be acted on
 		p.keep(s)
 	}
 	return err

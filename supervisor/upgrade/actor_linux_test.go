@@ -192,7 +192,7 @@ func (p *playing) takeOver(t *Takeover) {
 		readLine()
 		Notify(p.signals, held...)
 		fmt.Println(p.received(4))
-	case "last-moment", "busy":
+	case "last-moment", "busy", "pending":
 		Notify(p.signals, syscall.SIGHUP, syscall.SIGUSR1)
 		fmt.Println(p.received(2))
 	default:
@@ -322,6 +322,15 @@ func (p *playing) upgrade(fate, binary string) string {
 	return p.exec(binary, p.Listener, fate)
 }
 
+// pending returns a signal that has come, and gets another one after that.
+func (p *playing) pending() []syscall.Signal {
+	syscall.Kill(os.Getpid(), syscall.SIGUSR1)
+	first := (<-p.signals).(syscall.Signal)
+	syscall.Kill(os.Getpid(), syscall.SIGHUP)
+	<-p.signals
+	return []syscall.Signal{first}
+}
+
 // signalSelf sends signals to this thread, which has them blocked, as if another
 // one had got them.
 func signalSelf(signals ...syscall.Signal) {
@@ -346,6 +355,10 @@ func (p *playing) exec(binary string, fd int, fate string) string {
 		if plan.State, err = newMemfd(); err != nil {
 			return err.Error()
 		}
+	}
+	if fate == "pending" {
+		signal.Notify(p.signals, syscall.SIGHUP, syscall.SIGUSR1)
+		plan.Pending = p.pending
 	}
 	return plan.Exec().Error()
 }

@@ -24,9 +24,15 @@ func (p *Plan) exec() error {
 	}
 	defer unix.Close(old)
 	here, _ := Binary("") // else there is no name for the way back, which matters to messages only
-	return replace(p.Binary, p.Args, p.Env, append(slices.Clone(p.FDs), old), order{
-		State: int(p.State.Fd()), Binary: exact.String(p.Binary), Old: old, OldPath: exact.String(here), OldArgs: p.Args, Name: processName(), Signals: p.Signals,
-	})
+	o := order{
+		State: int(p.State.Fd()), Binary: exact.String(p.Binary), Old: old, OldPath: exact.String(here), OldArgs: p.Args, Name: processName(),
+	}
+	r := newRecord()
+	defer r.end()
+	if p.Pending != nil {
+		o.Signals = p.Pending()
+	}
+	return replace(p.Binary, p.Args, p.Env, append(slices.Clone(p.FDs), old), o, r)
 }
 
 func (t *Takeover) giveBack(cause error) error {
@@ -34,16 +40,16 @@ func (t *Takeover) giveBack(cause error) error {
 	why := cause.Error()
 	why = why[:min(len(why), longest)]
 	path := "/proc/self/fd/" + strconv.Itoa(t.order.Old)
+	r := newRecord()
+	defer r.end()
 	return replace(path, t.order.OldArgs, os.Environ(), t.fds, order{
 		State: t.order.State, Binary: t.order.OldPath, Name: t.order.Name, Returned: why,
-	})
+	}, r)
 }
 
 // replace executes a program in place, and returns only with an error, after
 // all was undone.
-func replace(path string, args, env []string, fds []int, o order) error {
-	r := newRecord()
-	defer r.end()
+func replace(path string, args, env []string, fds []int, o order, r *record) error {
 	err := patiently(func() error { return replaceOnce(path, args, env, fds, o, r) })
 	var errno syscall.Errno
 	if errors.As(err, &errno) && errno == err { // execve's own

@@ -227,6 +227,15 @@ func TestSignalsOfTheLastMomentAreCarriedOver(t *testing.T) {
 	}
 }
 
+// Nor is one lost that comes when those were counted that are pending.
+func TestSignalsAfterThePendingOnesAreCarriedOver(t *testing.T) {
+	a := startActor(t)
+	a.do("listen")
+	if said := a.do("upgrade pending"); said != "hangup, user defined signal 1" {
+		t.Error(said)
+	}
+}
+
 // Nor is one lost that comes while the program is still written to.
 func TestSignalsOfOtherAttemptsAreCarriedOver(t *testing.T) {
 	program, err := os.ReadFile(testBinary)

@@ -35,9 +35,10 @@ type Plan struct {
 	// own Start and the command's Wait do.
 	Start, Wait func(*exec.Cmd) error
 
-	// Signals were received and not acted on; in the new program [Notify]
-	// delivers them.
-	Signals []syscall.Signal
+	// Pending returns the signals that were received and not acted on; nil: none
+	// were. Exec calls it once, when what comes after that is not lost any more;
+	// in the new program [Notify] delivers both, each once.
+	Pending func() []syscall.Signal
 }
 
 // Check runs the program with [CheckArg] and our arguments as a child that gets
