@@ -86,19 +86,19 @@ func (s *Supervisor) noteNotStarted(err error) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !s.loop.ready && s.loop.fatal == nil && !s.limits.Load().KeepTrying {
+	if !s.over && !s.loop.ready && s.loop.fatal == nil && !s.limits.Load().KeepTrying {
 		s.loop.fatal = err
 		s.stop()
 	}
 }
 
 // judge ends everything if no worker has ever become ready and each slot has
-// failed several times.
+// failed several times; but not what is being frozen: who goes on judges anew.
 func (s *Supervisor) judge() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	l := &s.loop
-	if l.ready || l.fatal != nil || s.limits.Load().KeepTrying || time.Since(l.started) < crashLoopPatience {
+	if s.over || l.ready || l.fatal != nil || s.limits.Load().KeepTrying || time.Since(l.started) < crashLoopPatience {
 		return
 	}
 	for _, sl := range s.slots {

@@ -389,3 +389,19 @@ func TestResumeOfNonsenseTouchesNothing(t *testing.T) {
 	r.run(r.resume(state))
 	r.stop()
 }
+
+// A command that is given up while supervision is being frozen ends nothing: those
+// that are frozen already would go on elsewhere without the others.
+func TestNoCrashLoopEndsWhatIsFrozen(t *testing.T) {
+	r := newRelay(t, 2, func(int, string) {})
+	next := r.freeze()
+	s := r.now
+	s.loop = crashLoop{started: time.Now().Add(-crashLoopPatience), failed: map[int]failure{1: {count: crashLoopFailures}, 2: {count: crashLoopFailures - 1}}}
+	s.noteFailure(2, "exit status 1", nil)
+	s.noteNotStarted(&commandError{})
+	if s.stopping.Err() != nil {
+		t.Error("it stops")
+	}
+	r.run(next)
+	r.stop()
+}
