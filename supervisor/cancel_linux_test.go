@@ -70,6 +70,21 @@ func TestCancelOfARestartKeepsWhatWasReplaced(t *testing.T) {
 	}
 }
 
+// Who wanted some to be restarted is not told to restart all.
+func TestCancelOfARestartOfSome(t *testing.T) {
+	s, c := runSupervisor(t, 3, nil)
+	use(s, "never-ready")
+	ended := asked(func() error { return s.Restart(Rollout{Slots: []int{3, 2}, MaxUnready: -1}, func(string) {}) })
+	awaitHeir(t, s, 2)
+	if err := s.Cancel(func(string) {}); err != nil {
+		t.Fatal(err)
+	}
+	expectEnd(t, <-ended, "cancelled by stickyd cancel; 0 of 2 workers are new; stickyd restart 2 3 does the rest")
+	if c.of(1)[0].retired.Load() {
+		t.Error("worker 1 was replaced")
+	}
+}
+
 // What clients have of an heir by then they keep.
 func TestCancelDrainsAnHeirThatServes(t *testing.T) {
 	s, c := runSupervisor(t, 1, func(l *Limits) { l.MinReady = time.Hour })

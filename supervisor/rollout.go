@@ -142,7 +142,7 @@ func (r *replacing) rest(reload bool) string {
 	}
 	const few = 16
 	words := "stickyd restart"
-	if len(r.todo) < r.all && len(r.todo) <= few {
+	if len(r.todo) < r.op.s.wanted() && len(r.todo) <= few {
 		slices.Sort(r.todo)
 		words += " " + strings.Trim(fmt.Sprint(r.todo), "[]")
 	}
