@@ -25,12 +25,18 @@ func (s *Supervisor) Restart(o Rollout, say func(string)) error {
 	if err != nil {
 		return err
 	}
-	wait, err := op.roll(nil, o, say)
+	wait, err := op.Restart(o, say)
 	op.End() // others need not wait for those that drain
 	if err != nil {
 		return err
 	}
 	return wait()
+}
+
+// Restart is Supervisor.Restart that does not wait for the old workers; wait does,
+// and must be called if there is no error.
+func (op *Operation) Restart(o Rollout, say func(string)) (wait func() error, err error) {
+	return op.roll(nil, o, say)
 }
 
 // Adopt is Restart for all slots with another launch, which is that of later

@@ -82,14 +82,29 @@ func (a *app) watch() (execute func() error, interrupt func(error)) {
 			}
 			watch.Files(ctx, paths, func() {
 				a.log.Info("files have changed, replacing the workers", "watch", paths)
-				if err := a.supervisor.Restart(supervisor.Rollout{MaxUnready: -1}, func(string) {}); err != nil {
-					a.log.Error("the workers are as they were", "err", err)
+				if err := a.restartInTurn(); err != nil {
+					a.log.Error("not all workers were replaced", "err", err)
 				}
 			})
 			return nil
 		}, func(error) {
 			cancel()
 		}
+}
+
+// restartInTurn replaces all workers when no operation is under way. It does not
+// wait for the old ones to drain: the next change may come before.
+func (a *app) restartInTurn() error {
+	op, err := a.supervisor.BeginInTurn("rolling restart")
+	if err != nil {
+		return err
+	}
+	defer op.End()
+	wait, err := op.Restart(supervisor.Rollout{MaxUnready: -1}, func(string) {})
+	if err == nil {
+		a.tasks.Go(func() { wait() })
+	}
+	return err
 }
 
 // inform keeps the service manager informed, until the end has begun.

@@ -13,6 +13,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -20,6 +21,7 @@ import (
 
 	"github.com/stickyd/stickyd/supervisor"
 	"github.com/stickyd/stickyd/supervisor/config"
+	"github.com/stickyd/stickyd/supervisor/logs"
 	"github.com/stickyd/stickyd/workerproto"
 )
 
@@ -310,6 +312,52 @@ func TestSignalsWaitForTheirTurn(t *testing.T) {
 	if n := len(a.supervisor.Status()); n != 3 || a.reloads.Load() != 1 {
 		t.Errorf("%d workers, %d reloads", n, a.reloads.Load())
 	}
+}
+
+// A change of files is not lost that comes during an operation, or while old
+// workers drain.
+func TestChangedFilesWaitForTheirTurn(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "app.js")
+	change := func(text string) {
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	change("")
+	a, stop := startApp(t, "--workers", "1", "--watch", file, "--drain-timeout", "1m", "--min-ready", "0s", "--control", "off")
+	defer stop()
+	generation := func(n int) func() bool {
+		return func() bool {
+			all := a.supervisor.Status()
+			newest := all[len(all)-1]
+			return newest.State == "ready" && newest.Generation == n
+		}
+	}
+	eventually(t, "a ready worker", generation(1))
+	poll, err := net.Dial("tcp", a.doors.Addrs()[0].String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer poll.Close()
+	io.WriteString(poll, "GET /poll HTTP/1.1\r\nHost: x\r\n\r\n")
+	eventually(t, "an open request", func() bool { return a.router.Members()[0].Open == 1 })
+	op, err := a.supervisor.Begin("upgrade")
+	if err != nil {
+		t.Fatal(err)
+	}
+	change("1")
+	eventually(t, "a look at the files", func() bool {
+		events, _ := a.log.Events().From(1, 1000)
+		return slices.ContainsFunc(events, func(e logs.Event) bool { return strings.HasPrefix(e.Message, "files have changed") })
+	})
+	op.End()
+	eventually(t, "new workers", generation(2))
+	change("22")
+	eventually(t, "newer workers beside the first, which drains", generation(3))
+	if n := len(pidsOf(a)); n != 1 {
+		t.Errorf("%d workers are ready", n)
+	}
+	poll.Close()
 }
 
 // Whose turn does not come before an upgrade are acted on after it.
