@@ -55,20 +55,29 @@ func (s *Supervisor) cancel() (op *Operation, text string, err error) {
 	return op, op.text(), nil
 }
 
-// Context is done when the operation is to give up, and when it has ended.
-func (op *Operation) Context() context.Context { return op.ctx }
+// Context returns one that is done when the operation is to give up, when all
+// comes to its end, which waits for it, and when it has ended.
+func (op *Operation) Context() context.Context {
+	ctx, cancel := context.WithCancel(op.ctx)
+	forget := context.AfterFunc(op.s.stopping, cancel)
+	context.AfterFunc(op.ctx, func() { forget() })
+	return ctx
+}
 
 // cancelled reports whether the operation is to give up.
 func (op *Operation) cancelled() bool { return op.ctx.Err() != nil }
 
 // Commit says that the operation can't give up any more, unless it was told to
-// before: then that is the error.
+// before, or all comes to its end: then that is the error.
 func (op *Operation) Commit() error {
 	op.s.underWay.mu.Lock()
 	op.committed = !op.cancelled()
 	op.s.underWay.mu.Unlock()
 	if !op.committed {
 		return op.giveUp("nothing has changed")
+	}
+	if op.s.stopping.Err() != nil {
+		return ErrStopping
 	}
 	return nil
 }

@@ -259,6 +259,26 @@ func TestUpgradeThatIsCancelled(t *testing.T) {
 	}
 }
 
+// Who stops does not wait for a binary that is being checked.
+func TestUpgradeThatTheEndComesBefore(t *testing.T) {
+	a, stop := startApp(t, "--workers", "1", "--drain-timeout", "1s")
+	ran := filepath.Join(t.TempDir(), "ran")
+	hangs := filepath.Join(t.TempDir(), "hangs")
+	if err := os.WriteFile(hangs, []byte("#!/bin/sh\n: >"+ran+"\nexec sleep 1000\n"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- a.upgrade(hangs, nil) }()
+	eventually(t, "a check", func() bool {
+		_, err := os.Stat(ran)
+		return err == nil
+	})
+	stop()
+	if err := <-ended; err != supervisor.ErrStopping {
+		t.Error("it ended with", err)
+	}
+}
+
 // Where the workers are at their end, so is the process, and says so.
 func TestUpgradeOfWhatEnds(t *testing.T) {
 	r := newRunningApp(t)
