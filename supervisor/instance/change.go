@@ -66,7 +66,8 @@ func (c *change) listeners() error {
 	return c.app.changeListeners(c.old, c.now)
 }
 
-// swap does what takes no more than to say so.
+// swap does what takes no more than to say so. Where sessions' ids are looked for
+// is the front's matter as well as the workers', and launch may take it back.
 func (c *change) swap(sources session.Sources, balancer routing.Balancer) {
 	a := c.app
 	a.supervisor.SetLimits(limitsOf(c.now))
@@ -88,6 +89,10 @@ func (c *change) launch(sources session.Sources) {
 		launch := launchOf(c.now, sources)
 		wait, err := c.op.Adopt(&launch, c.say)
 		c.done(config.Replaced, wait, err)
+		if err != nil {
+			before, _, _ := routes(c.now) // can't fail: they are the old ones again
+			c.app.front.SetConfig(frontConfig(c.now, before))
+		}
 	}
 }
 

@@ -289,6 +289,34 @@ func TestReloadThatFailsInPart(t *testing.T) {
 	eventually(t, "two workers", func() bool { return maps.Equal(pidsOf(a), pids) })
 }
 
+// Where a reload could not change what sessions are told by, that is as before.
+func TestReloadThatFailsLeavesSessionsAlone(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "stickyd.toml")
+	write := func(text string) {
+		if err := os.WriteFile(file, []byte("min_ready = \"0s\"\nworkers = 1\n"+text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("")
+	a, stop := startApp(t, "--control", "off", "--config", file, "--drain-timeout", "1s")
+	defer stop()
+	eventually(t, "a ready worker", func() bool { return len(pidsOf(a)) == 1 })
+	write("session = \"header:X-Session\"\n[env]\nPLAY = \"broken\"\n")
+	err := a.Reload(func(string) {})
+	if err == nil || !strings.HasSuffix(err.Error(), "\nas before: session, env") {
+		t.Error("it failed with", err)
+	}
+	resp, err := http.Get("http://" + a.doors.Addrs()[0].String() + "/?sid=x")
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	http.DefaultClient.CloseIdleConnections()
+	if s := &a.front.Stats; s.Unknown.Load() != 1 || s.Without.Load() != 0 {
+		t.Errorf("of a request with a session's id %d were seen, and %d without", s.Unknown.Load(), s.Without.Load())
+	}
+}
+
 // What signals ask for while an operation is under way is done when that has
 // ended: workers are added up, and several reloads are one.
 func TestSignalsWaitForTheirTurn(t *testing.T) {
