@@ -154,8 +154,12 @@ func (g *guardian) resume(from GuardianState) {
 		g.adopt(from)
 	}
 	if err := g.relieve(); err != nil {
-		g.log.Error("cannot start a guardian process, the one of the program before stays in charge",
-			"err", err, "pid", from.PID, "next_try", guardianRetry)
+		if from.FD >= 0 {
+			g.log.Error("cannot start a guardian process, the one of the program before stays in charge",
+				"err", err, "pid", from.PID, "next_try", guardianRetry)
+		} else {
+			g.log.Error("cannot start a guardian process, there is none", "err", err, "next_try", guardianRetry)
+		}
 		g.mu.Lock()
 		alone := g.seekLocked()
 		g.mu.Unlock()

@@ -177,7 +177,12 @@ func TestSupervisionGoesOnWithoutGuardian(t *testing.T) {
 	s.forbid()
 	syscall.Kill(g.freeze().PID, syscall.SIGKILL)
 	g = s.guardian("second")
+	var log record
+	g.log = slog.New(slog.NewTextHandler(&log, nil))
 	g.resume(GuardianState{FD: -1})
+	if !log.has(`msg="cannot start a guardian process, there is none"`) {
+		t.Errorf("the log has only %s", &log.text)
+	}
 	g.add(1000)
 	s.next <- time.Now()
 	if state := g.freeze(); state != (GuardianState{FD: -1}) {
