@@ -13,7 +13,7 @@ import (
 )
 
 // Doors are the listeners of one front, which may change while they are served.
-// Serve runs them; Owns and Addrs may be called from any goroutine, the others by
+// Serve runs them; Owns, Adopted and Addrs may be called from any goroutine, the others by
 // one at a time.
 type Doors struct {
 	front *Front
@@ -91,6 +91,11 @@ func (d *Doors) Adopt(fd int) error {
 		d.add([]*Listener{ln})
 	}
 	return err
+}
+
+// Adopted reports whether there is one that somebody else has opened, see Adopt.
+func (d *Doors) Adopted() bool {
+	return slices.ContainsFunc(*d.open.Load(), func(ln *Listener) bool { return ln.written == "" })
 }
 
 // Restore adds a listener that Detach gave away.

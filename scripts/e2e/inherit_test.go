@@ -37,11 +37,13 @@ func TestSocketOfTheServiceManagerIsServed(t *testing.T) {
 	s, addr := startWithSocket(t, "--control", control)
 	s.awaitN(2, "worker ready", nil)
 	sid := s.mustGet("/handshake").SID
-	if listen := askStatus(t, control).Listen; len(listen) != 1 || listen[0] != addr {
-		t.Errorf("it listens on %v, want only %s", listen, addr)
-	}
-	if status, out := ask(t, "upgrade", control); status != 0 {
-		t.Fatalf("exit status %d: %s", status, out)
+	for _, verb := range []string{"status", "reload", "upgrade"} {
+		if status, out := ask(t, verb, control); status != 0 {
+			t.Fatalf("%s: exit status %d: %s", verb, status, out)
+		}
+		if listen := askStatus(t, control).Listen; len(listen) != 1 || listen[0] != addr {
+			t.Errorf("after %s it listens on %v, want only %s", verb, listen, addr)
+		}
 	}
 	s.mustGet("/use?sid=" + sid)
 	// The workers have neither the socket nor what tells of it.

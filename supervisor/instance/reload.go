@@ -31,6 +31,7 @@ func (a *app) reloadIn(op *supervisor.Operation, say func(string)) (wait func() 
 	if err != nil {
 		return noWait, fmt.Errorf("nothing was changed: %w", err)
 	}
+	a.spareDefault(now)
 	if len(config.Changes(a.config.Load(), now)) == 0 {
 		say("nothing has changed")
 	}

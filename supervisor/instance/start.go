@@ -62,10 +62,16 @@ func (a *app) listen(c *config.Config) error {
 			return fmt.Errorf("socket %s of the service manager: %w", ln.Name, err)
 		}
 	}
-	if len(inherited) > 0 && c.ListenByDefault {
+	a.spareDefault(c)
+	return a.doors.Open(c.Listen)
+}
+
+// spareDefault takes the default address out of a configuration where a service
+// manager has opened a listener: nobody has asked for another one.
+func (a *app) spareDefault(c *config.Config) {
+	if c.ListenByDefault && a.doors.Adopted() {
 		c.ListenByDefault, c.Listen = false, nil
 	}
-	return a.doors.Open(c.Listen)
 }
 
 // openSocket opens a socket for workers, who may not have what root may.

@@ -78,6 +78,7 @@ type before struct {
 func (b *before) startOf(c *config.Config) *config.Config {
 	start := *c
 	config.Keep(&start, &b.meta.Config, config.Listened, config.Scaled, config.Replaced, config.OnStart)
+	start.ListenByDefault = b.meta.Config.ListenByDefault
 	return &start
 }
 

@@ -100,6 +100,7 @@ func (a *app) succeed(b *before, c *config.Config) error {
 
 // renewConfig makes c hold after an upgrade, as a reload does.
 func (a *app) renewConfig(c *config.Config, say func(string)) (wait func() error, err error) {
+	a.spareDefault(c)
 	if len(config.Changes(a.config.Load(), c)) == 0 {
 		return noWait, nil
 	}

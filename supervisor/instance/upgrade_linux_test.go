@@ -219,6 +219,15 @@ func TestUpgradeOfWorkersInAnUnknownState(t *testing.T) {
 	}
 }
 
+// Whoever has chosen where clients connect has done so for the new program, too.
+func TestUpgradeStartsWhereTheOldOneListened(t *testing.T) {
+	b := &before{meta: &meta{Config: config.Config{}}} // with a service manager's socket
+	c := b.startOf(&config.Config{ListenByDefault: true, Listen: []string{config.DefaultListen}})
+	if c.ListenByDefault || len(c.Listen) > 0 {
+		t.Errorf("it starts with %v, by default: %v", c.Listen, c.ListenByDefault)
+	}
+}
+
 // What is new in the configuration holds after an upgrade, as far as it can.
 func TestUpgradeToAnotherConfiguration(t *testing.T) {
 	f := freezeApp(t, func(freeze func() error) error { return freeze() })
