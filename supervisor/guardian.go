@@ -34,6 +34,7 @@ const (
 	guardianPoll   = 50 * time.Millisecond
 	guardianRetry  = time.Second // between tries to start one, the first of them
 	guardianSeldom = time.Minute // and the last
+	guardianLeaves = time.Second // from when it is let go to SIGKILL: somebody may have stopped it
 )
 
 // RunGuardian is the guardian's main. It returns when r has ended and each group
@@ -176,6 +177,8 @@ func (g *guardian) adopt(from GuardianState) {
 	if from.FD >= 0 {
 		s.pipe = os.NewFile(uintptr(from.FD), "guardian")
 		g.charged = s
+	} else {
+		s.leaves()
 	}
 	g.watch.Go(func() { g.keep(s) })
 }
@@ -297,6 +300,13 @@ func (s *sentry) say(format string, args ...any) { fmt.Fprintf(s.pipe, format+"\
 func (s *sentry) dismiss() {
 	s.say(".")
 	s.pipe.Close()
+	s.leaves()
+}
+
+// leaves sees to it that a process ends that was let go, for which close and
+// freeze wait.
+func (s *sentry) leaves() {
+	time.AfterFunc(guardianLeaves, func() { s.process.signal(syscall.SIGKILL) })
 }
 
 // say tells the process that is in charge. g.mu is held.

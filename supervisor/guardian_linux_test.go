@@ -83,6 +83,29 @@ func TestGuardianThatCannotBeTakenAlongIsReleased(t *testing.T) {
 	}
 }
 
+// Who waits for one that was let go, and that somebody has stopped, does not do so
+// for ever: not in the end, and not in the upgrade after the one that relieved it.
+func TestGuardianThatIsStoppedLeaves(t *testing.T) {
+	stopped := func(g *guardian) *guardian {
+		t.Helper()
+		if err := syscall.Kill(g.charged.process.pid, syscall.SIGSTOP); err != nil {
+			t.Fatal(err)
+		}
+		return g
+	}
+	log := slog.New(slog.DiscardHandler)
+	argv := []string{os.Args[0], "play-guardian"}
+	first := newGuardian(argv, "K=mark", log)
+	if err := first.start(); err != nil {
+		t.Fatal(err)
+	}
+	second := newGuardian(argv, "K=mark", log)
+	second.resume(stopped(first).freeze())
+	third := newGuardian(argv, "K=mark", log)
+	third.resume(second.freeze())
+	stopped(third).close()
+}
+
 // A scribe is a guardian that writes down what it is told; its program can be
 // taken away, so that none can be started.
 type scribe struct {
