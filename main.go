@@ -29,11 +29,12 @@ const (
 	exitUsage   = 2
 )
 
-// The verbs by which stickyd starts itself. They are in no help.
+// The verbs by which stickyd starts itself. They are in no help, and no program
+// is called so.
 const (
-	guardianVerb   = "guardian"
-	launcherVerb   = "exec-worker"
-	demoWorkerVerb = "demo-worker"
+	guardianVerb   = "--internal-guardian"
+	launcherVerb   = "--internal-launcher"
+	demoWorkerVerb = "--internal-demo-worker"
 )
 
 func main() {
@@ -48,14 +49,7 @@ func command(args []string) int {
 	}
 	switch verb {
 	case "help":
-		if len(args) == 2 && admin.IsVerb(args[1]) {
-			return admin.Command([]string{args[1], "--help"}, os.Stdout, os.Stderr)
-		}
-		if len(args) == 2 && args[1] == "demo" {
-			return command([]string{"demo", "--help"})
-		}
-		fmt.Print(config.Usage(len(args) > 1 && strings.TrimLeft(args[1], "-") == "all"))
-		return exitStopped
+		return help(args[1:])
 	case "version":
 		fmt.Println("stickyd " + build.Version())
 		return exitStopped
@@ -76,6 +70,19 @@ func command(args []string) int {
 		return admin.Command(args, os.Stdout, os.Stderr)
 	}
 	return serve(args, false)
+}
+
+// help prints the help about a word, if there is one.
+func help(words []string) (status int) {
+	if err := config.CheckHelp(words); err != nil {
+		return report(err)
+	}
+	word := strings.Join(words, "")
+	if admin.IsVerb(word) || word == "demo" {
+		return command([]string{word, "--help"})
+	}
+	fmt.Print(config.Usage(strings.TrimLeft(word, "-") == "all"))
+	return exitStopped
 }
 
 // self is the path to execute to get this program again.

@@ -43,6 +43,10 @@ func TestVerbsThatAreNotWrittenRight(t *testing.T) {
 		"restrat":               `unknown command "restrat"; did you mean "restart"?`,
 		"--control 3000 status": "stickyd status [flags]",
 		"--json status":         "stickyd status [flags]",
+		"true":                  `unknown command "true"; stickyd help shows the commands`, // there is such a program
+		"list":                  "here stickyd status does that",
+		"guardian":              `unknown command "guardian"`,
+		"help foo":              `unknown command "foo"`,
 	} {
 		if status, out, errs := say(t, strings.Fields(words)...); status != 2 || out != "" || !strings.Contains(errs, want) {
 			t.Errorf("%s: exit status %d, %q, %q", words, status, out, errs)

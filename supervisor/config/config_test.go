@@ -139,7 +139,7 @@ func TestEveryOptionCanBeSetByFlagAndByFile(t *testing.T) {
 		if o.place == fileOnly {
 			continue
 		}
-		if flag := load(t, "--"+o.name, s.flag, "x"); !reflect.DeepEqual(flag, file) {
+		if flag := load(t, "--"+o.name, s.flag, "--", "x"); !reflect.DeepEqual(flag, file) {
 			t.Errorf("%s: the flag gives %+v, the file %+v", o.name, flag, file)
 		}
 	}
@@ -147,7 +147,7 @@ func TestEveryOptionCanBeSetByFlagAndByFile(t *testing.T) {
 
 func TestValuesBecomeWhatTheyMean(t *testing.T) {
 	c := load(t, "--workers=auto", "--dump-signal", "none", "--hang-timeout", "0s",
-		"--trusted-proxy", "10.1.2.3/8", "--trusted-proxy", "::1", "--trusted-proxy", "::ffff:192.0.2.1", "x")
+		"--trusted-proxy", "10.1.2.3/8", "--trusted-proxy", "::1", "--trusted-proxy", "::ffff:192.0.2.1", "./x")
 	if c.Workers != runtime.GOMAXPROCS(0) {
 		t.Errorf("auto workers = %d, want %d", c.Workers, runtime.GOMAXPROCS(0))
 	}
@@ -201,7 +201,7 @@ A0 = "file"
 
 func TestFileProblemsComeFirstAndAllAreTold(t *testing.T) {
 	file := write(t, "window = 900\nlog_level = \"loud\"\n")
-	_, _, err := Load([]string{"--head-bytes", "7", "--config", file, "--balance", "rr", "x"})
+	_, _, err := Load([]string{"--head-bytes", "7", "--config", file, "--balance", "rr", "./x"})
 	want := file + `:1: window = 900: must be between 1 and 250
 ` + file + `:2: log_level = "loud": must be debug, info, warn or error
 --head-bytes 7: must be between 1024 and 65536
@@ -216,22 +216,22 @@ func TestFileProblemsComeFirstAndAllAreTold(t *testing.T) {
 }
 
 func TestOverriddenFileValueIsStillChecked(t *testing.T) {
-	_, _, err := Load([]string{"--config", write(t, "window = 900"), "--window", "5", "x"})
+	_, _, err := Load([]string{"--config", write(t, "window = 900"), "--window", "5", "./x"})
 	if err == nil {
 		t.Error("window = 900 in the file passed because a flag hid it")
 	}
 }
 
 func TestUnreadableFile(t *testing.T) {
-	_, _, err := Load([]string{"--config", filepath.Join(t.TempDir(), "none.toml"), "x"})
+	_, _, err := Load([]string{"--config", filepath.Join(t.TempDir(), "none.toml"), "./x"})
 	if !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), "none.toml") {
 		t.Errorf("missing file: %v", err)
 	}
-	if _, _, err := Load([]string{"--config", t.TempDir(), "x"}); err == nil {
+	if _, _, err := Load([]string{"--config", t.TempDir(), "./x"}); err == nil {
 		t.Error("a directory was read as a file")
 	}
 	long := write(t, strings.Repeat("#\n", maxFile/2)+"#")
-	if _, _, err := Load([]string{"--config", long, "x"}); err == nil || !strings.Contains(err.Error(), "longer than") {
+	if _, _, err := Load([]string{"--config", long, "./x"}); err == nil || !strings.Contains(err.Error(), "longer than") {
 		t.Errorf("a file over the limit: %v", err)
 	}
 }

@@ -23,7 +23,7 @@ func fromFlags(args []string) ([]setting, error) {
 	}
 	if set.NArg() > 0 {
 		if before := len(args) - set.NArg() - 1; before < 0 || args[before] != "--" {
-			if err := checkWord(set.Arg(0)); err != nil {
+			if err := checkCommand(set.Args()); err != nil {
 				return given, err
 			}
 		}

@@ -9,16 +9,21 @@ import (
 	"testing"
 )
 
+// programs makes a directory with programs of these names in it.
+func programs(t *testing.T, names ...string) (dir string) {
+	t.Helper()
+	dir = t.TempDir()
+	for _, name := range names {
+		if err := os.WriteFile(filepath.Join(dir, name), nil, 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}
+
 func TestCommandLine(t *testing.T) {
-	bin := t.TempDir()
-	if err := os.WriteFile(filepath.Join(bin, "stop-it"), nil, 0o700); err != nil {
-		t.Fatal(err)
-	}
-	t.Setenv("PATH", bin)
-	t.Chdir(t.TempDir())
-	if err := os.WriteFile("status.sh", nil, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	t.Setenv("PATH", programs(t, "stop-it", "kill"))
+	t.Chdir(programs(t, "status.sh"))
 	tests := []struct {
 		name string
 		args string
@@ -27,13 +32,17 @@ func TestCommandLine(t *testing.T) {
 		{"behind --", "-n 2 -- ./server -x --y", "./server -x --y"},
 		{"at the first word that is no flag", "-n 2 ./server --window 900", "./server --window 900"},
 		{"a -- of the command's own stays", "./server -- --check", "./server -- --check"},
-		{"one dash is as good as two", "-workers 2 -listen=:80 x", "x"},
+		{"one dash is as good as two", "-workers 2 -listen=:80 ./x", "./x"},
 		{"flags of the command are not ours", "-- x --help", "x --help"},
 		{"a verb behind --", "-n 2 -- status", "status"},
 		{"like a verb, behind --", "-- restrat", "restrat"},
 		{"like a verb, in a directory", "./restrat", "./restrat"},
-		{"like a verb, and there is such a program", "stop-it", "stop-it"},
-		{"like a verb, and there is such a file", "status.sh", "status.sh"},
+		{"a word that is no path, and further ones", "node server.js", "node server.js"},
+		{"alone, but a path", "./ps", "./ps"},
+		{"alone, behind --", "-- ps", "ps"},
+		{"like a verb, and there is such a program", "stop-it now", "stop-it now"},
+		{"like a verb, and there is such a file", "status.sh now", "status.sh now"},
+		{"of another tool, and there is such a program", "kill 1", "kill 1"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -49,9 +58,9 @@ func TestAsked(t *testing.T) {
 		name, args string
 		want       Asked
 	}{
-		{"nothing", "x", Asked{}},
-		{"check", "--check x", Asked{Check: true}},
-		{"a flag can be taken back", "--check --check=false x", Asked{}},
+		{"nothing", "./x", Asked{}},
+		{"check", "--check ./x", Asked{Check: true}},
+		{"a flag can be taken back", "--check --check=false ./x", Asked{}},
 		{"help needs no command", "--help", Asked{Help: true}},
 		{"the short help", "-h", Asked{Help: true}},
 		{"all of the help", "--help --all", Asked{Help: true, All: true}},
@@ -72,6 +81,8 @@ func TestAsked(t *testing.T) {
 }
 
 func TestFlagErrors(t *testing.T) {
+	t.Setenv("PATH", programs(t, "kill", "ps"))
+	t.Chdir(programs(t, "status.sh"))
 	tests := []struct {
 		name string
 		args []string
@@ -80,13 +91,13 @@ func TestFlagErrors(t *testing.T) {
 		{"no command", nil, "no command to run: write it behind --, as in stickyd -- ./myserver; or set command in the file"},
 		{"nothing behind --", []string{"--"}, errNoCommand.Error()},
 		{"empty command", []string{"--", ""}, "command: must start with the program to run"},
-		{"typing error", []string{"--wrokers", "2", "x"}, "unknown flag --wrokers; did you mean --workers?"},
-		{"value in the word", []string{"--wrokers=2", "x"}, "unknown flag --wrokers; did you mean --workers?"},
-		{"underscore for dash", []string{"--head_timeout", "1s", "x"}, "unknown flag --head_timeout; did you mean --head-timeout?"},
-		{"like nothing", []string{"--port", "80", "x"}, "unknown flag --port; stickyd help --all shows all flags"},
-		{"unknown letter", []string{"-p", "80", "x"}, "unknown flag -p; stickyd help --all shows all flags"},
-		{"key of the file", []string{"--command", "x"}, "--command is no flag: set command in the file, or write the command behind --"},
-		{"three dashes", []string{"---check", "x"}, "bad flag syntax: ---check"},
+		{"typing error", []string{"--wrokers", "2", "./x"}, "unknown flag --wrokers; did you mean --workers?"},
+		{"value in the word", []string{"--wrokers=2", "./x"}, "unknown flag --wrokers; did you mean --workers?"},
+		{"underscore for dash", []string{"--head_timeout", "1s", "./x"}, "unknown flag --head_timeout; did you mean --head-timeout?"},
+		{"like nothing", []string{"--port", "80", "./x"}, "unknown flag --port; stickyd help --all shows all flags"},
+		{"unknown letter", []string{"-p", "80", "./x"}, "unknown flag -p; stickyd help --all shows all flags"},
+		{"key of the file", []string{"--command", "./x"}, "--command is no flag: set command in the file, or write the command behind --"},
+		{"three dashes", []string{"---check", "./x"}, "bad flag syntax: ---check"},
 		{"verb behind a flag", []string{"--control", "3000", "status"},
 			"flags of stickyd status stand behind that word: stickyd status [flags]; to run a program of that name as workers, write -- before it"},
 		{"verb behind a flag of its own", []string{"--json", "status"}, "unknown flag --json; flags of stickyd status stand behind that word: stickyd status [flags]"},
@@ -94,21 +105,27 @@ func TestFlagErrors(t *testing.T) {
 		{"typing error before a command with such a word", []string{"--wrokers", "2", "npm", "run", "restart"}, "unknown flag --wrokers; did you mean --workers?"},
 		{"verb behind several flags", []string{"-f", "--control", "3000", "--unknown", "-n", "5", "logs"},
 			"unknown flag -f; flags of stickyd logs stand behind that word: stickyd logs [flags]"},
-		{"typing error in a verb", []string{"restrat"}, `unknown command "restrat"; did you mean "restart"? (A worker's command comes after --.)`},
-		{"typing error in a verb, with flags", []string{"-n", "2", "Status", "--json"}, `unknown command "Status"; did you mean "status"? (A worker's command comes after --.)`},
+		{"typing error in a verb", []string{"restrat"}, `unknown command "restrat"; did you mean "restart"? (to run a program of that name as workers write stickyd -- restrat)`},
+		{"typing error in a verb, with flags", []string{"-n", "2", "Status", "--json"}, `unknown command "Status"; did you mean "status"? (to run a program of that name as workers write stickyd -- Status)`},
+		{"word of another tool", []string{"-n", "2", "ps"}, `unknown command "ps"; here stickyd status does that (to run a program of that name as workers write stickyd -- ps)`},
+		{"start, with what is to start", []string{"start", "app.js"}, `unknown command "start"; here stickyd -- COMMAND does that (to run a program of that name as workers write stickyd -- start)`},
+		{"any program", []string{"kill"}, `unknown command "kill"; here stickyd stop does that (to run a program of that name as workers write stickyd -- kill)`},
+		{"like nothing", []string{"reboot"}, `unknown command "reboot"; stickyd help shows the commands (to run a program of that name as workers write stickyd -- reboot)`},
+		{"a file here", []string{"status.sh"}, `unknown command "status.sh"; did you mean "status"? (to run the file of that name as workers write ./status.sh)`},
+		{"line break in a word", []string{"a\nb"}, `unknown command "a\nb"; stickyd help shows the commands (to run a program of that name as workers write stickyd -- "a\nb")`},
 		{"no value", []string{"--window"}, "--window: needs a value: --window N"},
 		{"no value for a letter", []string{"-n"}, "--workers: needs a value: --workers N"},
-		{"value for a switch", []string{"--check=maybe", "x"}, "--check maybe: takes no value"},
-		{"empty path", []string{"--config", "", "x"}, `--config "": must be the path of a file`},
-		{"duration without unit", []string{"--head-timeout", "5", "x"},
+		{"value for a switch", []string{"--check=maybe", "./x"}, "--check maybe: takes no value"},
+		{"empty path", []string{"--config", "", "./x"}, `--config "": must be the path of a file`},
+		{"duration without unit", []string{"--head-timeout", "5", "./x"},
 			"--head-timeout 5: missing unit in duration: write for example 10s or 500ms (100ms to 10m)"},
-		{"none among others", []string{"--session", "none", "--session", "query:sid", "x"},
+		{"none among others", []string{"--session", "none", "--session", "query:sid", "./x"},
 			"--session: none must stand alone, without other sources"},
-		{"variable without =", []string{"--env", "TOKEN", "x"}, "--env TOKEN: must be NAME=VALUE"},
-		{"reserved variable, its value not shown", []string{"--env", "STICKYD_FD=secret", "x"},
+		{"variable without =", []string{"--env", "TOKEN", "./x"}, "--env TOKEN: must be NAME=VALUE"},
+		{"reserved variable, its value not shown", []string{"--env", "STICKYD_FD=secret", "./x"},
 			"--env STICKYD_FD: names that start with STICKYD_ are reserved"},
-		{"variable without name", []string{"--env", "=secret", "x"}, `--env "": the variable's name must not be empty`},
-		{"line break in a value", []string{"--listen", "a\nb", "x"},
+		{"variable without name", []string{"--env", "=secret", "./x"}, `--env "": the variable's name must not be empty`},
+		{"line break in a value", []string{"--listen", "a\nb", "./x"},
 			`--listen "a\nb": must be host:port, :port, [::1]:port or unix:/path`},
 	}
 	for _, tt := range tests {
@@ -122,5 +139,21 @@ func TestFlagErrors(t *testing.T) {
 				t.Errorf("Load(%q) = %v, %T; want nil, *Error", tt.args, c, err)
 			}
 		})
+	}
+}
+
+func TestHelpAboutWhatThereIsNot(t *testing.T) {
+	for words, want := range map[string]string{
+		"": "", "logs": "", "demo": "", "help": "", "all": "", "--all": "",
+		"foo":      `unknown command "foo"; stickyd help shows the commands`,
+		"restrat":  `unknown command "restrat"; did you mean "restart"?`,
+		"list":     `unknown command "list"; here stickyd status does that`,
+		"logs now": "help takes one word",
+	} {
+		err := CheckHelp(strings.Fields(words))
+		var usage *Error
+		if want == "" && err != nil || want != "" && (!errors.As(err, &usage) || err.Error() != want) {
+			t.Errorf("help %s: %v, want %q", words, err, want)
+		}
 	}
 }
