@@ -16,15 +16,16 @@ var imports = []struct {
 	why     string
 }{
 	{"fdpass/poll", nil, "it waits for descriptors and knows nothing of them"},
+	{"fdpass/address", nil, "it does not know who would listen"},
 	{"fdpass", []string{"fdpass/poll"}, "it moves descriptors and knows no words"},
 	{"routing/session", nil, "it reads bytes"},
 	{"routing", []string{"routing/session"}, "it decides, and does no I/O"},
-	{"routing/front", []string{"routing", "routing/session", "fdpass/poll"}, "it does not know how a target delivers"},
+	{"routing/front", []string{"routing", "routing/session", "fdpass/poll", "fdpass/address"}, "it does not know how a target delivers"},
 	{"workerproto", []string{"fdpass", "fdpass/poll", "routing/session"}, "it neither executes nor accepts"},
 	{"workerproto/demo", []string{"workerproto"}, "it is a worker like any other"},
 	{"workerproto/node", nil, "it holds files"},
 	{"workerproto/nodeipc", []string{"workerproto", "fdpass", "fdpass/poll"}, "it is another dialect of workerproto, and neither executes nor accepts"},
-	{"supervisor/admin", []string{"supervisor/logs"}, "it is given what it tells"},
+	{"supervisor/admin", []string{"supervisor/logs", "fdpass/address"}, "it is given what it tells"},
 	{"supervisor/build", nil, "it says what the go command has noted"},
 	{"supervisor/config", []string{"supervisor/exact"}, "values are plain"},
 	{"supervisor/exact", nil, "it is about bytes"},
@@ -46,7 +47,7 @@ var outside = map[string][]string{
 	"github.com/oklog/run":                           {"supervisor/instance"},
 	"github.com/BurntSushi/toml":                     {"supervisor/config"},
 	"github.com/coreos/go-systemd/v22/daemon":        {"supervisor/systemd"},
-	"golang.org/x/sys/unix":                          {"fdpass", "fdpass/poll", "routing/front", "supervisor", "supervisor/admin", "supervisor/upgrade"},
+	"golang.org/x/sys/unix":                          {"fdpass", "fdpass/address", "fdpass/poll", "routing/front", "supervisor", "supervisor/admin", "supervisor/upgrade"},
 }
 
 func TestImportsPointDownward(t *testing.T) {

@@ -12,6 +12,8 @@ import (
 	"strings"
 	"sync"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 )
 
 // A memoryLimit bounds the memory of each worker together with all that it
@@ -56,6 +58,52 @@ func limitMemory(bytes int64) (*memoryLimit, error) {
 	return m, nil
 }
 
+// CheckMemory returns the error that the memory of workers could not be limited
+// with, and changes nothing. Whether other processes are in our cgroup is not
+// looked at: a check is often started by one that a start would not have.
+func CheckMemory(bytes int64) error {
+	if bytes == 0 {
+		return nil
+	}
+	dir, err := ownCgroup()
+	if err == nil {
+		err = checkDivisible(dir)
+	}
+	if err != nil {
+		return fmt.Errorf("cannot limit the memory of workers: %w", err)
+	}
+	return nil
+}
+
+// checkDivisible returns the error that shows of those that divide would have.
+func checkDivisible(dir string) error {
+	if isDivided(dir) {
+		return nil
+	}
+	if err := hasMemory(dir); err != nil {
+		return err
+	}
+	for _, name := range []string{".", "cgroup.procs", "cgroup.subtree_control"} {
+		path := filepath.Join(dir, name)
+		if err := unix.Faccessat(unix.AT_FDCWD, path, unix.W_OK, unix.AT_EACCESS); err != nil {
+			return fmt.Errorf("%s: %w; %s", path, err, notDelegated)
+		}
+	}
+	return nil
+}
+
+// isDivided: after an exec in place we are in our leaf already.
+func isDivided(dir string) bool {
+	return filepath.Base(dir) == ownLeaf && controls(filepath.Dir(dir), "cgroup.subtree_control")
+}
+
+func hasMemory(dir string) error {
+	if controls(dir, "cgroup.controllers") {
+		return nil
+	}
+	return fmt.Errorf("%s has no memory controller; %s", dir, notDelegated)
+}
+
 // notDelegated is what helps where a cgroup is not ours.
 const notDelegated = "it needs a cgroup (version 2) of its own to divide: in a systemd unit Delegate=yes, " +
 	"in a terminal systemd-run --user --scope -p Delegate=yes, in a container a writable /sys/fs/cgroup"
@@ -97,14 +145,13 @@ func findCgroup(mounts, membership string) (dir string, err error) {
 	return "", errors.New("no cgroup of version 2 is mounted; " + notDelegated)
 }
 
-// divide makes a cgroup ready for workers, and returns it. After an exec in
-// place we are in our leaf already.
+// divide makes a cgroup ready for workers, and returns it.
 func divide(dir string) (string, error) {
-	if filepath.Base(dir) == ownLeaf && controls(filepath.Dir(dir), "cgroup.subtree_control") {
+	if isDivided(dir) {
 		return filepath.Dir(dir), nil
 	}
-	if !controls(dir, "cgroup.controllers") {
-		return "", fmt.Errorf("%s has no memory controller; %s", dir, notDelegated)
+	if err := hasMemory(dir); err != nil {
+		return "", err
 	}
 	leaf := filepath.Join(dir, ownLeaf)
 	if err := makeCgroup(leaf); err != nil {

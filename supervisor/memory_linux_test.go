@@ -49,6 +49,11 @@ func TestACgroupThatIsNotOursToDivideIsNamed(t *testing.T) {
 	if _, err := divide(with); err == nil || !strings.Contains(err.Error(), "Delegate=yes") {
 		t.Error(err)
 	}
+	for _, dir := range []string{without, with} {
+		if err := checkDivisible(dir); err == nil || !strings.Contains(err.Error(), "Delegate=yes") {
+			t.Error("the check: ", err)
+		}
+	}
 	if _, err := os.Stat(filepath.Join(with, ownLeaf)); err == nil {
 		t.Error("it left a leaf")
 	}
@@ -61,6 +66,29 @@ func TestAfterAnExecInPlaceTheCgroupIsDividedAlready(t *testing.T) {
 	}
 	if got, err := divide(filepath.Join(dir, ownLeaf)); got != dir || err != nil {
 		t.Error(got, err)
+	}
+	if err := checkDivisible(filepath.Join(dir, ownLeaf)); err != nil {
+		t.Error("the check: ", err)
+	}
+}
+
+func TestTheCheckOfACgroupChangesNothing(t *testing.T) {
+	dir := t.TempDir()
+	for name, text := range map[string]string{"cgroup.controllers": "cpu memory\n", "cgroup.procs": "", "cgroup.subtree_control": ""} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := checkDivisible(dir); err != nil {
+		t.Error(err)
+	}
+	for _, name := range []string{"cgroup.procs", "cgroup.subtree_control"} {
+		if text, err := os.ReadFile(filepath.Join(dir, name)); err != nil || len(text) > 0 {
+			t.Errorf("%s: %q, %v", name, text, err)
+		}
+	}
+	if entries, err := os.ReadDir(dir); err != nil || len(entries) != 3 {
+		t.Errorf("it made something: %v, %v", entries, err)
 	}
 }
 

@@ -10,12 +10,15 @@ import (
 // A memoryLimit needs cgroups.
 type memoryLimit struct{}
 
-func limitMemory(bytes int64) (*memoryLimit, error) {
+// CheckMemory returns an error if there is a limit.
+func CheckMemory(bytes int64) error {
 	if bytes != 0 {
-		return nil, errors.New("cannot limit the memory of workers: only Linux can")
+		return errors.New("cannot limit the memory of workers: only Linux can")
 	}
-	return nil, nil
+	return nil
 }
+
+func limitMemory(bytes int64) (*memoryLimit, error) { return nil, CheckMemory(bytes) }
 
 func (*memoryLimit) join(*Worker, *exec.Cmd) (*memoryGroup, error) { return nil, nil }
 func (*memoryLimit) close()                                        {}

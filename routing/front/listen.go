@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/stickyd/stickyd/fdpass/address"
 	"github.com/stickyd/stickyd/fdpass/poll"
 )
 
@@ -35,6 +36,16 @@ type Listener struct {
 // With a loop it is the loop that accepts, see [poll.NewFD].
 func Listen(addr string, loop *poll.Loop) (*Listener, error) {
 	return listen(addr, loop, setTCPOptions)
+}
+
+// Check returns the error that Listen would fail with, as far as that shows
+// without opening anything. Whether somebody listens there already is not tried.
+func Check(addr string) error {
+	err := address.Check(addr)
+	if path, ok := strings.CutPrefix(addr, "unix:"); ok && err == nil && isNoSocket(path) {
+		err = errNoSocket
+	}
+	return listenError(addr, err)
 }
 
 func listen(addr string, loop *poll.Loop, options func(_, _ string, _ syscall.RawConn) error) (*Listener, error) {
@@ -72,7 +83,7 @@ func listenUnix(path string) (net.Listener, error) {
 		return nil, syscall.EADDRINUSE
 	} else if errors.Is(err, syscall.ECONNREFUSED) {
 		// connect(2) says so of any file that is no socket, too.
-		if info, err := os.Lstat(path); err == nil && info.Mode()&os.ModeSocket == 0 {
+		if isNoSocket(path) {
 			return nil, errNoSocket
 		}
 		os.Remove(path)
@@ -82,6 +93,12 @@ func listenUnix(path string) (net.Listener, error) {
 		ln.(*net.UnixListener).SetUnlinkOnClose(false)
 	}
 	return ln, err
+}
+
+// isNoSocket reports whether something else is there.
+func isNoSocket(path string) bool {
+	info, err := os.Lstat(path)
+	return err == nil && info.Mode()&os.ModeSocket == 0
 }
 
 // newListener takes the socket out of ln, which it closes: the listeners of

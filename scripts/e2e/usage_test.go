@@ -62,6 +62,9 @@ func TestCheckFindsWhatStartFails(t *testing.T) {
 		"--group nobody-of-that-name":               "run workers",
 		"--control /nowhere/c.sock":                 "cannot open the control socket /nowhere/c.sock: the directory does not exist",
 		"--metrics 192.0.2.1:9090":                  "cannot serve metrics on 192.0.2.1:9090",
+		"--listen unix:/nowhere/x.sock":             "cannot listen on unix:/nowhere/x.sock: the directory does not exist",
+		"--listen 192.0.2.1:3000":                   "cannot listen on 192.0.2.1:3000",
+		"--watch /nowhere":                          "cannot watch /nowhere: there is no such file or directory",
 		"--metrics 192.0.2.1:9090 --control /a/b/c": "cannot open the control socket /a/b/c",
 	} {
 		args := append(strings.Fields("-l 127.0.0.1:0 "+flags+" --"), worker("plain")...)

@@ -5,12 +5,10 @@ import (
 	"fmt"
 	"io/fs"
 	"net"
-	"os"
-	"path/filepath"
 	"strings"
 	"syscall"
 
-	"golang.org/x/sys/unix"
+	"github.com/stickyd/stickyd/fdpass/address"
 )
 
 // Check returns the errors that the control socket, written as in the
@@ -25,45 +23,28 @@ func Check(control string, metrics []string) error {
 		}
 	}
 	for _, addr := range metrics {
-		if err := checkAddress(addr); err != nil {
+		if err := checkMetrics(addr); err != nil {
 			errs = append(errs, metricsError(addr, err))
 		}
 	}
 	return errors.Join(errs...)
 }
 
-// checkSocket returns the error that a Unix socket could not be made with.
+// checkSocket returns the error that the control socket could not be made with.
 func checkSocket(path string) error {
 	if probe(path) == foreign {
 		return errForeign
 	}
-	dir := filepath.Dir(path)
-	info, err := os.Stat(dir)
-	switch {
-	case err != nil:
-		return err
-	case !info.IsDir():
-		return syscall.ENOTDIR
-	}
-	// With the rights that bind will have: access(2) leaves capabilities out.
-	return unix.Faccessat(unix.AT_FDCWD, dir, unix.W_OK|unix.X_OK, unix.AT_EACCESS)
+	return address.CheckSocket(path)
 }
 
-// checkAddress returns the error that an address could not be listened on with,
+// checkMetrics returns the error that an address could not be listened on with,
 // whatever its port.
-func checkAddress(addr string) error {
+func checkMetrics(addr string) error {
 	if path, ok := strings.CutPrefix(addr, "unix:"); ok {
 		return checkSocket(path)
 	}
-	host, _, err := net.SplitHostPort(addr)
-	if err != nil {
-		return err
-	}
-	ln, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
-	if err != nil {
-		return err
-	}
-	return ln.Close()
+	return address.Check(addr)
 }
 
 // What may be at a path where a socket is to be.

@@ -236,6 +236,11 @@ func Load(args []string) (*Config, Asked, error) {
 	if len(problems) == 0 && len(all.Command) == 0 {
 		problems = append(problems, errNoCommand)
 	}
+	if len(problems) == 0 {
+		if err := all.apart(); err != nil {
+			problems = append(problems, err)
+		}
+	}
 	if len(problems) > 0 {
 		return nil, line.Asked, &Error{problems}
 	}

@@ -121,6 +121,12 @@ func TestFlagErrors(t *testing.T) {
 			"--head-timeout 5: missing unit in duration: write for example 10s or 500ms (100ms to 10m)"},
 		{"none among others", []string{"--session", "none", "--session", "query:sid", "./x"},
 			"--session: none must stand alone, without other sources"},
+		{"address twice", []string{"-l", ":80", "-l", "localhost:80", "-l", ":80", "./x"}, "--listen: :80 is given twice"},
+		{"address twice, in other words", []string{"-l", ":80", "-l", "[::]:80", "./x"}, "--listen: [::]:80 is given twice, as :80"},
+		{"socket twice", []string{"-l", "unix:/a", "-l", "unix:/a", "./x"}, "--listen: unix:/a is given twice"},
+		{"metrics twice", []string{"--metrics", ":80", "--metrics", ":80", "./x"}, "--metrics: :80 is given twice"},
+		{"metrics where clients connect", []string{"-l", ":80", "--metrics", "0.0.0.0:80", "./x"},
+			"metrics: 0.0.0.0:80 is where clients connect, as :80; choose another port"},
 		{"variable without =", []string{"--env", "TOKEN", "./x"}, "--env TOKEN: must be NAME=VALUE"},
 		{"reserved variable, its value not shown", []string{"--env", "STICKYD_FD=secret", "./x"},
 			"--env STICKYD_FD: names that start with STICKYD_ are reserved"},
@@ -155,5 +161,15 @@ func TestHelpAboutWhatThereIsNot(t *testing.T) {
 		if want == "" && err != nil || want != "" && (!errors.As(err, &usage) || err.Error() != want) {
 			t.Errorf("help %s: %v, want %q", words, err, want)
 		}
+	}
+}
+
+func TestAddressesThatAreNotTheSame(t *testing.T) {
+	for _, args := range []string{
+		"-l 127.0.0.1:0 -l 127.0.0.1:0 --metrics 127.0.0.1:0", // the kernel chooses
+		"-l 127.0.0.1:80 -l 127.0.0.2:80 -l unix:/a -l unix:/b --metrics 127.0.0.1:81",
+		"--metrics :3000", // a service manager may have opened another port
+	} {
+		load(t, append(strings.Fields(args), "./x")...)
 	}
 }

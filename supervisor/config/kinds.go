@@ -2,6 +2,8 @@ package config
 
 import (
 	"errors"
+	"fmt"
+	"net"
 	"reflect"
 	"slices"
 	"strings"
@@ -134,6 +136,65 @@ func notEmpty(values []string) error {
 		return errors.New("must hold at least one value")
 	}
 	return nil
+}
+
+// places are where clients connect.
+func places(addrs []string) error {
+	if err := notEmpty(addrs); err != nil {
+		return err
+	}
+	return noneTwice(addrs)
+}
+
+func noneTwice(addrs []string) error {
+	for i, addr := range addrs {
+		if j := slices.IndexFunc(addrs[:i], func(other string) bool { return samePlace(addr, other) }); j >= 0 {
+			return fmt.Errorf("%s is given twice%s", addr, otherwise(addr, addrs[j]))
+		}
+	}
+	return nil
+}
+
+// apart returns an error if clients would connect where metrics are served.
+// Where nobody has chosen for clients, a service manager may have.
+func (c *Config) apart() error {
+	if c.ListenByDefault {
+		return nil
+	}
+	for _, addr := range c.Metrics {
+		if i := slices.IndexFunc(c.Listen, func(other string) bool { return samePlace(addr, other) }); i >= 0 {
+			return fmt.Errorf("metrics: %s is where clients connect%s; choose another port", addr, otherwise(addr, c.Listen[i]))
+		}
+	}
+	return nil
+}
+
+// otherwise names an address that is written in another way.
+func otherwise(addr, other string) string {
+	if addr == other {
+		return ""
+	}
+	return ", as " + other
+}
+
+// samePlace reports whether two addresses can't both be listened on, as far as
+// that shows by how they are written. The port 0 is another one each time.
+func samePlace(a, b string) bool {
+	if strings.HasPrefix(a, "unix:") || strings.HasPrefix(b, "unix:") {
+		return a == b
+	}
+	hostA, portA, errA := net.SplitHostPort(a)
+	hostB, portB, errB := net.SplitHostPort(b)
+	if errA != nil || errB != nil || portA != portB || portA == "0" {
+		return false
+	}
+	return hostA == hostB || isEverywhere(hostA) && isEverywhere(hostB)
+}
+
+// isEverywhere reports whether a host stands for all addresses, of all families (package
+// net).
+func isEverywhere(host string) bool {
+	return host == "" || host == "0.0.0.0" || host == "::"
 }
 
 func noneAlone(sources []string) error {

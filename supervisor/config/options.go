@@ -45,7 +45,7 @@ var options = []option{
 		name: "listen", short: "l", arg: "ADDR", def: DefaultListen, common: true,
 		effect: Listened,
 		help:   "accept clients on ADDR; repeatable",
-		kind:   many(address(), func(l *loaded) *[]string { return &l.Listen }, notEmpty),
+		kind:   many(address(), func(l *loaded) *[]string { return &l.Listen }, places),
 	},
 	{
 		name: "workers", short: "n", arg: "N", def: "auto", common: true,
@@ -259,7 +259,7 @@ var options = []option{
 		name: "metrics", arg: "ADDR", example: "127.0.0.1:9090",
 		effect: Listened,
 		help:   "serve /metrics for Prometheus; repeatable",
-		kind:   many(address(), func(l *loaded) *[]string { return &l.Metrics }, nil),
+		kind:   many(address(), func(l *loaded) *[]string { return &l.Metrics }, noneTwice),
 	},
 	{
 		name: "log-format", arg: "FORMAT", def: "auto",

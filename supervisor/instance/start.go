@@ -4,11 +4,13 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/stickyd/stickyd/routing/front"
 	"github.com/stickyd/stickyd/routing/session"
 	"github.com/stickyd/stickyd/supervisor"
 	"github.com/stickyd/stickyd/supervisor/admin"
 	"github.com/stickyd/stickyd/supervisor/config"
 	"github.com/stickyd/stickyd/supervisor/systemd"
+	"github.com/stickyd/stickyd/supervisor/watch"
 	"github.com/stickyd/stickyd/workerproto/node"
 )
 
@@ -16,7 +18,10 @@ import (
 func (a *app) preflight() error {
 	c := a.config.Load()
 	process := launchOf(c, session.Sources{}).Process
-	errs := []error{process.Check(), admin.Check(c.Control, c.Metrics)}
+	errs := []error{process.Check(), supervisor.CheckMemory(c.WorkerMemory), admin.Check(c.Control, c.Metrics), watch.Check(c.Watch)}
+	for _, addr := range c.Listen {
+		errs = append(errs, front.Check(addr))
+	}
 	if c.OnCrashLoop != "keep" {
 		errs = append(errs, supervisor.CheckCommand(c.Command))
 	}

@@ -7,8 +7,11 @@ package watch
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"hash/fnv"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"strings"
 	"time"
@@ -16,6 +19,21 @@ import (
 
 // pause is the time between two looks.
 const pause = 500 * time.Millisecond
+
+// Check returns the errors of paths that are not there: Files would wait for them
+// for ever.
+func Check(paths []string) error {
+	var errs []error
+	for _, path := range paths {
+		var wrong *fs.PathError
+		if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+			errs = append(errs, fmt.Errorf("cannot watch %s: there is no such file or directory", path))
+		} else if errors.As(err, &wrong) {
+			errs = append(errs, fmt.Errorf("cannot watch %s: %w", path, wrong.Err))
+		}
+	}
+	return errors.Join(errs...)
+}
 
 // Files calls changed, and waits for it, each time that something has changed
 // below paths and then nothing any more for a moment; until ctx is done. What

@@ -97,3 +97,19 @@ func TestStateIsOfWhatIsLookedAt(t *testing.T) {
 		t.Error("what is not there counts")
 	}
 }
+
+func TestCheck(t *testing.T) {
+	dir := t.TempDir()
+	if err := Check([]string{dir}); err != nil {
+		t.Error(err)
+	}
+	nowhere, link := filepath.Join(dir, "nowhere"), filepath.Join(dir, "link")
+	if err := os.Symlink(nowhere, link); err != nil {
+		t.Fatal(err)
+	}
+	want := "cannot watch " + nowhere + ": there is no such file or directory\n" +
+		"cannot watch " + link + ": there is no such file or directory"
+	if err := Check([]string{nowhere, dir, link}); err == nil || err.Error() != want {
+		t.Errorf("got %v, want %s", err, want)
+	}
+}
