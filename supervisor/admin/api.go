@@ -29,8 +29,9 @@ type Status struct {
 type Worker struct {
 	Slot        int       `json:"slot"`
 	Generation  int       `json:"generation,omitempty"`
-	State       string    `json:"state"`         // starting, ready, draining, …; waiting: there is no process
-	Why         string    `json:"why,omitempty"` // it is in that state, where that is not plain
+	State       string    `json:"state"`              // starting, ready, draining, …; waiting: there is no process
+	Why         string    `json:"why,omitempty"`      // it is in that state, where that is not plain
+	OnTrial     bool      `json:"on_trial,omitempty"` // it has to stay ready for a while before it counts
 	DrainsUntil time.Time `json:"drains_until,omitzero"`
 	Since       time.Time `json:"since"` // in this state
 	PID         int       `json:"pid,omitempty"`

@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/stickyd/stickyd/supervisor/logs"
@@ -93,8 +94,7 @@ func (c *call) checkReady(ctx context.Context) error {
 }
 
 // show prints a status: over the one before where somebody watches it in a
-// terminal, in one piece, so that it does not flicker, and no more of it than
-// fits there.
+// terminal, in one piece, so that it does not flicker.
 func (c *call) show(s *Status, first bool) error {
 	var page bytes.Buffer
 	if f, ok := c.out.(*os.File); ok && c.watch && logs.IsTerminal(f) {
@@ -105,19 +105,28 @@ func (c *call) show(s *Status, first bool) error {
 	if c.json {
 		json.NewEncoder(&page).Encode(s)
 	} else {
-		width, height, ok := screenOf(c.out)
-		switch {
-		case !ok:
-			width, height = usualWidth, 0
-		case c.watch:
-			height = max(1, height-1) // but for the cursor's line
-		default:
-			height = 0
-		}
-		s.write(&page, time.Now(), width, height)
+		page.WriteString(c.page(s, time.Now()))
 	}
 	_, err := c.out.Write(page.Bytes())
 	return err
+}
+
+// page is a status as it is printed: where somebody watches it in a terminal no
+// more of it than fits there; otherwise all of it, and what has scrolled out of
+// sight again: the head.
+func (c *call) page(s *Status, now time.Time) string {
+	width, height, isTerminal := screenOf(c.out)
+	switch {
+	case !isTerminal:
+		return s.text(now, usualWidth, 0)
+	case c.watch:
+		return s.text(now, width, max(1, height-1)) // but for the cursor's line
+	}
+	text := s.text(now, width, 0)
+	if rows(strings.Split(text, "\n"), width) > height { // the last one is empty: the prompt's
+		text += strings.Join(s.head(now, width), "\n") + "\n"
+	}
+	return text
 }
 
 func historyFlags(flags *flag.FlagSet, c *call, what string) {

@@ -2,7 +2,6 @@ package admin
 
 import (
 	"fmt"
-	"io"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -24,7 +23,7 @@ type column struct {
 
 var columns = []column{
 	{"SLOT", false, func(w *Worker, _ time.Time) string { return fmt.Sprint(w.Slot) }},
-	{"STATE", false, func(w *Worker, _ time.Time) string { return w.State }},
+	{"STATE", false, func(w *Worker, _ time.Time) string { return w.shownState() }},
 	{"GEN", false, func(w *Worker, _ time.Time) string { return unless(w.Generation == 0, w.Generation) }},
 	{"PID", false, func(w *Worker, _ time.Time) string { return unless(w.PID == 0, w.PID) }},
 	{"UP", false, func(w *Worker, now time.Time) string { return unless(w.PID == 0, since(w.Started, now)) }},
@@ -52,27 +51,66 @@ func unless(none bool, v any) string {
 // notesIndent is how far notes stand below the worker that they are about.
 const notesIndent = 6
 
-// write prints a status for people: at most width columns wide, unless a word is
+// text is a status for people: at most width columns wide, unless a word is
 // longer, and at most height lines, 0 for any number, of which at least one is
-// about workers.
-func (s *Status) write(to io.Writer, now time.Time, width, height int) error {
+// about workers. Those that are not ready are the last to be left out.
+func (s *Status) text(now time.Time, width, height int) string {
 	page := s.head(now, width)
 	table := s.table(now, width)
 	page = append(page, table[0]...)
-	shown, used := 0, rows(page, width)
+	shown := s.fitting(table[1:], width, height, rows(page, width))
 	for i, block := range table[1:] {
-		used += rows(block, width)
-		if height > 0 && i > 0 && used+len(more(s.Workers[i+1:], width)) > height {
+		if shown[i] {
+			page = append(page, block...)
+		}
+	}
+	page = append(page, s.more(shown, width)...)
+	return strings.Join(page, "\n") + "\n"
+}
+
+// fitting chooses the workers that are shown in height lines, of which used are
+// full.
+func (s *Status) fitting(blocks [][]string, width, height, used int) (shown []bool) {
+	shown = make([]bool, len(blocks))
+	for nth, i := range s.byUrgency() {
+		shown[i] = true
+		used += rows(blocks[i], width)
+		if height > 0 && nth > 0 && used+len(s.more(shown, width)) > height {
+			shown[i] = false
 			break
 		}
-		shown++
 	}
-	for _, block := range table[1 : 1+shown] {
-		page = append(page, block...)
+	return shown
+}
+
+// byUrgency returns the workers by how much they are to be seen: those that do
+// not work, those that come or go, and the rest; each in their order.
+func (s *Status) byUrgency() (order []int) {
+	for i := range s.Workers {
+		order = append(order, i)
 	}
-	page = append(page, more(s.Workers[shown:], width)...)
-	_, err := io.WriteString(to, strings.Join(page, "\n")+"\n")
-	return err
+	slices.SortStableFunc(order, func(a, b int) int { return s.Workers[a].urgency() - s.Workers[b].urgency() })
+	return order
+}
+
+func (w *Worker) urgency() int {
+	switch w.shownState() {
+	case "ready", stateTrial:
+		return 2
+	case "draining", "finishing", "drained", "done":
+		return 1
+	}
+	return 0
+}
+
+// stateTrial is shown of one that is ready, but on trial.
+const stateTrial = "trial"
+
+func (w *Worker) shownState() string {
+	if w.OnTrial && w.State == "ready" {
+		return stateTrial
+	}
+	return w.State
 }
 
 // head is what stands above the table.
@@ -131,17 +169,20 @@ func (s *Status) table(now time.Time, width int) (blocks [][]string) {
 // ended.
 func (w *Worker) notes(now time.Time) []string {
 	why, crash, next := w.Why, "", ""
+	if w.shownState() == stateTrial {
+		why = "" // that says it, and many may be
+	}
 	if !w.DrainsUntil.IsZero() {
 		why = join(why, since(now, w.DrainsUntil)+" left")
 	}
-	if w.LastExit != "" {
+	if w.tellsCrash(now) {
 		crash = "last crash"
 		if !w.LastExitAt.IsZero() {
 			crash += " " + since(w.LastExitAt, now) + " ago"
 		}
 		crash += ": " + w.LastExit
 	}
-	if w.PID == 0 && !w.Next.IsZero() && w.LastExit != "" {
+	if w.waits() && w.LastExit != "" {
 		crash = join(crash, fmt.Sprintf("%d in a row", w.Deaths))
 		next = "next start in " + since(now, w.Next)
 	}
@@ -155,21 +196,42 @@ func join(a, b string) string {
 	return a + ", " + b
 }
 
+// crashIsNews is how long a crash is told of a slot that has got over it.
+const crashIsNews = 10 * time.Minute
+
+// tellsCrash reports whether the last crash is why the slot is as it is, or news.
+func (w *Worker) tellsCrash(now time.Time) bool {
+	if w.LastExit == "" || w.LastExitAt.IsZero() {
+		return w.LastExit != ""
+	}
+	inARow := w.Deaths > 0 && (w.waits() || w.State == "starting")
+	return inARow || now.Sub(w.LastExitAt) < crashIsNews
+}
+
+// waits reports whether the slot has no worker, and will get one.
+func (w *Worker) waits() bool { return w.PID == 0 && !w.Next.IsZero() }
+
 // more says how many workers are not shown, if there are any.
-func more(rest []Worker, width int) []string {
+func (s *Status) more(shown []bool, width int) []string {
+	var rest []string
+	for i := range s.Workers {
+		if !shown[i] {
+			rest = append(rest, s.Workers[i].shownState())
+		}
+	}
 	if len(rest) == 0 {
 		return nil
 	}
-	return wrap(fmt.Sprintf("… %d more: %s", len(rest), states(rest)), width, 2)
+	return wrap(fmt.Sprintf("… %d more: %s", len(rest), tally(rest)), width, 2)
 }
 
-// states says how many workers are in which state.
-func states(workers []Worker) string {
+// tally says how many there are of each word, in the order in which they came.
+func tally(words []string) string {
 	var names, parts []string
 	number := make(map[string]int)
-	for i := range workers {
-		if number[workers[i].State]++; number[workers[i].State] == 1 {
-			names = append(names, workers[i].State)
+	for _, word := range words {
+		if number[word]++; number[word] == 1 {
+			names = append(names, word)
 		}
 	}
 	for _, name := range names {

@@ -2,6 +2,7 @@ package admin
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -9,15 +10,6 @@ import (
 )
 
 var noon = time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
-
-func table(t *testing.T, s *Status, width, height int) string {
-	t.Helper()
-	var b strings.Builder
-	if err := s.write(&b, noon, width, height); err != nil {
-		t.Fatal(err)
-	}
-	return b.String()
-}
 
 // busy is a status with everything in it.
 func busy() *Status {
@@ -43,14 +35,13 @@ SLOT  STATE     GEN  PID  UP    SESSIONS  RESTARTS  CRASHES  MEMORY
 1     draining  3    60   1d2h  12        0         0        50 MiB
       restarted, 25s left
 1     ready     4    71   1h2m  1234      1         1        54 MiB
-      last crash 1h2m ago: signal: killed
 2     waiting   –    –    –     –         0         4        –
       last crash 1s ago: cannot start worker: fork/exec ./myserver: permission
         denied; try: chmod +x ./myserver, 4 in a row; next start in 4s
 3     waiting   –    –    –     –         0         0        –
       drained by hand
 `
-	if got := table(t, busy(), usualWidth, 0); got != want {
+	if got := busy().text(noon, usualWidth, 0); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
 }
@@ -61,8 +52,61 @@ func TestTableOnAWideTerminal(t *testing.T) {
       restarted, 25s left
 1     ready     4    71   1h2m  1234      2        1         1        54 MiB  12.3s
 `
-	if got := table(t, busy(), wideWidth, 0); !strings.Contains(got, want) {
+	if got := busy().text(noon, wideWidth, 0); !strings.Contains(got, want) {
 		t.Errorf("got\n%s\nwant in it\n%s", got, want)
+	}
+}
+
+// A crash is told while it is news, or why there is no worker.
+func TestCrashThatIsOver(t *testing.T) {
+	long, now := noon.Add(-8*time.Hour), noon.Add(-9*time.Minute)
+	for _, tt := range []struct {
+		name string
+		w    Worker
+		told bool
+	}{
+		{"ready", Worker{State: "ready", PID: 7, LastExitAt: now}, true},
+		{"ready for long", Worker{State: "ready", PID: 7, LastExitAt: long}, false},
+		{"drained long ago", Worker{State: "drained", LastExitAt: long, Deaths: 1}, false},
+		{"starting in place of one that crashed, slowly", Worker{State: "starting", PID: 7, LastExitAt: long, Deaths: 1}, true},
+		{"starting as an heir", Worker{State: "starting", PID: 7, LastExitAt: long}, false},
+		{"waiting", Worker{State: "waiting", Next: noon, LastExitAt: long, Deaths: 3}, true},
+		{"from an older stickyd", Worker{State: "ready", PID: 7}, true},
+	} {
+		tt.w.LastExit = "exit status 1"
+		s := &Status{Workers: []Worker{tt.w}}
+		if got := s.text(noon, usualWidth, 0); strings.Contains(got, "last crash") != tt.told {
+			t.Errorf("%s:\n%s", tt.name, got)
+		}
+	}
+}
+
+// Many may be on trial at a time: that takes no line of each.
+func TestTrialIsAState(t *testing.T) {
+	s := &Status{Workers: []Worker{
+		{Slot: 1, State: "ready", PID: 7},
+		{Slot: 2, State: "ready", PID: 8, OnTrial: true, Why: "has to stay ready for a while"},
+		{Slot: 3, State: "starting", PID: 9, OnTrial: true},
+	}}
+	got := strings.Split(s.text(noon, usualWidth, 0), "\n")
+	if len(got) != 6 || !strings.HasPrefix(got[2], "1     ready ") || !strings.HasPrefix(got[3], "2     trial ") || !strings.HasPrefix(got[4], "3     starting ") {
+		t.Errorf("got %q", got)
+	}
+}
+
+// Where not all workers fit, those that are in trouble do.
+func TestTroubleIsNotCut(t *testing.T) {
+	s := &Status{}
+	for i := range 30 {
+		s.Workers = append(s.Workers, Worker{Slot: i + 1, State: "ready", PID: 100 + i})
+	}
+	s.Workers[10].State, s.Workers[10].OnTrial = "ready", true
+	s.Workers[20].State, s.Workers[28].State, s.Workers[29].State = "draining", "waiting", "starting"
+	lines := strings.Split(s.text(noon, usualWidth, 8), "\n")[2:]
+	for i, want := range []string{"1     ready ", "2     ready ", "21    draining ", "29    waiting ", "30    starting ", "… 25 more: 24 ready, 1 trial"} {
+		if !strings.HasPrefix(lines[i], want) {
+			t.Errorf("line %d is %q, want %q", i, lines[i], want)
+		}
 	}
 }
 
@@ -76,7 +120,7 @@ func TestTableFits(t *testing.T) {
 	w.Slot, w.State, w.Generation, w.PID, w.Started = 1024, "finishing", 100, 4194304, noon.Add(-1000*24*time.Hour)
 	w.Sessions, w.Untaken, w.Restarts, w.Crashes, w.ResidentBytes, w.CPUSeconds = 12345678, 250, 12345678, 123456, 12<<30, 360000
 	for _, width := range []int{usualWidth, wideWidth - 1, wideWidth} {
-		for line := range strings.Lines(table(t, s, width, 0)) {
+		for line := range strings.Lines(s.text(noon, width, 0)) {
 			if utf8.RuneCountInString(line) > width+len("\n") || strings.TrimRight(line, " \n")+"\n" != line {
 				t.Errorf("longer than %d, or blanks at the end: %q", width, line)
 			}
@@ -92,7 +136,7 @@ func TestTableOfManyThatDoNotFit(t *testing.T) {
 	s.Workers[45].State = "waiting"
 	s.Workers[2].Why = "a note"
 	for height := 1; height < 60; height++ {
-		lines := strings.Split(strings.TrimSuffix(table(t, s, usualWidth, height), "\n"), "\n")
+		lines := strings.Split(strings.TrimSuffix(s.text(noon, usualWidth, height), "\n"), "\n")
 		last := lines[len(lines)-1]
 		const all = 1 + 1 + 50 + 1 // head, head of the table, workers, note
 		switch {
@@ -102,11 +146,11 @@ func TestTableOfManyThatDoNotFit(t *testing.T) {
 			}
 		case len(lines) > max(height, 4): // one worker is always shown
 			t.Errorf("in %d lines: %d", height, len(lines))
-		case height == 24 && last != "… 30 more: 29 ready, 1 waiting":
+		case height == 24 && (last != "… 30 more: 30 ready" || !slices.ContainsFunc(lines, func(line string) bool { return strings.HasPrefix(line, "46    waiting") })):
 			t.Errorf("in %d lines: %q", height, last)
 		}
 	}
-	if got := table(t, s, usualWidth, 0); strings.Count(got, "\n") != 53 {
+	if got := s.text(noon, usualWidth, 0); strings.Count(got, "\n") != 53 {
 		t.Errorf("without a limit:\n%s", got)
 	}
 }
@@ -121,7 +165,7 @@ func TestTableOfManyInANarrowTerminal(t *testing.T) {
 	}
 	const width = 40
 	for height := 12; height < 60; height++ {
-		lines := strings.Split(strings.TrimSuffix(table(t, s, width, height), "\n"), "\n")
+		lines := strings.Split(strings.TrimSuffix(s.text(noon, width, height), "\n"), "\n")
 		if n := rows(lines, width); n > height {
 			t.Errorf("in %d lines: %d", height, n)
 		}

@@ -130,7 +130,8 @@ func TestWatchingFitsTheTerminal(t *testing.T) {
 		{"status --watch", 80, 24, 23, "… 30 more: 30 ready"},
 		{"status --watch", 80, 1, 4, "… 49 more: 49 ready"}, // as little as makes sense
 		{"status --watch", 80, 100, 52, "50 "},
-		{"status", 80, 24, 52, "50 "},
+		{"status", 80, 24, 53, "stickyd v1, pid 7,"}, // the head is out of sight, so it comes again
+		{"status", 80, 53, 52, "50 "},
 		{"status --watch", 0, 0, 52, "50 "}, // nobody knows its size
 	} {
 		screen, tty := terminal(t)

@@ -69,7 +69,7 @@ func histogram(h *front.Histogram) admin.Histogram {
 func workerStatus(sl supervisor.SlotStatus, m routing.MemberStatus) admin.Worker {
 	resident, cpu, _ := supervisor.ProcessUsage(sl.PID)
 	return admin.Worker{
-		Slot: sl.Slot, Generation: sl.Generation, State: sl.State, Why: sl.Why, DrainsUntil: sl.Until,
+		Slot: sl.Slot, Generation: sl.Generation, State: sl.State, Why: sl.Why, OnTrial: sl.OnTrial, DrainsUntil: sl.Until,
 		Since: sl.Since, PID: sl.PID, Started: sl.Started,
 		Sessions: m.Sessions, Untaken: m.Untaken, Open: m.Open,
 		Restarts: sl.Restarts, Crashes: sl.Crashes, Deaths: sl.Deaths, LastExit: sl.Cause, LastExitAt: sl.Died, Next: sl.Next,
