@@ -55,15 +55,27 @@ func restartFlags(flags *flag.FlagSet, c *call) {
 	count("max-unready", "go on though `N` of the new workers have died again,\ninstead of as configured", &c.restart.MaxUnready)
 }
 
+// takeSlots: all, as other process managers have it, is the same as none.
 func takeSlots(c *call, given []string) error {
+	if len(given) == 1 && given[0] == "all" {
+		return nil
+	}
 	for _, text := range given {
-		slot, err := number(text, 1)
+		slot, err := slotNumber(text)
 		if err != nil {
-			return fmt.Errorf("no slot: %w", err)
+			return err
 		}
 		c.restart.Slots = append(c.restart.Slots, slot)
 	}
 	return c.restart.check()
+}
+
+func slotNumber(text string) (int, error) {
+	slot, err := number(text, 1)
+	if err != nil {
+		return 0, fmt.Errorf("%q is no number of a slot, as stickyd status shows them", text)
+	}
+	return slot, nil
 }
 
 func restart(ctx context.Context, c *call) error { return c.change(ctx, "restart", c.restart) }
@@ -84,20 +96,20 @@ func scale(ctx context.Context, c *call) error { return c.change(ctx, "scale", c
 
 func takeSlot(c *call, given []string) (err error) {
 	if len(given) != 1 {
-		return errors.New("it takes the number of a slot, as stickyd status has them")
+		return errors.New("stickyd drain takes the number of a slot, as stickyd status shows it")
 	}
-	if c.slot, err = number(given[0], 1); err != nil {
-		return fmt.Errorf("no slot: %w", err)
-	}
-	return nil
+	c.slot, err = slotNumber(given[0])
+	return err
 }
 
-func takeSlotOrNone(c *call, given []string) error {
-	if len(given) == 0 {
-		return nil
+func takeSlotOrNone(c *call, given []string) (err error) {
+	switch len(given) {
+	case 0:
+	case 1:
+		c.history.slot, err = slotNumber(given[0])
+	default:
+		err = errors.New("stickyd logs takes the number of one slot, as stickyd status shows it")
 	}
-	err := takeSlot(c, given)
-	c.history.slot = c.slot
 	return err
 }
 

@@ -50,7 +50,7 @@ func (c *client) do(ctx context.Context, method, path string, body []byte) (*htt
 		}
 		return nil, fmt.Errorf("no answer on the control socket %s: %w", c.path, errors.Unwrap(err)) // without the URL
 	case errors.As(err, &refused) && refused.Op == "dial":
-		return nil, fmt.Errorf("nobody answers on the control socket: %w", refused)
+		return nil, nobodyAt(c.path, refused.Err)
 	case errors.As(err, &slow) && slow.Timeout():
 		return nil, fmt.Errorf("stickyd has not answered within %v; is it stopped, or hung?", answerLimit)
 	case err != nil:
@@ -67,6 +67,21 @@ func (c *client) do(ctx context.Context, method, path string, body []byte) (*htt
 		return nil, fmt.Errorf("%s; is the stickyd that runs older than this one?", said.Error)
 	}
 	return nil, errors.New(said.Error)
+}
+
+var errNobody = errors.New("nobody answers on the control socket")
+
+// nobodyAt says why connecting there has failed.
+func nobodyAt(path string, err error) error {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		err = errors.New("there is no such file")
+	case errors.Is(err, syscall.ECONNREFUSED):
+		err = errors.New("its stickyd has ended without removing it; was it killed?")
+	default:
+		err = plainly(err)
+	}
+	return fmt.Errorf("%w %s: %w", errNobody, path, err)
 }
 
 // read asks for what is there at once, and decodes it.
@@ -148,6 +163,9 @@ var (
 	lookAgain = 100 * time.Millisecond
 )
 
+// errGone: it was there, and never said that it ends.
+var errGone = errors.New("stickyd has ended without a word; was it killed?")
+
 // untilItIsBack calls f again while it fails, for a while.
 func untilItIsBack(ctx context.Context, f func() error) error {
 	ctx, cancel := context.WithTimeout(ctx, comeBack)
@@ -160,6 +178,9 @@ func untilItIsBack(ctx context.Context, f func() error) error {
 		select {
 		case <-time.After(lookAgain):
 		case <-ctx.Done():
+			if errors.Is(err, errNobody) {
+				return errGone
+			}
 			return err
 		}
 	}

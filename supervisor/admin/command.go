@@ -12,6 +12,8 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+
+	"github.com/stickyd/stickyd/supervisor/cli"
 )
 
 // Exit statuses of commands.
@@ -85,6 +87,7 @@ type call struct {
 	control string
 	json    bool
 	watch   bool
+	time    bool
 	ready   bool
 	history historyRequest
 	restart RestartOptions
@@ -147,6 +150,7 @@ var negative = regexp.MustCompile(`^-\d+$`).MatchString
 // parse returns the arguments among flags. These may come in any order, and a
 // number is never a flag, which package flag would have otherwise.
 func parse(flags *flag.FlagSet, args []string) (given []string, err error) {
+	args = cli.Spread(flags, args, true)
 	for len(args) > 0 {
 		switch word := args[0]; {
 		case word == "--":
@@ -156,11 +160,11 @@ func parse(flags *flag.FlagSet, args []string) (given []string, err error) {
 			continue
 		}
 		end := 1
-		for end < len(args) && args[end] != "--" && (!negative(args[end]) || takesValue(flags, args[end-1])) {
+		for end < len(args) && args[end] != "--" && (!negative(args[end]) || cli.TakesValue(flags, args[end-1])) {
 			end++
 		}
 		if err := flags.Parse(args[:end]); err != nil {
-			return nil, explainFlag(err)
+			return nil, explainFlag(err, flags, args[:end])
 		}
 		args = append(slices.Clone(flags.Args()), args[end:]...)
 	}
@@ -172,7 +176,10 @@ func (v *verb) usage(to io.Writer, flags *flag.FlagSet) {
 	fmt.Fprintf(to, "Usage: stickyd %s\n\n%s%s.\n%s\n", words, strings.ToUpper(v.help[:1]), v.help[1:], v.more)
 	flags.VisitAll(func(f *flag.Flag) {
 		arg, help := flag.UnquoteUsage(f)
-		name := dashed(f.Name)
+		name := label(f)
+		if name == "" {
+			return
+		}
 		const column = 21
 		help = strings.ReplaceAll(help, "\n", "\n"+strings.Repeat(" ", column))
 		fmt.Fprintf(to, "  %-*s%s\n", column-2, name+" "+arg, help)

@@ -4,14 +4,17 @@ import (
 	"errors"
 	"flag"
 	"strings"
+
+	"github.com/stickyd/stickyd/supervisor/cli"
 )
 
-// explainFlag turns an error of package flag into one of ours. That package has no
-// types for them, so they are told apart by their text, and a test watches it.
-func explainFlag(err error) error {
+// explainFlag turns an error of flags.Parse(args) into one of ours. Package flag has
+// no types for them, so they are told apart by their text, and a test watches it.
+func explainFlag(err error, flags *flag.FlagSet, args []string) error {
 	text := err.Error()
-	if name, ok := strings.CutPrefix(text, "flag provided but not defined: -"); ok {
-		return errors.New("unknown flag " + dashed(name))
+	if strings.HasPrefix(text, "flag provided but not defined: ") {
+		word, name := cli.Unknown(flags, args)
+		return errors.New("unknown flag " + word + cli.Similar(flags, name))
 	}
 	if name, ok := strings.CutPrefix(text, "flag needs an argument: -"); ok {
 		return errors.New(dashed(name) + " needs a value")
@@ -37,15 +40,25 @@ func dashed(name string) string {
 	return "--" + name
 }
 
-// takesValue reports whether a word is a flag whose value is the next word.
-func takesValue(flags *flag.FlagSet, word string) bool {
-	if !strings.HasPrefix(word, "-") {
-		return false
+// letters are the short names of flags that have two, in all verbs.
+var letters = map[string]string{"follow": "f", "lines": "n", "time": "t"}
+
+// define defines a flag by its name, and by its letter, if it has one.
+func define(name string, as func(name string)) {
+	as(name)
+	if letter := letters[name]; letter != "" {
+		as(letter)
 	}
-	f := flags.Lookup(strings.TrimLeft(word, "-"))
-	if f == nil {
-		return false
+}
+
+// label is a flag as the usage has it; "" for one that stands beside its longer
+// name.
+func label(f *flag.Flag) string {
+	switch letter := letters[f.Name]; {
+	case len(f.Name) == 1:
+		return ""
+	case letter != "":
+		return "-" + letter + ", --" + f.Name
 	}
-	b, ok := f.Value.(interface{ IsBoolFlag() bool })
-	return !ok || !b.IsBoolFlag()
+	return "--" + f.Name
 }

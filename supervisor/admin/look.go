@@ -130,30 +130,45 @@ func (c *call) page(s *Status, now time.Time) string {
 }
 
 func historyFlags(flags *flag.FlagSet, c *call, what string) {
-	flags.BoolVar(&c.history.follow, "f", false, "follow: print also those that come, until ^C")
-	c.history.n = defaultLast
-	flags.Func("n", fmt.Sprintf("print the last `N` %s (default %d)", what, defaultLast), func(text string) (err error) {
-		c.history.n, err = number(text, 0)
-		return err
+	define("follow", func(name string) {
+		flags.BoolVar(&c.history.follow, name, false, "print also those that come, until ^C")
 	})
-}
-
-func logsFlags(flags *flag.FlagSet, c *call) { historyFlags(flags, c, "lines") }
-
-func eventsFlags(flags *flag.FlagSet, c *call) {
-	historyFlags(flags, c, "events")
+	c.history.n = defaultLast
+	define("lines", func(name string) {
+		flags.Func(name, fmt.Sprintf("print the last `N` %s (default %d)", what, defaultLast), func(text string) (err error) {
+			c.history.n, err = number(text, 0)
+			return err
+		})
+	})
 	flags.BoolVar(&c.json, "json", false, "print one JSON object a line, for programs")
 }
 
+func logsFlags(flags *flag.FlagSet, c *call) {
+	historyFlags(flags, c, "lines")
+	define("time", func(name string) { flags.BoolVar(&c.time, name, false, "print also when each was printed") })
+}
+
+func eventsFlags(flags *flag.FlagSet, c *call) { historyFlags(flags, c, "events") }
+
 func showLogs(ctx context.Context, c *call) error {
 	return c.client.history(ctx, "/v1/logs", c.history, func(line json.RawMessage) error {
+		if c.json {
+			return c.print(append(line, '\n'), nil)
+		}
 		var l LogLine
 		if err := json.Unmarshal(line, &l); err != nil {
 			return err
 		}
-		return c.print(l.AppendTo(nil))
+		var at []byte
+		if c.time {
+			at = l.Time.Local().AppendFormat(nil, timeOfLine)
+		}
+		return c.print(l.AppendTo(at))
 	}, c.lost("line"))
 }
+
+// timeOfLine is as stickyd's own log has it, with a blank behind.
+const timeOfLine = "2006-01-02T15:04:05.000Z07:00 "
 
 func showEvents(ctx context.Context, c *call) error {
 	return c.client.history(ctx, "/v1/events", c.history, func(line json.RawMessage) error {

@@ -56,8 +56,8 @@ func sudo(owner string) string {
 	return "sudo -u " + owner
 }
 
-// otherUsers are those who have, or had, control sockets where they are found,
-// as far as this user can see.
+// otherUsers are those who have a stickyd that listens where they are found, as
+// far as this user can see; where it can't see, those who may have one.
 func otherUsers() (names []string) {
 	dirs, _ := filepath.Glob(filepath.Join(publicDirectory, "stickyd-*"))
 	for _, dir := range append(dirs, systemDirectory) {
@@ -70,9 +70,18 @@ func otherUsers() (names []string) {
 		if public && (!ok || strconv.FormatUint(uint64(stat.Uid), 10) != uid) {
 			continue // /tmp is everybody's
 		}
-		if name := otherOwner(info); name != "" && !slices.Contains(names, name) {
+		if name := otherOwner(info); name != "" && !slices.Contains(names, name) && mayHaveOne(dir) {
 			names = append(names, name)
 		}
 	}
 	return names
+}
+
+// mayHaveOne reports whether somebody listens in a directory, or nobody is to know.
+func mayHaveOne(dir string) bool {
+	if _, err := os.ReadDir(dir); err != nil {
+		return errors.Is(err, fs.ErrPermission)
+	}
+	paths, _ := filepath.Glob(filepath.Join(dir, "*"+suffix))
+	return slices.ContainsFunc(paths, func(path string) bool { return probe(path) == live })
 }

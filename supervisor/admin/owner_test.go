@@ -25,6 +25,17 @@ func TestOthersSocketsAreNamed(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	status, _, errs := command("status")
+	if status != 1 || !strings.Contains(errs, "no stickyd of this user") || strings.Contains(errs, "1234567") {
+		t.Errorf("directories that are left over: exit status %d, %q", status, errs)
+	}
+	for _, dir := range []string{theirs, forged} {
+		ln, err := net.Listen("unix", filepath.Join(dir, "3000-7.sock"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer ln.Close()
+	}
 	if status, _, errs := command("status"); status != 1 || !strings.Contains(errs, "but perhaps one of #1234567: try it with sudo -u '#1234567';") {
 		t.Errorf("exit status %d, %q", status, errs)
 	}

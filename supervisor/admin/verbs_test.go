@@ -36,6 +36,7 @@ func TestVerbsAskForWhatIsMeant(t *testing.T) {
 		{"restart", RestartOptions{}, "restarted"},
 		{"restart 2 1 --parallel 3 --max-unready 4", RestartOptions{Slots: []int{2, 1}, Parallel: 3, MaxUnready: 4}, "restarted"},
 		{"restart --parallel 3 -- 2", RestartOptions{Slots: []int{2}, Parallel: 3}, "restarted"},
+		{"restart all", RestartOptions{}, "restarted"},
 		{"scale 4", Scale{N: 4}, "scaled"},
 		{"scale +1", Scale{Relative: true, N: 1}, "scaled"},
 		{"scale -1", Scale{Relative: true, N: -1}, "scaled"},
@@ -230,7 +231,7 @@ func TestBadUsage(t *testing.T) {
 func TestWhatIsWrongWithFlags(t *testing.T) {
 	for words, want := range map[string]string{
 		"status --dance":            "unknown flag --dance",
-		"status -dance":             "unknown flag --dance",
+		"status -dance":             "unknown flag -dance",
 		"status -x=1":               "unknown flag -x",
 		"status --control":          "--control needs a value",
 		"logs -n":                   "-n needs a value",
@@ -335,7 +336,7 @@ func TestHelpOfEachVerb(t *testing.T) {
 			t.Errorf("config takes %s for the command of a worker", v.name)
 		}
 	}
-	if _, out, _ := command("logs", "-h"); !strings.Contains(out, "  -n N               print the last N lines (default 100)\n") {
+	if _, out, _ := command("logs", "-h"); !strings.Contains(out, "  -n, --lines N      print the last N lines (default 100)\n") {
 		t.Error(out)
 	}
 }

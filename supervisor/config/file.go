@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/stickyd/stickyd/supervisor/cli"
 )
 
 // maxFile is the largest file that is read, in bytes. A configuration is never
@@ -95,7 +97,7 @@ func unknownKey(key string) error {
 			keys = append(keys, options[i].key())
 		}
 	}
-	hint := didYouMean(key, keys, "%q")
+	hint := cli.DidYouMean(key, keys, "%q")
 	if hint == "" {
 		hint = "; stickyd help --all shows all keys"
 	}

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"strings"
+
+	"github.com/stickyd/stickyd/supervisor/cli"
 )
 
 // fromFlags reads a command line: flags, then the command, which starts at the
@@ -18,8 +20,9 @@ func fromFlags(args []string) ([]setting, error) {
 	for i := range options {
 		define(set, &options[i], &given)
 	}
+	args = cli.Spread(set, args, false)
 	if err := set.Parse(args); err != nil {
-		return given, explain(err, verbBehind(set.Args()))
+		return given, explain(err, set, args)
 	}
 	if set.NArg() > 0 {
 		if before := len(args) - set.NArg() - 1; before < 0 || args[before] != "--" {
@@ -59,12 +62,11 @@ func define(set *flag.FlagSet, o *option, given *[]setting) {
 	}
 }
 
-// explain turns an error of package flag into one of ours. That package has no
+// explain turns an error of set.Parse(args) into one of ours. Package flag has no
 // types for them, so they are told apart by their text, and a test watches it.
-// verb is one that stands behind the flag that is wrong, "" for none.
-func explain(err error, verb string) error {
-	if name, ok := strings.CutPrefix(err.Error(), "flag provided but not defined: -"); ok {
-		return unknownFlag(name, verb)
+func explain(err error, set *flag.FlagSet, args []string) error {
+	if strings.HasPrefix(err.Error(), "flag provided but not defined: ") {
+		return unknownFlag(set, args)
 	}
 	if name, ok := strings.CutPrefix(err.Error(), "flag needs an argument: -"); ok {
 		o := find(func(o *option) bool { return o.name == name || o.short == name })
@@ -73,26 +75,16 @@ func explain(err error, verb string) error {
 	return err
 }
 
-func unknownFlag(name, verb string) error {
+func unknownFlag(set *flag.FlagSet, args []string) error {
+	word, name := cli.Unknown(set, args)
 	if o := byFlag(name); o != nil {
 		return fmt.Errorf("--%s is no flag: set %s in the file, or write the command behind --", name, o.key())
 	}
-	var names []string
-	for i := range options {
-		if options[i].place != fileOnly {
-			names = append(names, options[i].name)
-		}
-	}
-	hint := didYouMean(name, names, "--%s")
-	switch {
-	case verb != "":
+	hint := cli.Similar(set, name)
+	if verb := verbBehind(set.Args()); verb != "" {
 		hint = "; " + misplaced(verb)
-	case hint == "":
+	} else if hint == "" {
 		hint = "; stickyd help --all shows all flags"
 	}
-	dashes := "--"
-	if len(name) == 1 {
-		dashes = "-"
-	}
-	return errors.New("unknown flag " + dashes + name + hint)
+	return errors.New("unknown flag " + word + hint)
 }

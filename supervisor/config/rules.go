@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/stickyd/stickyd/supervisor/cli"
 )
 
 // A rule says how one value is written. Its errors say what is allowed; who
@@ -162,7 +164,7 @@ func choice(words ...string) rule[string] {
 		if slices.Contains(words, text) {
 			return text, nil
 		}
-		return "", fmt.Errorf("must be %s%s", allowed, didYouMean(text, words, "%s"))
+		return "", fmt.Errorf("must be %s%s", allowed, cli.DidYouMean(text, words, "%s"))
 	}}
 }
 
@@ -253,7 +255,7 @@ func session() rule[string] {
 			return text, nil
 		}
 		words := []string{"query", "header", "cookie", "path", "none"}
-		return "", fmt.Errorf("must be %s%s", allowed, didYouMean(source, words, "%s"))
+		return "", fmt.Errorf("must be %s%s", allowed, cli.DidYouMean(source, words, "%s"))
 	}}
 }
 

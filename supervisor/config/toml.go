@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"github.com/BurntSushi/toml"
+
+	"github.com/stickyd/stickyd/supervisor/cli"
 )
 
 // An entry is one key of the file, or one key of its table env.
@@ -126,7 +128,7 @@ func howWritten(line string) string {
 	if match == nil {
 		return ""
 	}
-	o := byFlag(plain(match[1]))
+	o := byFlag(cli.Plain(match[1]))
 	if o == nil || o.place == flagOnly || o.kind.form == formTable {
 		return ""
 	}

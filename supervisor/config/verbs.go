@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/stickyd/stickyd/supervisor/cli"
 )
 
 // verbs are the words that stickyd takes for itself where they come first.
@@ -41,7 +43,7 @@ func checkCommand(words []string) error {
 	case len(words) == 1:
 		return unknownCommand(word)
 	}
-	if elsewhere[word] == "" && nearest(word, verbs) == "" || isProgram(word) {
+	if elsewhere[word] == "" && cli.Nearest(word, verbs) == "" || isProgram(word) {
 		return nil
 	}
 	return unknownCommand(word)
@@ -95,7 +97,7 @@ func instead(word string) string {
 	if does := elsewhere[word]; does != "" {
 		return "; here stickyd " + does + " does that"
 	}
-	if hint := didYouMean(word, verbs, "%q"); hint != "" {
+	if hint := cli.DidYouMean(word, verbs, "%q"); hint != "" {
 		return hint
 	}
 	return "; stickyd help shows the commands"

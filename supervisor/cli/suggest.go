@@ -1,24 +1,26 @@
-package config
+// Package cli has what command lines have in common: hints at what was meant, and
+// letters of flags that are written together. It knows no flag.
+package cli
 
 import (
 	"fmt"
 	"strings"
 )
 
-// didYouMean returns a hint to end a message with, in which the candidate that
+// DidYouMean returns a hint to end a message with, in which the candidate that
 // is most like word stands in format; or "" if none is like it.
-func didYouMean(word string, candidates []string, format string) string {
-	best := nearest(word, candidates)
+func DidYouMean(word string, candidates []string, format string) string {
+	best := Nearest(word, candidates)
 	if best == "" {
 		return ""
 	}
 	return "; did you mean " + fmt.Sprintf(format, best) + "?"
 }
 
-// nearest returns the candidate that word differs from by case and by - or _
+// Nearest returns the candidate that word differs from by case and by - or _
 // alone, or that one is the beginning of the other, or else by the fewest slips:
 // at most one in three letters. It returns "" if there is none.
-func nearest(word string, candidates []string) string {
+func Nearest(word string, candidates []string) string {
 	const longest = 40 // what is longer is no slip of the finger
 	if len(word) > longest {
 		return ""
@@ -28,15 +30,15 @@ func nearest(word string, candidates []string) string {
 		if len(word) > 2 && (strings.HasPrefix(word, candidate) || strings.HasPrefix(candidate, word)) {
 			return candidate
 		}
-		if d := distance(plain(word), plain(candidate)); d < least {
+		if d := distance(Plain(word), Plain(candidate)); d < least {
 			best, least = candidate, d
 		}
 	}
 	return best
 }
 
-// plain returns a name without its case and with - for _.
-func plain(name string) string {
+// Plain returns a name without its case and with - for _.
+func Plain(name string) string {
 	return strings.ReplaceAll(strings.ToLower(name), "_", "-")
 }
 
