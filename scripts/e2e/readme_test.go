@@ -25,6 +25,8 @@ var readmeCommands = map[string]tryOut{
 		tryToEnd("| new connections | stickyd |")(t, shell+" --quick --rounds 1 --only new,stickyd")
 	},
 
+	"go mod init myserver && go mod edit -replace github.com/stickyd/stickyd=../stickyd && go mod tidy && go build": tryOwnModule,
+
 	"go build -o dist/ . && dist/stickyd --config stickyd.toml --check": tryToEnd("the configuration is valid"),
 
 	"go build -o dist/ . ./examples/go-http && dist/stickyd -n 3 -l 127.0.0.1:3000 --session cookie:session -- dist/go-http": tryGoHTTP,
@@ -53,7 +55,7 @@ func readREADME(t *testing.T, path string) string {
 func TestEveryCommandInTheReadmeWorks(t *testing.T) {
 	text := readREADME(t, "README.md")
 	dist := t.TempDir()
-	config := strings.ReplaceAll(tomlBlock.FindStringSubmatch(text)[1], "./myserver", os.Args[0])
+	config := strings.NewReplacer("./myserver", os.Args[0], "/run/", dist+"/").Replace(tomlBlock.FindStringSubmatch(text)[1])
 	if err := os.WriteFile(filepath.Join(dist, "stickyd.toml"), []byte(config), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -69,6 +71,26 @@ func TestEveryCommandInTheReadmeWorks(t *testing.T) {
 				try(t, here.Replace(line))
 			})
 		}
+	}
+}
+
+// tryOwnModule builds the worker in Go as a module beside a clone.
+func tryOwnModule(t *testing.T, shell string) {
+	clone, err := filepath.Abs("../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := shellCommand(strings.ReplaceAll(shell, "../stickyd", clone))
+	cmd.Dir = t.TempDir()
+	program := goBlock.FindStringSubmatch(readREADME(t, "README.md"))[1]
+	if err := os.WriteFile(filepath.Join(cmd.Dir, "main.go"), []byte(program), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	if _, err := os.Stat(filepath.Join(cmd.Dir, "myserver")); err != nil {
+		t.Error(err)
 	}
 }
 
