@@ -33,6 +33,7 @@ func TestSpread(t *testing.T) {
 		{"--lines -ft -ft", "--lines -ft -f -t"},
 		{"-fx", "-fx"},
 		{"-folow", "-folow"},
+		{"-nines", "-nines"}, // rather a slip in --lines
 		{"--ft", "--ft"},
 		{"- -ft", "- -f -t"},
 		{"-ft -- -ft", "-f -t -- -ft"},
