@@ -23,7 +23,7 @@ func (s *Supervisor) Cancel(say func(string)) error {
 		return err
 	}
 	if op == nil {
-		say("nothing is under way")
+		say(s.nothingToCancel())
 		return nil
 	}
 	say("cancelling " + text)
@@ -38,6 +38,22 @@ func (s *Supervisor) Cancel(say func(string)) error {
 		say(op.name + " was " + op.givenUp.Error())
 	}
 	return nil
+}
+
+// nothingToCancel says so, and what somebody may have taken for it: who has
+// replaced workers, or scaled down, waits still.
+func (s *Supervisor) nothingToCancel() string {
+	n := 0
+	for _, sl := range s.Status() {
+		if sl.State == draining.String() || sl.State == finishing.String() {
+			n++
+		}
+	}
+	if n == 0 {
+		return "nothing is under way"
+	}
+	return "nothing is under way that can be cancelled; " + counted(n, "worker drains", "workers drain") +
+		" on, which stickyd status shows"
 }
 
 // cancel tells the operation under way to give up. text is how far it was.

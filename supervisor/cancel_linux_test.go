@@ -175,6 +175,27 @@ func TestCancelOfNothing(t *testing.T) {
 	said.is(t, "nothing is under way")
 }
 
+// Who still sees another command wait is told that this is no operation.
+func TestCancelBesideWorkersThatDrain(t *testing.T) {
+	s, c := runSupervisor(t, 3, nil)
+	for n := 2; n <= 3; n++ {
+		c.of(n)[0].sessions.Store(1)
+	}
+	ended := asked(func() error { return s.Scale(1, false, func(string) {}) })
+	eventually(t, "workers that drain", func() bool { return s.Operation() == "" && s.Status()[2].State == draining.String() })
+	var said said
+	if err := s.Cancel(said.say); err != nil {
+		t.Error(err)
+	}
+	said.is(t, "nothing is under way that can be cancelled; 2 workers drain on, which stickyd status shows")
+	for _, one := range append(c.of(2), c.of(3)...) {
+		one.sessions.Store(0)
+	}
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+}
+
 // What reached its end while somebody cancelled it was not cancelled.
 func TestCancelThatComesTooLate(t *testing.T) {
 	s, c := runSupervisor(t, 1, nil)

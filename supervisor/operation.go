@@ -149,8 +149,8 @@ func (s *Supervisor) Generation() int {
 	return s.generation
 }
 
-// say tells who waits for the operation, and who asks for it, how far it is.
-func (op *Operation) say(to func(string), format string, args ...any) {
+// Say tells who waits for the operation, and who asks for it, how far it is.
+func (op *Operation) Say(to func(string), format string, args ...any) {
 	text := fmt.Sprintf(format, args...)
 	op.s.underWay.mu.Lock()
 	op.says = text
@@ -163,20 +163,21 @@ var awaitPause = time.Second // tests have less of it
 
 // vacating returns awaitVacated for the slots, with Run held until it has been
 // called. It is called before an operation ends.
-func (s *Supervisor) vacating(slots []*slot, say func(string)) (wait func() error, err error) {
+func (s *Supervisor) vacating(slots []*slot, whose string, say func(string)) (wait func() error, err error) {
 	release, err := s.hold()
 	if err != nil {
 		return nil, err
 	}
 	return func() error {
 		defer release()
-		return s.awaitVacated(context.Background(), slots, say)
+		return s.awaitVacated(context.Background(), slots, whose, say)
 	}, nil
 }
 
 // awaitVacated returns when none of the slots has a process any more, or when ctx
-// is done. What it waits for it says at first, and when that has changed.
-func (s *Supervisor) awaitVacated(ctx context.Context, slots []*slot, say func(string)) error {
+// is done. What it waits for it says at first, and when that has changed; whose the
+// processes are is "old worker", or the like.
+func (s *Supervisor) awaitVacated(ctx context.Context, slots []*slot, whose string, say func(string)) error {
 	tick := time.NewTicker(awaitPause)
 	defer tick.Stop()
 	for said := (remainder{}); len(slots) > 0; {
@@ -186,7 +187,7 @@ func (s *Supervisor) awaitVacated(ctx context.Context, slots []*slot, say func(s
 		case <-tick.C:
 			if now := remaining(slots); now != said && now.workers > 0 {
 				said = now
-				say(now.String())
+				say(now.text(whose))
 			}
 		case <-ctx.Done():
 			return ctx.Err()
@@ -201,9 +202,9 @@ func (s *Supervisor) awaitVacated(ctx context.Context, slots []*slot, say func(s
 
 // A remainder is what is waited for.
 type remainder struct {
-	workers  int // that still have a process
-	sessions int // of theirs
-	until    time.Time
+	workers  int       // that still have a process
+	sessions int       // of theirs
+	until    time.Time // the last of them is killed
 }
 
 func remaining(slots []*slot) (r remainder) {
@@ -214,15 +215,15 @@ func remaining(slots []*slot) (r remainder) {
 		}
 		r.workers++
 		r.sessions += now.Left
-		if now.Until.After(r.until) {
-			r.until = now.Until
+		if now.End.After(r.until) {
+			r.until = now.End
 		}
 	}
 	return r
 }
 
-func (r remainder) String() string {
-	text := "waiting for " + counted(r.workers, "old worker", "old workers") + ", with " + counted(r.sessions, "session", "sessions")
+func (r remainder) text(whose string) string {
+	text := "waiting for " + counted(r.workers, whose, whose+"s") + ", with " + counted(r.sessions, "session", "sessions")
 	if d := time.Until(r.until).Round(time.Second); d > 0 {
 		text += fmt.Sprintf("; at most %v more", d)
 	}

@@ -55,7 +55,7 @@ func (op *Operation) roll(l *Launch, o Rollout, say func(string)) (wait func() e
 	if err != nil {
 		return nil, err
 	}
-	return op.s.vacating(old, say)
+	return op.s.vacating(old, "old worker", say)
 }
 
 // replaceAll replaces slots, and returns those that are replaced, which drain.
@@ -104,12 +104,7 @@ type replacing struct {
 // replace replaces one slot after the other, some at a time, until one of them
 // fails, or the operation is cancelled: then there is something left to do.
 func (r *replacing) replace(o Rollout) (err error) {
-	type result struct {
-		n         int
-		old, heir *slot
-		err       error
-	}
-	results := make(chan result)
+	results := make(chan replacement)
 	for underWay := 0; ; underWay-- {
 		for err == nil && !r.op.cancelled() && len(r.todo) > 0 && underWay < o.Parallel {
 			if err = tooManyUnready(r.heirs, o.MaxUnready); err != nil {
@@ -118,11 +113,8 @@ func (r *replacing) replace(o Rollout) (err error) {
 			n := r.todo[0]
 			r.todo = r.todo[1:]
 			underWay++
-			r.op.say(r.say, "worker %d: starting the new one (%d of %d replaced)", n, len(r.heirs), r.all)
-			go func() {
-				old, heir, err := r.op.replace(n, r.generation, r.launch)
-				results <- result{n, old, heir, err}
-			}()
+			r.op.Say(r.say, "worker %d: starting the new one (%d of %d replaced)", n, len(r.heirs), r.all)
+			go func() { results <- r.op.replace(n, r.generation, r.launch) }()
 		}
 		if underWay == 0 {
 			return err
@@ -134,7 +126,7 @@ func (r *replacing) replace(o Rollout) (err error) {
 			err = errors.Join(err, one.err)
 		default:
 			r.heirs, r.old = append(r.heirs, one.heir), append(r.old, one.old)
-			r.op.say(r.say, "worker %d: the new one is ready, the old one drains (%d of %d replaced)", one.n, len(r.heirs), r.all)
+			r.op.Say(r.say, "worker %d: %s (%d of %d replaced)", one.n, one.text(), len(r.heirs), r.all)
 		}
 	}
 }
@@ -182,16 +174,31 @@ func (s *Supervisor) plan(l *Launch, only []int) (numbers []int, generation int,
 // machine.
 const maxLeaving = 2
 
-// replace gives slot n an heir. It returns the old slot, which drains, once the
-// heir has stood its trial.
-func (op *Operation) replace(n, generation int, l *Launch) (old, heir *slot, err error) {
-	s, t := op.s, newTrial()
-	heir = newSlot(s, n, generation, l, t)
-	if old = s.holder(n); old == nil {
-		return nil, nil, fmt.Errorf("worker %d: somebody else changes it", n)
+// A replacement is what came of replacing slot n.
+type replacement struct {
+	n         int
+	old, heir *slot
+	empty     bool // the old one had no process
+	err       error
+}
+
+func (r *replacement) text() string {
+	if r.empty {
+		return "the new one is ready"
 	}
-	now := old.status.Load()
-	heir.past = now.Past
+	return "the new one is ready, the old one drains"
+}
+
+// replace gives slot n an heir. It returns once the heir has stood its trial; from
+// then on the old one drains.
+func (op *Operation) replace(n, generation int, l *Launch) replacement {
+	fails := func(err error) replacement { return replacement{n: n, err: err} }
+	s, t := op.s, newTrial()
+	heir, old := newSlot(s, n, generation, l, t), s.holder(n)
+	if old == nil {
+		return fails(fmt.Errorf("worker %d: somebody else changes it", n))
+	}
+	heir.past = old.status.Load().Past
 	heir.past.Restarts++
 	if leaving := s.leavers(n); len(leaving) >= maxLeaving {
 		for _, sl := range leaving[:len(leaving)-maxLeaving+1] {
@@ -199,13 +206,14 @@ func (op *Operation) replace(n, generation int, l *Launch) (old, heir *slot, err
 		}
 	}
 	if !s.add(heir) {
-		return nil, nil, ErrStopping
+		return fails(ErrStopping)
 	}
 	if err := t.await(op, heir); err != nil {
-		return nil, nil, fmt.Errorf("worker %d: %w", n, err)
+		return fails(fmt.Errorf("worker %d: %w", n, err))
 	}
+	empty := old.status.Load().PID == 0
 	old.order(leave)
-	return old, heir, nil
+	return replacement{n: n, old: old, heir: heir, empty: empty}
 }
 
 // holder returns the slot that has number n: not one that leaves, nor an heir.

@@ -389,11 +389,79 @@ func TestDrainedSlotStaysEmptyUntilItIsRestarted(t *testing.T) {
 	if err := s.Drain(1, func(string) {}); err == nil || !strings.Contains(err.Error(), "somebody has to serve") {
 		t.Error("the last one was drained: ", err)
 	}
+	var said said
+	if err := s.Restart(Rollout{Slots: []int{2}, MaxUnready: -1}, said.say); err != nil {
+		t.Fatal(err)
+	}
+	said.is(t, "worker 2: starting the new one (0 of 1 replaced)", "worker 2: the new one is ready (1 of 1 replaced)")
+	if got := s.Status(); len(got) != 2 || got[1].State != "ready" || got[1].Generation != 2 || got[0].Generation != 1 {
+		t.Errorf("%+v", got)
+	}
+}
+
+// Whoever is the last that serves stays, however that would come about.
+func TestScaleDownKeepsTheLastReadyWorker(t *testing.T) {
+	s, _ := runSupervisor(t, 4, nil)
+	before := pids(s)
+	for n := 1; n <= 2; n++ {
+		if err := s.Drain(n, func(string) {}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, tt := range []struct {
+		n        int
+		relative bool
+	}{{2, false}, {-3, true}} {
+		err := s.Scale(tt.n, tt.relative, func(string) {})
+		if err == nil || !strings.Contains(err.Error(), "somebody has to serve; fill what was drained first, with stickyd restart 1") {
+			t.Errorf("scale by %v: %v", tt, err)
+		}
+	}
+	if now := pids(s); s.wanted() != 4 || now[3] != before[3] || now[4] != before[4] {
+		t.Errorf("%d workers are wanted, of which there are %v", s.wanted(), now)
+	}
+	if err := s.Scale(3, false, func(string) {}); err != nil {
+		t.Error("though worker 3 is ready: ", err)
+	}
+	if err := s.Restart(Rollout{Slots: []int{1}, MaxUnready: -1}, func(string) {}); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Scale(1, false, func(string) {}); err != nil {
+		t.Error("though worker 1 is ready again: ", err)
+	}
+}
+
+func TestScaleToWhatThereIs(t *testing.T) {
+	s, _ := runSupervisor(t, 2, nil)
+	var said said
+	if err := s.Scale(2, false, said.say); err != nil {
+		t.Fatal(err)
+	}
+	said.is(t, "there are 2 workers already")
+}
+
+// What somebody waits for at most never becomes more.
+func TestTimeThatDrainingTakesAtMost(t *testing.T) {
+	s, c := runSupervisor(t, 2, func(l *Limits) { l.DrainTimeout = 300 * time.Millisecond })
+	use(s, "lingers")
 	if err := s.Restart(Rollout{Slots: []int{2}, MaxUnready: -1}, func(string) {}); err != nil {
 		t.Fatal(err)
 	}
-	if got := s.Status(); len(got) != 2 || got[1].State != "ready" || got[1].Generation != 2 || got[0].Generation != 1 {
-		t.Errorf("%+v", got)
+	c.of(2)[0].sessions.Store(3)
+	sl := s.holder(2)
+	ended := asked(func() error { return s.Drain(2, func(string) {}) })
+	ends := make(map[string]time.Time)
+	eventually(t, "its end", func() bool {
+		now := sl.status.Load()
+		ends[now.State] = now.End
+		return now.PID == 0
+	})
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+	first, second := ends[draining.String()], ends[finishing.String()]
+	if first.IsZero() || second.IsZero() || second.After(first) {
+		t.Errorf("killed at %v while it drains, and at %v while it finishes", first, second)
 	}
 }
 

@@ -3,6 +3,8 @@ package supervisor
 import (
 	"errors"
 	"fmt"
+	"strconv"
+	"strings"
 	"sync"
 )
 
@@ -42,10 +44,42 @@ func (op *Operation) Resize(n int, relative bool, say func(string)) (wait func()
 		if err := op.grow(from, n, say); err != nil {
 			return nil, err
 		}
-		return s.vacating(nil, say)
+		return s.vacating(nil, "worker", say)
+	case n == from:
+		op.Say(say, "there %s already", isOrAre(n))
+		return s.vacating(nil, "worker", say)
 	}
-	op.say(say, "%s instead of %d", counted(n, "worker", "workers"), from)
-	return s.vacating(s.shrink(n), say)
+	if err := s.canSpareAbove(n); err != nil {
+		return nil, err
+	}
+	op.Say(say, "%s instead of %d", counted(n, "worker", "workers"), from)
+	return s.vacating(s.shrink(n), "worker", say)
+}
+
+// canSpareAbove returns an error if the slots above n have the only ready workers.
+// Where none is ready there is nobody to spare.
+func (s *Supervisor) canSpareAbove(n int) error {
+	serves := false
+	var rest []string
+	for _, sl := range s.Status() {
+		switch {
+		case sl.Slot > n:
+			serves = serves || sl.State == ready.String()
+		case sl.State == ready.String():
+			return nil
+		case sl.State == drained.String():
+			rest = append(rest, strconv.Itoa(sl.Slot))
+		}
+	}
+	if !serves {
+		return nil
+	}
+	err := fmt.Errorf("cannot scale to %s: none of those that would stay is ready, and somebody has to serve", counted(n, "worker", "workers"))
+	if len(rest) == 0 {
+		return fmt.Errorf("%w; try again when one is, which stickyd status shows", err)
+	}
+	const few = 16
+	return fmt.Errorf("%w; fill what was drained first, with stickyd restart %s", err, strings.Join(rest[:min(few, len(rest))], " "))
 }
 
 // grow adds the slots from+1 to n. If one does not get ready, or the operation is
@@ -67,7 +101,7 @@ func (op *Operation) grow(from, n int, say func(string)) error {
 	ready := 0
 	var failed []error
 	for i, t := range trials {
-		op.say(say, "%d of %d new workers are ready", ready, len(trials))
+		op.Say(say, "%d of %d new workers are ready", ready, len(trials))
 		switch err := t.await(op, added[i]); {
 		case err == nil:
 			ready++
@@ -76,10 +110,10 @@ func (op *Operation) grow(from, n int, say func(string)) error {
 		}
 	}
 	if ready == len(trials) {
-		op.say(say, "%s", counted(n, "worker is ready", "workers are ready"))
+		op.Say(say, "%s", counted(n, "worker is ready", "workers are ready"))
 		return nil
 	}
-	s.awaitVacated(op.ctx, s.shrink(from), say)
+	s.awaitVacated(op.ctx, s.shrink(from), "worker", say)
 	if len(failed) > 0 {
 		return fmt.Errorf("%s as before: %w", counted(from, "worker", "workers"), errors.Join(failed...))
 	}
@@ -133,8 +167,8 @@ func (op *Operation) drain(n int, say func(string)) (wait func() error, err erro
 		return nil, err
 	}
 	sl.order(takeRest)
-	op.say(say, "worker %d drains", n)
-	return op.s.vacating([]*slot{sl}, say)
+	op.Say(say, "worker %d drains", n)
+	return op.s.vacating([]*slot{sl}, "worker", say)
 }
 
 // spareable returns slot n, if another one is ready.

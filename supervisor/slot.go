@@ -306,9 +306,13 @@ func (sl *slot) onLinkEnded(err error) {
 		sl.kill() // first: it may have what bury hands to others
 		sl.bury()
 	case (sl.state == ready || sl.state == draining) && errors.Is(err, workerproto.ErrLeft):
-		w.log(sl.s.log).Info("worker leaves of its own accord", "drain_timeout", sl.limits().DrainTimeout)
+		limit := sl.limits().DrainTimeout
+		if sl.state == draining { // it has begun
+			limit = max(time.Until(w.drainUntil), finishGrace)
+		}
+		w.log(sl.s.log).Info("worker leaves of its own accord", "drain_timeout", limit.Round(time.Millisecond))
 		sl.bury()
-		sl.awaitFinish(sl.limits().DrainTimeout)
+		sl.awaitFinish(limit)
 		sl.checkFinished()
 	case sl.state == starting || sl.state == ready || sl.state == draining:
 		// Usually the first that is heard of an exit: no line in the log.

@@ -10,6 +10,7 @@ type SlotStatus struct {
 	Why        string // what it waits for; "" if that is plain
 	Since      time.Time
 	Until      time.Time // when the time of one that drains or finishes is over
+	End        time.Time // when one that drains, finishes or stops is killed at the latest
 	Left       int       // sessions of one that drains
 	Leaving    bool      // no process follows this one
 	OnTrial    bool      // it has to prove itself before it replaces another
@@ -61,11 +62,26 @@ func (sl *slot) publish(d time.Duration) {
 			now.Until = w.drainUntil
 			now.Left = now.sessions()
 		}
+		now.End = sl.end(d)
 	}
 	if sl.state == waiting && d >= 0 {
 		now.Next = time.Now().Add(d)
 	}
 	sl.status.Store(now)
+}
+
+// end returns when the worker, if it comes to its end, is killed at the latest;
+// the timer event comes after d.
+func (sl *slot) end(d time.Duration) time.Time {
+	switch limit := sl.limits().StopTimeout; sl.state {
+	case draining:
+		return sl.w.drainUntil.Add(finishGrace + limit) // see cutOff, and terminate
+	case finishing:
+		return sl.w.drainUntil.Add(limit)
+	case stopping:
+		return time.Now().Add(d)
+	}
+	return time.Time{}
 }
 
 // sessions returns how many the worker has.

@@ -24,12 +24,14 @@ func TestWaitingIsSaidOnce(t *testing.T) {
 	defer func() { awaitPause = pause }()
 	s := New(Spec{Workers: 2}, nil, slog.New(slog.DiscardHandler))
 	becomes := func(n, sessions int) {
-		s.slots[n].status.Store(&SlotStatus{PID: 100 + n, Left: sessions, Until: time.Now().Add(time.Hour)})
+		s.slots[n].status.Store(&SlotStatus{PID: 100 + n, Left: sessions, End: time.Now().Add(time.Hour)})
 	}
 	becomes(0, 1)
 	becomes(1, 1)
 	said, ended := make(chan string, 1000), make(chan error)
-	go func() { ended <- s.awaitVacated(context.Background(), s.slots, func(line string) { said <- line }) }()
+	go func() {
+		ended <- s.awaitVacated(context.Background(), s.slots, "old worker", func(line string) { said <- line })
+	}()
 	is := func(want string) {
 		t.Helper()
 		if got := <-said; got != want {

@@ -9,3 +9,11 @@ func counted(n int, one, many string) string {
 	}
 	return fmt.Sprint(n, " ", many)
 }
+
+// isOrAre is how one says that there is one worker, or that there are more.
+func isOrAre(n int) string {
+	if n == 1 {
+		return "is 1 worker"
+	}
+	return fmt.Sprintf("are %d workers", n)
+}
