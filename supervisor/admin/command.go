@@ -69,7 +69,8 @@ const (
 	moreReload = "What cannot change while stickyd runs is named.\n" + cancelling
 
 	moreUpgrade = "Process, workers, connections and sessions stay. BINARY is the one that runs, as\n" +
-		"it is on disk now, if it is not given.\n" + cancelling
+		"it is on disk now, if it is not given. It also reads the configuration again and\n" +
+		"makes it hold, with a rolling restart if need be.\n" + cancelling
 
 	moreCancel = "A worker on trial is stopped, or drains if it has sessions; what was replaced\n" +
 		"stays replaced, and nothing else is. A scale up is taken back. It waits until\n" +

@@ -72,7 +72,7 @@ type Scale struct {
 func (s *Scale) check() error {
 	switch {
 	case s.Relative && s.N == 0:
-		return errors.New("no more and no fewer workers are nothing to do")
+		return errors.New("0 more workers are as many as there are; say how many more, or fewer, it shall be")
 	case !s.Relative && s.N < 1:
 		return fmt.Errorf("%d workers are too few; stickyd stop stops all", s.N)
 	}

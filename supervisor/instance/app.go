@@ -39,6 +39,7 @@ type app struct {
 	reloads    atomic.Int64
 	reloaded   supervisor.Tally           // signals that ask for a reload
 	scaled     supervisor.Tally           // those that ask for a worker more, or less
+	upgraded   supervisor.Tally           // those that ask for an upgrade
 	tasks      sync.WaitGroup             // operations that signals began
 	asked      chan struct{}              // buffered 1: to stop, on the control socket
 	phase      atomic.Int32               // running, stopping or freezing
@@ -46,7 +47,7 @@ type app struct {
 	lost       error                      // why it does not, though it was to
 	ended      error                      // what the supervisor ended with, once run.Group has
 	members    map[uint32]*routing.Member // of before, by incarnation, until resume
-	renew      func()                     // is called by resume; nil for none
+	renew      func() (wait func())       // is called by resume, and then wait; nil for none
 	unpacking  sync.Mutex                 // held to use preload
 	opening    sync.Mutex                 // held to change doors, endpoints and followed
 	sweep      chan struct{}              // buffered 1: dead sessions are in the table
@@ -73,6 +74,7 @@ func (p *Program) build(c *config.Config, table *routing.Table) (*app, error) {
 		sweep: make(chan struct{}, 1), wanted: make(chan string, 1),
 		reloaded: supervisor.Tally{Operation: "reload", Limit: 1},
 		scaled:   supervisor.Tally{Operation: "scaling", Limit: supervisor.MaxWorkers},
+		upgraded: supervisor.Tally{Operation: "upgrade", Limit: 1},
 	}
 	a.config.Store(c)
 	sources, balancer, err := routes(c)

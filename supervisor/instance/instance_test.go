@@ -22,6 +22,7 @@ import (
 	"github.com/stickyd/stickyd/supervisor"
 	"github.com/stickyd/stickyd/supervisor/config"
 	"github.com/stickyd/stickyd/supervisor/logs"
+	"github.com/stickyd/stickyd/supervisor/upgrade"
 	"github.com/stickyd/stickyd/workerproto"
 )
 
@@ -31,6 +32,8 @@ func TestMain(m *testing.M) {
 		switch os.Args[1] {
 		case "play-worker":
 			playWorker()
+		case upgrade.CheckArg:
+			log.Fatal("a test is no program to go on in")
 		case "play-idle-clients":
 			playIdleClients(os.Args[2])
 		case "guardian":
@@ -342,6 +345,64 @@ func TestSignalsWaitForTheirTurn(t *testing.T) {
 	}
 }
 
+// logged returns how often the app has logged messages that begin so.
+func logged(a *app, begin string) (n int) {
+	events, _ := a.log.Events().From(1, 1000)
+	for _, e := range events {
+		if strings.HasPrefix(e.Message, begin) {
+			n++
+		}
+	}
+	return n
+}
+
+// Several upgrades that wait for their turn are one.
+func TestUpgradesWaitForTheirTurn(t *testing.T) {
+	a, stop := startApp(t, "--workers", "1", "--drain-timeout", "1s", "--control", "off")
+	defer stop()
+	op, err := a.supervisor.Begin("scaling")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		if !a.obey(syscall.SIGUSR2) {
+			t.Error("it stops")
+		}
+	}
+	if n := logged(a, "upgrading"); n != 0 {
+		t.Errorf("%d did not wait", n)
+	}
+	op.End()
+	a.tasks.Wait()
+	if begun, failed := logged(a, "upgrading"), logged(a, "upgrade failed, nothing has changed"); begun != 1 || failed != 1 {
+		t.Errorf("%d upgrades, of which %d failed", begun, failed)
+	}
+	if n := logged(a, "not reached") + logged(a, "done"); n != 0 {
+		t.Errorf("the outcome was logged %d times more", n)
+	}
+}
+
+// Signals that cancel each other are said to, and not to add up to 0 workers.
+func TestSignalsThatAddUpToNothing(t *testing.T) {
+	a, stop := startApp(t, "--workers", "1", "--drain-timeout", "1s", "--control", "off")
+	defer stop()
+	op, err := a.supervisor.Begin("upgrade")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range []os.Signal{syscall.SIGTTIN, syscall.SIGTTOU} {
+		a.obey(s)
+	}
+	op.End()
+	a.tasks.Wait()
+	if n := logged(a, "nothing is to do"); n != 1 {
+		t.Errorf("that was said %d times", n)
+	}
+	if n := logged(a, "done"); n != 0 {
+		t.Errorf("something was done %d times", n)
+	}
+}
+
 // A change of files is not lost that comes during an operation, or while old
 // workers drain.
 func TestChangedFilesWaitForTheirTurn(t *testing.T) {
@@ -390,13 +451,14 @@ func TestChangedFilesWaitForTheirTurn(t *testing.T) {
 
 // Whose turn does not come before an upgrade are acted on after it.
 func TestSignalsOutliveAnUpgrade(t *testing.T) {
-	a := &app{program: &Program{signals: make(chan os.Signal, 8)}, scaled: supervisor.Tally{Limit: 9}, reloaded: supervisor.Tally{Limit: 1}}
+	a := &app{program: &Program{signals: make(chan os.Signal, 8)}, scaled: supervisor.Tally{Limit: 9}, reloaded: supervisor.Tally{Limit: 1}, upgraded: supervisor.Tally{Limit: 1}}
 	for range 2 {
 		a.scaled.Add(-1)
 		a.reloaded.Add(1)
+		a.upgraded.Add(1)
 	}
 	a.keepWaiting()
-	for _, want := range []os.Signal{syscall.SIGHUP, syscall.SIGTTOU, syscall.SIGTTOU} {
+	for _, want := range []os.Signal{syscall.SIGHUP, syscall.SIGUSR2, syscall.SIGTTOU, syscall.SIGTTOU} {
 		if len(a.program.signals) == 0 {
 			t.Fatal("lost: ", want)
 		}

@@ -33,7 +33,7 @@ func (a *app) obey(s os.Signal) bool {
 	case syscall.SIGTTOU:
 		a.scaleInTurn(-1)
 	case syscall.SIGUSR2:
-		a.Upgrade("", nil)
+		a.upgradeInTurn()
 	default:
 		return false
 	}
@@ -54,9 +54,23 @@ func (a *app) scaleInTurn(n int) {
 		s = syscall.SIGTTOU
 	}
 	a.inTurn(s, moreWorkers(n), &a.scaled, n, func(op *supervisor.Operation, n int) (func() error, error) {
+		if n == 0 {
+			a.log.Info("nothing is to do: as many signals asked for a worker less as for one more")
+			return nil, errLogged
+		}
 		return op.Resize(n, true, a.logLine)
 	})
 }
+
+func (a *app) upgradeInTurn() {
+	a.inTurn(syscall.SIGUSR2, "upgrade", &a.upgraded, 1, func(op *supervisor.Operation, _ int) (func() error, error) {
+		a.logUpgrade(a.upgradeIn(op, "", nil))
+		return nil, errLogged
+	})
+}
+
+// errLogged is what inTurn need not log what came of.
+var errLogged = errors.New("logged")
 
 func moreWorkers(n int) string {
 	switch n {
@@ -65,7 +79,10 @@ func moreWorkers(n int) string {
 	case -1:
 		return "one worker less"
 	}
-	return fmt.Sprintf("%+d workers, as several signals add up to", n)
+	if n < 0 {
+		return fmt.Sprintf("%d workers less", -n)
+	}
+	return fmt.Sprintf("%d workers more", n)
 }
 
 // inTurn does what a signal asks for when no operation is under way. What more of
@@ -87,6 +104,7 @@ func (a *app) inTurn(s os.Signal, what string, t *supervisor.Tally, n int, do fu
 		})
 		switch {
 		case errors.Is(err, supervisor.ErrFrozen): // takeWaiting takes it along
+		case err == errLogged:
 		case err != nil:
 			a.log.Error("not reached", "what", what, "err", err)
 		default:
@@ -98,7 +116,7 @@ func (a *app) inTurn(s os.Signal, what string, t *supervisor.Tally, n int, do fu
 // takeWaiting takes along what signals have asked for whose turn has not come. It
 // is called in an operation. (An exec carries over each signal once.)
 func (a *app) takeWaiting(m *meta) {
-	m.Reload, m.Scale = a.reloaded.Take() > 0, a.scaled.Take()
+	m.Reload, m.Scale, m.Upgrade = a.reloaded.Take() > 0, a.scaled.Take(), a.upgraded.Take() > 0
 }
 
 // resumeWaiting does that in its turn.
@@ -109,12 +127,18 @@ func (a *app) resumeWaiting(m *meta) {
 	if m.Scale != 0 {
 		a.scaleInTurn(m.Scale)
 	}
+	if m.Upgrade {
+		a.upgradeInTurn()
+	}
 }
 
 // keepWaiting keeps for who goes on the signals that were too late for takeWaiting.
 func (a *app) keepWaiting() {
 	if a.reloaded.Take() > 0 {
 		a.program.keep(syscall.SIGHUP)
+	}
+	if a.upgraded.Take() > 0 {
+		a.program.keep(syscall.SIGUSR2)
 	}
 	n, s := a.scaled.Take(), syscall.SIGTTIN
 	if n < 0 {

@@ -26,6 +26,7 @@ type meta struct {
 	Reloads    int64
 	Reload     bool // signals have asked for it
 	Scale      int  // and for so many workers more
+	Upgrade    bool // and for another one
 	Followed   bool
 	Preload    string // directory
 	Listeners  []front.ListenerState

@@ -86,14 +86,14 @@ func (a *app) succeed(b *before, c *config.Config) error {
 	gap, caller := b.gap(), a.caller(b)
 	a.upgrades.Add(1)
 	a.log.Info("upgraded", "version", a.program.Version, "accepting_paused", gap, "sessions", a.table.Len())
-	a.renew = func() {
+	a.renew = func() func() {
 		caller.Say(fmt.Sprintf("%s runs, after %v in which nobody was accepted", a.program.Version, gap))
 		wait, err := a.renewConfig(c, caller.Say)
 		if err != nil {
 			a.log.Error("not all of the new configuration holds", "err", err)
 			err = fmt.Errorf("the new program runs, but not all of its configuration holds: %w", err)
 		}
-		caller.End(errors.Join(err, wait()))
+		return func() { caller.End(errors.Join(err, wait())) }
 	}
 	return nil
 }
@@ -177,10 +177,15 @@ func (a *app) resume() {
 	if slices.ContainsFunc(a.supervisor.Status(), func(sl supervisor.SlotStatus) bool { return sl.State == "ready" }) {
 		a.manager.Ready()
 	}
-	if a.renew != nil {
-		a.tasks.Go(a.renew)
+	if a.renew == nil {
+		a.resumeWaiting(m)
+		return
 	}
-	a.resumeWaiting(m)
+	a.tasks.Go(func() {
+		wait := a.renew()
+		a.resumeWaiting(m) // another upgrade must not come before that
+		wait()
+	})
 }
 
 // Rejoin is called by the supervisor for each worker that was there before.

@@ -18,16 +18,22 @@ import (
 func (a *app) Upgrade(binary string, c *admin.Caller) {
 	a.tasks.Go(func() {
 		err := a.upgrade(binary, c)
-		switch {
-		case err == nil:
-			return
-		case errors.Is(err, errLost):
-			a.log.Error("upgrade failed, stickyd ends", "err", err)
-		default:
-			a.log.Error("upgrade failed, nothing has changed", "err", err)
+		a.logUpgrade(err)
+		if err != nil {
+			c.End(err)
 		}
-		c.End(err)
 	})
+}
+
+// logUpgrade logs what came of one here.
+func (a *app) logUpgrade(err error) {
+	switch {
+	case err == nil: // the new program logs it
+	case errors.Is(err, errLost):
+		a.log.Error("upgrade failed, stickyd ends", "err", err)
+	default:
+		a.log.Error("upgrade failed, nothing has changed", "err", err)
+	}
 }
 
 func (a *app) upgrade(binary string, c *admin.Caller) error {
@@ -36,13 +42,18 @@ func (a *app) upgrade(binary string, c *admin.Caller) error {
 		return err
 	}
 	defer op.End()
+	return a.upgradeIn(op, binary, c)
+}
+
+// upgradeIn is upgrade in an operation that has begun.
+func (a *app) upgradeIn(op *supervisor.Operation, binary string, c *admin.Caller) error {
 	a.doors.Settle() // those that a reload has taken away
 	path, err := upgrade.Binary(binary)
 	if err != nil {
 		return err
 	}
 	a.log.Info("upgrading", "binary", path)
-	c.Say("checking " + path)
+	op.Say(c.Say, "checking %s", path)
 	err = a.check(op.Context(), path)
 	if cancelled := op.Commit(); cancelled != nil {
 		return cancelled

@@ -191,6 +191,21 @@ func TestUpgradeTakesAlongWhatSignalsAskedFor(t *testing.T) {
 	}
 }
 
+// An upgrade that was asked for while another one was under way follows it.
+func TestUpgradeTakesAlongThatAnotherIsToFollow(t *testing.T) {
+	r := newRunningApp(t)
+	for range 2 {
+		r.obey(syscall.SIGUSR2)
+	}
+	f := r.toFreeze(t, func(freeze func() error) error { return freeze() })
+	f.state.Close()
+	if !f.meta.Upgrade {
+		t.Error("it was forgotten")
+	}
+	f.meta.Upgrade = false // the test is no program to go on in
+	f.expectToServe(t, f.expectToSucceed(t, &f.meta.Config), 1)
+}
+
 // What a program of another version says of its workers, and this one can't make
 // anything of, is seen while it can still be given back.
 func TestUpgradeOfWorkersInAnUnknownState(t *testing.T) {
@@ -256,7 +271,7 @@ func TestUpgradeThatIsCancelled(t *testing.T) {
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- a.upgrade(hangs, nil) }()
-	eventually(t, "the upgrade", func() bool { return a.supervisor.Operation() == "upgrade" })
+	eventually(t, "the upgrade", func() bool { return a.supervisor.Operation() == "upgrade: checking "+hangs })
 	if err := a.supervisor.Cancel(func(string) {}); err != nil {
 		t.Error(err)
 	}
