@@ -13,21 +13,27 @@ import (
 
 // Endpoints are where stickyd is asked: the control socket, if there is one, and
 // any number of listeners for metrics. That one of them fails costs that one, and
-// a line in the log. Methods are for one goroutine at a time.
+// a line in the log. From Start on the control socket's file is looked after, and
+// opened again if somebody removes it. Methods are for one goroutine at a time.
 type Endpoints struct {
 	log        *slog.Logger
 	server     *Server
 	exposition *http.Server
-	control    *Listener               // nil: none
 	metrics    map[string]net.Listener // by address, as it was given
 	started    bool
 	serving    sync.WaitGroup
+	stopKeep   func() // ends keep
+
+	mu      sync.Mutex // for keep
+	control *Listener  // nil: none
+	missed  string     // what was last logged of one that could not be opened again
 }
 
 // NewEndpoints returns none yet, for r.
 func NewEndpoints(r Running, log *slog.Logger) *Endpoints {
 	return &Endpoints{
 		log: log, server: NewServer(r, log), exposition: NewMetrics(r, log), metrics: make(map[string]net.Listener),
+		stopKeep: func() {},
 	}
 }
 
@@ -46,14 +52,19 @@ func (e *Endpoints) OpenControl(path string, clients net.Addr) (err error) {
 		e.log.Warn("stickyd status and the like will not find this process", "err", err)
 		return nil
 	}
-	if err == nil {
-		e.control = control
+	if err != nil {
+		return err
 	}
-	return err
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.control = control
+	return nil
 }
 
 // CloseControl closes the control socket, if there is one.
 func (e *Endpoints) CloseControl() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
 	if e.control != nil {
 		e.control.Close()
 		e.control = nil
@@ -62,6 +73,8 @@ func (e *Endpoints) CloseControl() {
 
 // Control is the control socket's path, "" if there is none.
 func (e *Endpoints) Control() string {
+	e.mu.Lock()
+	defer e.mu.Unlock()
 	if e.control == nil {
 		return ""
 	}
@@ -70,6 +83,8 @@ func (e *Endpoints) Control() string {
 
 // Follow gives the control socket the name of where clients connect now.
 func (e *Endpoints) Follow(clients net.Addr) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
 	if e.control == nil {
 		return
 	}
@@ -150,9 +165,17 @@ func (e *Endpoints) Start() {
 	for _, ln := range e.metrics {
 		e.serveMetrics(ln)
 	}
-	if control := e.control; control != nil { // by then it may be closed
-		e.serve("control socket", func() error { return e.server.Serve(control) })
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.control != nil {
+		e.serveControl()
+		e.stopKeep = e.keep()
 	}
+}
+
+func (e *Endpoints) serveControl() {
+	control := e.control // another one may follow it
+	e.serve("control socket", func() error { return e.server.Serve(control) })
 }
 
 func (e *Endpoints) serveMetrics(ln net.Listener) {
@@ -177,6 +200,7 @@ func (e *Endpoints) Finish(err error) {
 
 // Close closes all listeners.
 func (e *Endpoints) Close() {
+	e.stopKeep()
 	for _, ln := range e.metrics {
 		ln.Close()
 	}

@@ -20,7 +20,10 @@ func (s *EndpointsState) Descriptors() (fds []int) {
 
 // Freeze answers nobody on the control socket any more, see [Server.Freeze];
 // Detach and Release follow.
-func (e *Endpoints) Freeze() { e.server.Freeze() }
+func (e *Endpoints) Freeze() {
+	e.stopKeep() // first: it would serve another listener
+	e.server.Freeze()
+}
 
 // Detach gives away the listeners, in whose queues new clients wait. Of one that
 // can't be given away the log says that it is opened anew, see Restore.

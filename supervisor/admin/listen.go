@@ -1,7 +1,9 @@
 package admin
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net"
 	"os"
@@ -14,33 +16,44 @@ import (
 // this user's under a name that tells the address where clients connect. Only
 // this user, and root, get an answer on it. Closing it removes it.
 func Listen(path string, clients net.Addr, log *slog.Logger) (*Listener, error) {
-	var ln *net.UnixListener
-	var err error
-	dir := ""
-	if path == "" {
-		if dir, err = ownDirectory(); err != nil {
-			return nil, fmt.Errorf("no place for the control socket: %w", err)
-		}
-		removeStale(dir)
-		path = filepath.Join(dir, nameFor(clients)+suffix)
-		ln, err = listenHidden(dir, path)
+	if path != "" {
+		return listen("", path, log)
+	}
+	dir, err := ownDirectory()
+	if err != nil {
+		return nil, fmt.Errorf("no place for the control socket: %w", err)
+	}
+	removeStale(dir)
+	return listen(dir, filepath.Join(dir, nameFor(clients)+suffix), log)
+}
+
+// listen listens at path, which is in dir unless the path was given: then dir is "".
+func listen(dir, path string, log *slog.Logger) (ln *Listener, err error) {
+	l := &Listener{log: log, dir: dir, path: path}
+	if dir == "" {
+		l.UnixListener, err = listenAt(path)
 	} else {
-		ln, err = listenAt(path)
+		l.UnixListener, err = listenHidden(dir, path)
 	}
 	if err != nil {
 		return nil, controlError(path, err)
 	}
-	file, err := identify(path)
-	if err != nil {
-		ln.Close()
+	if l.file, err = identify(path); err != nil {
+		l.UnixListener.Close()
 		return nil, controlError(path, err)
 	}
-	return &Listener{UnixListener: ln, log: log, dir: dir, path: path, file: file}, nil
+	return l, nil
 }
 
 // listenHidden binds under another name first: who finds a socket that refuses
 // connections takes it for one that was left behind.
 func listenHidden(dir, path string) (*net.UnixListener, error) {
+	switch probe(path) {
+	case live: // a process of another container that shares dir has our pid
+		return nil, errInUse
+	case foreign:
+		return nil, errForeign
+	}
 	hidden := filepath.Join(dir, ".new-"+strconv.Itoa(os.Getpid()))
 	os.Remove(hidden)
 	ln, err := listenAt(hidden)
@@ -115,6 +128,9 @@ func (l *Listener) Follow(clients net.Addr) error {
 	}
 	to := filepath.Join(l.dir, nameFor(clients)+suffix)
 	err := os.Rename(l.path, to)
+	if errors.Is(err, fs.ErrNotExist) {
+		err = nil // it was removed, and is opened again where it is to be
+	}
 	if err == nil {
 		l.path = to
 	}

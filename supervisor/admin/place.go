@@ -54,16 +54,21 @@ func checkDirectory(dir string) error {
 func ownDirectory() (string, error) {
 	var errs []error
 	for _, dir := range directories() {
-		err := os.Mkdir(dir, 0o700)
-		if err == nil || errors.Is(err, os.ErrExist) {
-			err = checkDirectory(dir)
-		}
+		err := makeOwn(dir)
 		if err == nil {
 			return dir, nil
 		}
 		errs = append(errs, err)
 	}
 	return "", errors.Join(errs...)
+}
+
+// makeOwn makes a directory that only this user can change, unless there is one.
+func makeOwn(dir string) error {
+	if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, os.ErrExist) {
+		return err
+	}
+	return checkDirectory(dir)
 }
 
 // nameFor is what the socket of this process is called, if it listens at addr:
