@@ -2,7 +2,9 @@ package instance
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/stickyd/stickyd/supervisor"
@@ -71,35 +73,55 @@ func (a *app) sweeper() (execute func() error, interrupt func(error)) {
 		}
 }
 
-// watch restarts the workers when their files change.
+// A watched is which files the workers are of, as somebody looked at them.
+type watched struct {
+	Paths []string
+	State uint64 // see watch.State
+}
+
+// watch restarts the workers when their files change, or have since the app before
+// this one restarted them.
 func (a *app) watch() (execute func() error, interrupt func(error)) {
 	ctx, cancel := context.WithCancel(context.Background())
+	if a.before != nil {
+		a.watched.Store(a.before.Watched)
+	}
 	return func() error {
 			paths := a.config.Load().Watch
 			if len(paths) == 0 {
 				<-ctx.Done()
 				return nil
 			}
-			watch.Files(ctx, paths, func() {
-				a.log.Info("files have changed, replacing the workers", "watch", paths)
-				if err := a.restartInTurn(); err != nil {
-					a.log.Error("not all workers were replaced", "err", err)
-				}
-			})
+			first := a.watched.Load()
+			if first == nil || !slices.Equal(first.Paths, paths) {
+				first = &watched{paths, watch.State(paths)}
+				a.watched.Store(first)
+			}
+			watch.Files(ctx, paths, first.State, func(now uint64) { a.restartFor(&watched{paths, now}) })
 			return nil
 		}, func(error) {
 			cancel()
 		}
 }
 
+// restartFor replaces the workers by those of changed files.
+func (a *app) restartFor(now *watched) {
+	a.log.Info("files have changed, replacing the workers", "watch", now.Paths)
+	err := a.restartInTurn(now)
+	if err != nil && !errors.Is(err, supervisor.ErrFrozen) { // who goes on sees it, too
+		a.log.Error("not all workers were replaced", "err", err)
+	}
+}
+
 // restartInTurn replaces all workers when no operation is under way. It does not
 // wait for the old ones to drain: the next change may come before.
-func (a *app) restartInTurn() error {
+func (a *app) restartInTurn(now *watched) error {
 	op, err := a.supervisor.BeginInTurn("rolling restart")
 	if err != nil {
 		return err
 	}
 	defer op.End()
+	a.watched.Store(now)
 	wait, err := op.Restart(supervisor.Rollout{MaxUnready: -1}, func(string) {})
 	if err == nil {
 		a.tasks.Go(func() { wait() })

@@ -48,6 +48,7 @@ type app struct {
 	ended      error                      // what the supervisor ended with, once run.Group has
 	members    map[uint32]*routing.Member // of before, by incarnation, until resume
 	renew      func() (wait func())       // is called by resume, and then wait; nil for none
+	watched    atomic.Pointer[watched]    // what the workers are of, since the last change; nil: nobody knows
 	unpacking  sync.Mutex                 // held to use preload
 	opening    sync.Mutex                 // held to change doors, endpoints and followed
 	sweep      chan struct{}              // buffered 1: dead sessions are in the table

@@ -27,6 +27,7 @@ type meta struct {
 	Reload     bool // signals have asked for it
 	Scale      int  // and for so many workers more
 	Upgrade    bool // and for another one
+	Watched    *watched
 	Followed   bool
 	Preload    string // directory
 	Listeners  []front.ListenerState

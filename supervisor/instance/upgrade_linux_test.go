@@ -33,9 +33,9 @@ type runningApp struct {
 	ended chan error
 }
 
-func newRunningApp(t *testing.T) *runningApp {
+func newRunningApp(t *testing.T, args ...string) *runningApp {
 	t.Helper()
-	a := startRooms(t, []string{"--workers", "1", "--drain-timeout", "1s", "--control", filepath.Join(t.TempDir(), "control")})
+	a := startRooms(t, append(args, "--workers", "1", "--drain-timeout", "1s", "--control", filepath.Join(t.TempDir(), "control")))
 	r := &runningApp{app: a, ended: make(chan error, 1)}
 	go func() {
 		var err error
@@ -204,6 +204,48 @@ func TestUpgradeTakesAlongThatAnotherIsToFollow(t *testing.T) {
 	}
 	f.meta.Upgrade = false // the test is no program to go on in
 	f.expectToServe(t, f.expectToSucceed(t, &f.meta.Config), 1)
+}
+
+// Files that have changed while an upgrade was under way, or after its program
+// looked at them last, have the next one restart the workers.
+func TestUpgradeTakesAlongThatFilesHaveChanged(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "app.js")
+	change := func(text string) {
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, noticed := range []bool{true, false} {
+		change("")
+		r := newRunningApp(t, "--watch", file, "--min-ready", "0s")
+		eventually(t, "a look at the files", func() bool { return r.watched.Load() != nil })
+		if noticed {
+			change("1")
+			eventually(t, "another one", func() bool { return logged(r.app, "files have changed") == 1 })
+		}
+		f := r.toFreeze(t, func(freeze func() error) error { return freeze() })
+		if !noticed {
+			change("1")
+		}
+		f.state.Close()
+		if n := logged(r.app, "not all workers were replaced"); n > 0 {
+			t.Errorf("%d restarts are said to have failed", n)
+		}
+		a := f.expectToSucceed(t, &f.meta.Config)
+		ended := make(chan error, 1)
+		go func() {
+			_, err := a.run()
+			ended <- err
+		}()
+		eventually(t, "a new worker", func() bool {
+			now := pidsOf(a)
+			return now[1] != 0 && now[1] != f.pids[1]
+		})
+		syscall.Kill(os.Getpid(), syscall.SIGTERM)
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	}
 }
 
 // What a program of another version says of its workers, and this one can't make

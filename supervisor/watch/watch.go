@@ -36,37 +36,38 @@ func Check(paths []string) error {
 }
 
 // Files calls changed, and waits for it, each time that something has changed
-// below paths and then nothing any more for a moment; until ctx is done. What
+// below paths and then nothing any more for a moment; until ctx is done. It begins
+// with what was there when State returned from, and gives changed what State
+// returns by then. What
 // begins with a dot, and node_modules, is not looked at, unless it is one of
 // paths. Symbolic links are followed where one of paths is one, and not below. What
 // can't be read counts as not there.
-func Files(ctx context.Context, paths []string, changed func()) {
-	files(ctx, paths, pause, changed)
+func Files(ctx context.Context, paths []string, from uint64, changed func(now uint64)) {
+	files(ctx, paths, from, pause, changed)
 }
 
-func files(ctx context.Context, paths []string, pause time.Duration, changed func()) {
+func files(ctx context.Context, paths []string, from uint64, pause time.Duration, changed func(now uint64)) {
 	tick := time.NewTicker(pause)
 	defer tick.Stop()
-	told := state(paths)
-	last := told
+	told, last := from, from
 	for {
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
 			return
 		}
-		now := state(paths)
+		now := State(paths)
 		if now == last && now != told {
 			told = now
-			changed()
+			changed(now)
 		}
 		last = now
 	}
 }
 
-// state is another number when a file is there or not, has another name, size
-// or time of change.
-func state(paths []string) uint64 {
+// State is another number when a file that Files looks at is there or not, has
+// another name, size or time of change.
+func State(paths []string) uint64 {
 	h := fnv.New64a()
 	for _, root := range paths {
 		if file, err := filepath.EvalSymlinks(root); err == nil {

@@ -14,13 +14,12 @@ func watched(t *testing.T) (dir string, changed <-chan struct{}) {
 	dir = t.TempDir()
 	write(t, filepath.Join(dir, "a"), "1")
 	ctx, cancel := context.WithCancel(context.Background())
-	changes, looks, ended := make(chan struct{}, 100), make(chan struct{}), make(chan struct{})
+	changes, ended := make(chan struct{}, 100), make(chan struct{})
+	from := State([]string{dir})
 	go func() {
 		defer close(ended)
-		close(looks)
-		files(ctx, []string{dir}, time.Millisecond, func() { changes <- struct{}{} })
+		files(ctx, []string{dir}, from, time.Millisecond, func(uint64) { changes <- struct{}{} })
 	}()
-	<-looks
 	t.Cleanup(func() {
 		cancel()
 		<-ended
@@ -68,32 +67,50 @@ func TestChangesAreNoticed(t *testing.T) {
 	})
 }
 
+// What was there before somebody looked again is noticed, and is where the next
+// one goes on from.
+func TestChangeThatNobodyLookedAt(t *testing.T) {
+	dir := t.TempDir()
+	paths := []string{dir}
+	before := State(paths)
+	write(t, filepath.Join(dir, "a"), "1")
+	ctx, cancel := context.WithCancel(context.Background())
+	var after uint64
+	files(ctx, paths, before, time.Millisecond, func(now uint64) {
+		after = now
+		cancel()
+	})
+	if after == before || after != State(paths) {
+		t.Errorf("it goes on from %d, after %d", after, before)
+	}
+}
+
 func TestStateIsOfWhatIsLookedAt(t *testing.T) {
 	dir := t.TempDir()
 	write(t, filepath.Join(dir, "a"), "1")
-	before := state([]string{dir})
+	before := State([]string{dir})
 	sub := filepath.Join(dir, "sub")
 	write(t, filepath.Join(sub, "b"), "1")
-	if state([]string{dir}) == before {
+	if State([]string{dir}) == before {
 		t.Error("a new file makes no difference")
 	}
-	before = state([]string{dir})
+	before = State([]string{dir})
 	write(t, filepath.Join(sub, ".git", "index"), "1")
 	write(t, filepath.Join(sub, ".b.swp"), "1")
 	write(t, filepath.Join(sub, "node_modules", "x"), "1")
-	if state([]string{dir}) != before {
+	if State([]string{dir}) != before {
 		t.Error("what is to be ignored makes a difference")
 	}
 	link := filepath.Join(t.TempDir(), "link")
 	if err := os.Symlink(dir, link); err != nil {
 		t.Fatal(err)
 	}
-	before = state([]string{link})
+	before = State([]string{link})
 	write(t, filepath.Join(sub, "c"), "1")
-	if state([]string{link}) == before {
+	if State([]string{link}) == before {
 		t.Error("a new file behind a link makes no difference")
 	}
-	if state([]string{filepath.Join(dir, "none")}) != state(nil) {
+	if State([]string{filepath.Join(dir, "none")}) != State(nil) {
 		t.Error("what is not there counts")
 	}
 }
