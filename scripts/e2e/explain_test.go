@@ -52,7 +52,7 @@ func TestExplain(t *testing.T) {
 	}
 	syscall.Kill(a.PID, syscall.SIGKILL)
 	s.await("worker died", nil)
-	if e := askExplain(t, control, a.SID); e.State != admin.Dead || e.Slot != a.Slot || e.DiedAt.IsZero() {
+	if e := askExplain(t, control, a.SID); e.State != admin.Dead || e.Slot != a.Slot || e.PID != a.PID || e.DiedAt.IsZero() {
 		t.Errorf("a session whose worker was killed: %+v", e)
 	}
 	if out := mustAsk(t, "explain", control, a.SID); !strings.Contains(out, "had it, and died ") {

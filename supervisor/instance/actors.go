@@ -60,7 +60,9 @@ func (a *app) sweeper() (execute func() error, interrupt func(error)) {
 					}
 				case <-due:
 					due = nil
-					a.log.Debug("swept the session table", "entries", a.table.Sweep(time.Now().Add(-remembered)))
+					before := time.Now().Add(-remembered)
+					a.log.Debug("swept the session table", "entries", a.table.Sweep(before))
+					a.dead.forget(before)
 					if a.table.Remembers() {
 						due = time.After(remembered)
 					}

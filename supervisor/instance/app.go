@@ -49,6 +49,7 @@ type app struct {
 	members    map[uint32]*routing.Member // of before, by incarnation, until resume
 	renew      func() (wait func())       // is called by resume, and then wait; nil for none
 	watched    atomic.Pointer[watched]    // what the workers are of, since the last change; nil: nobody knows
+	dead       deadWorkers                // for Explain
 	unpacking  sync.Mutex                 // held to use preload
 	opening    sync.Mutex                 // held to change doors, endpoints and followed
 	sweep      chan struct{}              // buffered 1: dead sessions are in the table

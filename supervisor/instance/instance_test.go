@@ -58,6 +58,11 @@ func playWorker() {
 	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("/poll", func(rw http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
+	mux.HandleFunc("/bind", func(rw http.ResponseWriter, r *http.Request) {
+		if err := w.Bind(r.Context(), r.FormValue("id")); err != nil {
+			http.Error(rw, err.Error(), http.StatusInternalServerError)
+		}
+	})
 	mux.HandleFunc("/", func(rw http.ResponseWriter, r *http.Request) { fmt.Fprint(rw, w.Slot()) })
 	if err := w.Serve(&http.Server{Handler: mux}); err != nil {
 		log.Fatal(err)

@@ -35,7 +35,8 @@ type meta struct {
 	Sockets    []front.SocketState
 	Router     routing.RouterState
 	Members    []routing.MemberState
-	Supervisor *supervisor.State // nil in what is only to be checked
+	Dead       map[uint32]deadWorker `json:"-"` // by incarnation; another program gets no sessions of theirs
+	Supervisor *supervisor.State     // nil in what is only to be checked
 	Endpoints  admin.EndpointsState
 	Caller     int // who asked for it; -1: nobody
 	Logs       logs.State

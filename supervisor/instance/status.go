@@ -22,7 +22,7 @@ func (a *app) Explain(id []byte) admin.Explanation {
 			}
 		}
 	case routing.Dead:
-		out.State, out.DiedAt = admin.Dead, e.Died
+		out.State, out.DiedAt, out.PID = admin.Dead, e.Died, a.dead.pid(uint32(e.Incarnation))
 	default:
 		out.State = admin.Unknown
 	}

@@ -129,6 +129,7 @@ func (a *app) restore(b *before) (err error) {
 	a.reloads.Store(m.Reloads)
 	a.log.Restore(m.Logs)
 	a.router.Restore(m.Router)
+	a.dead.restore(m.Dead)
 	a.sockets.Restore(m.Sockets)
 	if m.Preload != "" {
 		a.preload = node.Reuse(m.Preload)

@@ -71,8 +71,10 @@ func (t *target) Unreachable() {
 // remove takes the worker out of the router, once, and returns how many sessions
 // that costs.
 func (t *target) remove() (sessions int) {
-	sessions = t.app.router.Remove(t.member, time.Now())
+	now := time.Now()
+	sessions = t.app.router.Remove(t.member, now)
 	if sessions > 0 {
+		t.app.dead.add(t.Incarnation(), deadWorker{t.worker.PID, now})
 		select {
 		case t.app.sweep <- struct{}{}:
 		default:

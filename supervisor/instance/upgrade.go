@@ -114,6 +114,7 @@ func (a *app) freeze(path string, c *admin.Caller) (err error) {
 	m.Sockets = a.sockets.State()
 	m.Router = a.router.State()
 	m.Members = a.router.MemberStates()
+	m.Dead = a.dead.state()
 	m.Endpoints = a.endpoints.Detach()
 	if a.preload != nil {
 		m.Preload = a.preload.Dir()

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/stickyd/stickyd/supervisor"
+	"github.com/stickyd/stickyd/supervisor/admin"
 	"github.com/stickyd/stickyd/supervisor/config"
 	"github.com/stickyd/stickyd/supervisor/upgrade"
 )
@@ -122,9 +123,9 @@ func (f *frozenApp) expectToServe(t *testing.T, a *app, workers int) {
 	}
 }
 
-func get(addr string) string {
+func get(url string) string {
 	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: time.Minute}
-	resp, err := client.Get("http://" + addr + "/")
+	resp, err := client.Get("http://" + url)
 	if err != nil {
 		return err.Error()
 	}
@@ -232,19 +233,73 @@ func TestUpgradeTakesAlongThatFilesHaveChanged(t *testing.T) {
 			t.Errorf("%d restarts are said to have failed", n)
 		}
 		a := f.expectToSucceed(t, &f.meta.Config)
-		ended := make(chan error, 1)
-		go func() {
-			_, err := a.run()
-			ended <- err
-		}()
-		eventually(t, "a new worker", func() bool {
+		runUntil(t, a, "a new worker", func() bool {
 			now := pidsOf(a)
 			return now[1] != 0 && now[1] != f.pids[1]
 		})
-		syscall.Kill(os.Getpid(), syscall.SIGTERM)
-		if err := <-ended; err != nil {
-			t.Error(err)
-		}
+	}
+}
+
+// Whose a session was is known by its process, also after an upgrade that failed.
+func TestWhoDiedIsRemembered(t *testing.T) {
+	r := newRunningApp(t)
+	const id = "session-of-who-dies"
+	if got := get(r.addr + "/bind?id=" + id); got != "" {
+		t.Fatal("bind: ", got)
+	}
+	pid := r.pids[1]
+	eventually(t, "its session", func() bool {
+		e := r.Explain([]byte(id))
+		return e.State == admin.Owned && e.PID == pid
+	})
+	syscall.Kill(pid, syscall.SIGKILL)
+	eventually(t, "another worker", func() bool {
+		now := pidsOf(r.app)
+		return now[1] != 0 && now[1] != pid
+	})
+	if e := r.Explain([]byte(id)); e.State != admin.Dead || e.PID != pid || e.DiedAt.IsZero() {
+		t.Errorf("after: %+v, of worker %d", e, pid)
+	}
+	f := r.toFreeze(t, func(freeze func() error) error { return freeze() })
+	f.state.Close()
+	a, err := f.program.carryOn(&f.before, errors.New("it can't be executed"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if e := a.Explain([]byte(id)); e.State != admin.Dead || e.PID != pid {
+		t.Errorf("after the upgrade that failed: %+v, of worker %d", e, pid)
+	}
+	runUntil(t, a, "a ready worker", func() bool { return len(pidsOf(a)) == 1 })
+}
+
+// Who dies in a loop is not remembered for ever.
+func TestDeadWorkersAreForgotten(t *testing.T) {
+	var d deadWorkers
+	start := time.Now()
+	for i := range maxDead + 2 {
+		d.add(uint32(i+1), deadWorker{PID: 100 + i, At: start.Add(time.Duration(i))})
+	}
+	if d.pid(2) != 0 || d.pid(3) != 102 || len(d.all) != maxDead {
+		t.Errorf("%d are remembered", len(d.all))
+	}
+	d.forget(start.Add(maxDead))
+	if d.pid(maxDead) != 0 || d.pid(maxDead+1) == 0 || len(d.all) != 2 {
+		t.Errorf("%d are remembered at last", len(d.all))
+	}
+}
+
+// runUntil runs an app until something has come about, and then stops it.
+func runUntil(t *testing.T, a *app, what string, ok func() bool) {
+	t.Helper()
+	ended := make(chan error, 1)
+	go func() {
+		_, err := a.run()
+		ended <- err
+	}()
+	eventually(t, what, ok)
+	syscall.Kill(os.Getpid(), syscall.SIGTERM)
+	if err := <-ended; err != nil {
+		t.Error(err)
 	}
 }
 
