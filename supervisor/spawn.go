@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"runtime"
 	"strings"
 	"syscall"
@@ -165,6 +166,12 @@ func startError(argv []string, err error) error {
 		return &commandError{err, "for a file in this directory write ./" + name}
 	case errors.Is(err, fs.ErrNotExist) && strings.ContainsAny(name, " \t"):
 		return &commandError{err, "write the program and its arguments as separate words, without quotes around all of them"}
+	case errors.Is(err, fs.ErrNotExist) && !filepath.IsAbs(name):
+		dir, wdErr := os.Getwd()
+		if wdErr != nil {
+			return &commandError{err, "the directory in which stickyd was started is gone: start it again, with an absolute path"}
+		}
+		return &commandError{err, "is the path right, from " + dir + ", and does the interpreter in its first line exist?"}
 	case errors.Is(err, fs.ErrNotExist):
 		return &commandError{err, "is the path right, and does the interpreter in its first line exist?"}
 	case errors.Is(err, fs.ErrPermission) && isExecutable(name):

@@ -4,7 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
@@ -20,7 +22,7 @@ const maxFile = 1 << 20
 func fromFile(path string) ([]setting, error) {
 	f, err := os.Open(path)
 	if err != nil {
-		return nil, fmt.Errorf("cannot read --config: %w", err)
+		return nil, fmt.Errorf("cannot read --config: %w", located(path, err))
 	}
 	defer f.Close()
 	data, err := io.ReadAll(io.LimitReader(f, maxFile+1))
@@ -31,6 +33,20 @@ func fromFile(path string) ([]setting, error) {
 		return nil, fmt.Errorf("cannot read --config: %s is longer than %d bytes", path, maxFile)
 	}
 	return fromText(path, string(data))
+}
+
+// located says of an error of opening path where that is, which who reads the file
+// again long after the start may not know.
+func located(path string, err error) error {
+	var of *fs.PathError
+	if filepath.IsAbs(path) || !errors.As(err, &of) {
+		return err
+	}
+	dir, wdErr := os.Getwd()
+	if wdErr != nil {
+		return fmt.Errorf("%w: the directory in which stickyd was started is gone; start it again, with an absolute path", err)
+	}
+	return &fs.PathError{Op: of.Op, Path: filepath.Join(dir, path), Err: of.Err}
 }
 
 // fromText reads TOML; name is what messages call its file. The error is one of

@@ -202,3 +202,27 @@ func checkRanges(t *testing.T, c *Config) {
 		}
 	}
 }
+
+// A relative path is that of a directory which may be another release's by now,
+// or none.
+func TestFileThatIsNotThere(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "release")
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	t.Chdir(dir)
+	is := func(path, want string) {
+		t.Helper()
+		_, err := fromFile(path)
+		if err == nil || err.Error() != "cannot read --config: "+want {
+			t.Errorf("%s: %v, want %s", path, err, want)
+		}
+	}
+	is("s.toml", "open "+dir+"/s.toml: no such file or directory")
+	is("/nonexistent/s.toml", "open /nonexistent/s.toml: no such file or directory")
+	if err := os.Remove(dir); err != nil {
+		t.Fatal(err)
+	}
+	is("s.toml", "open s.toml: no such file or directory: the directory in which stickyd was started is gone; start it again, with an absolute path")
+	is("/nonexistent/s.toml", "open /nonexistent/s.toml: no such file or directory")
+}
