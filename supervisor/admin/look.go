@@ -239,7 +239,10 @@ func hint(id []byte) string {
 }
 
 func (e *Explanation) text(now time.Time) string {
-	worker := fmt.Sprintf("the worker of slot %d, pid %d", e.Slot, e.PID)
+	worker := fmt.Sprintf("the worker of slot %d", e.Slot)
+	if e.PID > 0 { // else it has died just now
+		worker += fmt.Sprintf(", pid %d", e.PID)
+	}
 	if e.Generation > 0 {
 		worker += fmt.Sprintf(", generation %d", e.Generation)
 	}

@@ -180,6 +180,8 @@ func TestExplain(t *testing.T) {
 			"session -sec…: the worker of slot 2, pid 40, generation 3, has it; it is up 1d1h\n"},
 		{Explanation{State: Dead, Slot: 2, PID: 40, DiedAt: time.Now().Add(-2 * time.Hour)},
 			"session -sec…: the worker of slot 2, pid 40, had it, and died 2h0m ago; another worker tells the client that it is unknown\n"},
+		{Explanation{State: Dead, Slot: 2, DiedAt: time.Now().Add(-2 * time.Hour)},
+			"session -sec…: the worker of slot 2, had it, and died 2h0m ago; another worker tells the client that it is unknown\n"},
 		{Explanation{State: Unknown}, "session -sec…: no worker has registered it, or it has ended; any worker gets its requests\n"},
 	} {
 		f.explanation = tt.e
