@@ -38,10 +38,9 @@ func Check(paths []string) error {
 // Files calls changed, and waits for it, each time that something has changed
 // below paths and then nothing any more for a moment; until ctx is done. It begins
 // with what was there when State returned from, and gives changed what State
-// returns by then. What
-// begins with a dot, and node_modules, is not looked at, unless it is one of
-// paths. Symbolic links are followed where one of paths is one, and not below. What
-// can't be read counts as not there.
+// returns by then. What begins with a dot, and node_modules, is not looked at,
+// unless it is one of paths. Symbolic links are followed where one of paths is one,
+// and not below. What can't be read counts as not there.
 func Files(ctx context.Context, paths []string, from uint64, changed func(now uint64)) {
 	files(ctx, paths, from, pause, changed)
 }
