@@ -169,11 +169,6 @@ func (s *Supervisor) plan(l *Launch, only []int) (numbers []int, generation int,
 	return numbers, s.generation, launch, nil
 }
 
-// maxLeaving is how many old workers may drain or finish in one slot beside the
-// one that it has: who restarts faster than clients leave does not fill the
-// machine.
-const maxLeaving = 2
-
 // A replacement is what came of replacing slot n.
 type replacement struct {
 	n         int
@@ -200,11 +195,7 @@ func (op *Operation) replace(n, generation int, l *Launch) replacement {
 	}
 	heir.past = old.status.Load().Past
 	heir.past.Restarts++
-	if leaving := s.leavers(n); len(leaving) >= maxLeaving {
-		for _, sl := range leaving[:len(leaving)-maxLeaving+1] {
-			sl.order(vacateNow)
-		}
-	}
+	s.makeRoom(n)
 	if !s.add(heir) {
 		return fails(ErrStopping)
 	}
@@ -214,6 +205,19 @@ func (op *Operation) replace(n, generation int, l *Launch) replacement {
 	empty := old.status.Load().PID == 0
 	old.order(leave)
 	return replacement{n: n, old: old, heir: heir, empty: empty}
+}
+
+// makeRoom lets no more than Limits.MaxDraining old workers leave slot n, with the
+// one that is about to: who restarts faster than clients leave does not fill the
+// machine.
+func (s *Supervisor) makeRoom(n int) {
+	most := max(1, s.limits.Load().MaxDraining)
+	leaving := s.leavers(n)
+	for _, sl := range leaving[:max(0, len(leaving)-most+1)] {
+		s.log.Warn("the clients of an old worker are sent away: too many of its slot drain",
+			"slot", n, "pid", sl.status.Load().PID, "max_draining", most)
+		sl.order(vacateNow)
+	}
 }
 
 // holder returns the slot that has number n: not one that leaves, nor an heir.

@@ -163,7 +163,7 @@ func runSupervisor(t *testing.T, workers int, change func(*Limits)) (*Supervisor
 	spec := Spec{
 		Launch: launchOf("serves"), Workers: workers,
 		Limits: Limits{StartTimeout: time.Minute, DrainTimeout: time.Minute, StopTimeout: 5 * time.Second,
-			MinReady: 10 * time.Millisecond, Parallel: 1},
+			MinReady: 10 * time.Millisecond, Parallel: 1, MaxDraining: 2},
 		Rolling:  func(bool) {},
 		Guardian: []string{os.Args[0], "play-guardian"},
 		Output:   func(*Worker, logs.Stream, []byte) {},

@@ -93,6 +93,8 @@ type Limits struct {
 
 	Parallel   int // slots that a rolling restart replaces at a time
 	MaxUnready int // of those that it has replaced: with more of them not ready it stops
+
+	MaxDraining int // workers that drain or finish beside the one that has their slot's place, at least 1
 }
 
 // Clients are whom workers work for. The methods are called from several

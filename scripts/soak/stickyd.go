@@ -95,6 +95,7 @@ drain_timeout = %q
 stop_timeout = "5s"
 hang_timeout = %q
 dump_signal = "none"
+max_draining = 1024
 log_format = "json"
 `, s.wanted(), s.drain, hangTimeout)
 	return os.WriteFile(s.config, []byte(text), 0o600)

@@ -143,6 +143,10 @@ type Config struct {
 	// may not be ready any more before it stops, 0 to 1024.
 	MaxUnready int
 
+	// MaxDraining is how many old workers may drain beside the one that has their
+	// place, 1 to 1024.
+	MaxDraining int
+
 	// OnCrashLoop says what to do when no worker ever gets ready: "exit" or
 	// "keep" trying.
 	OnCrashLoop string

@@ -182,6 +182,7 @@ func checkRanges(t *testing.T, c *Config) {
 	within("min_ready", int64(c.MinReady), 0, int64(time.Hour))
 	within("parallel", int64(c.Parallel), 1, 1024)
 	within("max_unready", int64(c.MaxUnready), 0, 1024)
+	within("max_draining", int64(c.MaxDraining), 1, 1024)
 	if c.HangTimeout != 0 {
 		within("hang_timeout", int64(c.HangTimeout), int64(100*time.Millisecond), int64(time.Hour))
 	}

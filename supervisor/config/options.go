@@ -211,6 +211,11 @@ var options = []option{
 		kind: one(number(0, 1024), func(l *loaded) *int { return &l.MaxUnready }),
 	},
 	{
+		name: "max-draining", arg: "N", def: "4",
+		help: "old workers that may drain beside one",
+		kind: one(number(1, 1024), func(l *loaded) *int { return &l.MaxDraining }),
+	},
+	{
 		name: "recycle-age", arg: "DUR", def: "never",
 		help: "replace a worker that is so old",
 		kind: one(unless("never", 0, duration(time.Minute, 8760*time.Hour)),

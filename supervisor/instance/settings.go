@@ -62,7 +62,7 @@ func limitsOf(c *config.Config) supervisor.Limits {
 		DrainTimeout: c.DrainTimeout, StopTimeout: c.StopTimeout,
 		KeepTrying: c.OnCrashLoop == "keep",
 		Recycling:  supervisor.Recycling{Age: c.RecycleAge, Connections: c.RecycleConnections, Memory: c.RecycleMemory},
-		Parallel:   c.Parallel, MaxUnready: c.MaxUnready,
+		Parallel:   c.Parallel, MaxUnready: c.MaxUnready, MaxDraining: c.MaxDraining,
 	}
 }
 
