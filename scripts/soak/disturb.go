@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -19,7 +20,7 @@ import (
 // The disturbances: of stickyd, one at a time, and of workers, which may come
 // while one of stickyd is under way.
 var (
-	ofStickyd = []string{"restart", "scale", "reload", "upgrade", "bad"}
+	ofStickyd = []string{"restart", "cancel", "scale", "reload", "upgrade", "bad"}
 	ofWorkers = []string{"kill", "stop", "pause"}
 	kinds     = slices.Concat(ofStickyd, ofWorkers)
 )
@@ -67,6 +68,8 @@ func (s *stickyd) once(ctx context.Context, kind string, random *rand.Rand) {
 	switch kind {
 	case "restart":
 		err = s.expect(true, "restart")
+	case "cancel":
+		err = s.cancel(random)
 	case "scale":
 		err = s.scale(random)
 	case "reload":
@@ -114,6 +117,24 @@ func (s *stickyd) expect(well bool, words ...string) error {
 		return fmt.Errorf("%v: %w: %s", words, err, said)
 	}
 	return nil
+}
+
+// cancel begins a rolling restart and ends it somewhere on its way. What it has
+// replaced by then stays so.
+func (s *stickyd) cancel(random *rand.Rand) error {
+	ended := make(chan error, 1)
+	go func() { ended <- s.expect(true, "restart") }()
+	time.Sleep(time.Duration(random.Int64N(int64(6 * time.Second))))
+	err := s.expect(true, "cancel")
+	restartErr := <-ended
+	switch {
+	case errors.Is(restartErr, errFoiled):
+		return err
+	case restartErr != nil && strings.Contains(restartErr.Error(), "cancelled by stickyd cancel"):
+		s.judge.figures.add("rolling restarts that were cancelled")
+		return err
+	}
+	return errors.Join(err, restartErr)
 }
 
 // scale wants one to three more or fewer, and writes that down as well: a reload

@@ -14,6 +14,7 @@
 // workers at the same time as those of stickyd:
 //
 //	restart    rolling restart
+//	cancel     a rolling restart that is cancelled on its way
 //	scale      up or down
 //	reload     of a changed configuration
 //	upgrade    to another build of stickyd, in place
