@@ -399,6 +399,24 @@ func TestDrainedSlotStaysEmptyUntilItIsRestarted(t *testing.T) {
 	}
 }
 
+func TestRestartSaysThatTheOldOneDrains(t *testing.T) {
+	s, _ := runSupervisor(t, 1, nil)
+	op, err := s.Begin("rolling restart")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var said said
+	wait, err := op.Restart(Rollout{MaxUnready: -1}, said.say) // wait may say more
+	op.End()
+	if err != nil {
+		t.Fatal(err)
+	}
+	said.is(t, "worker 1: starting the new one (0 of 1 replaced)", "worker 1: the new one is ready, the old one drains (1 of 1 replaced)")
+	if err := wait(); err != nil {
+		t.Error(err)
+	}
+}
+
 // Whoever is the last that serves stays, however that would come about.
 func TestScaleDownKeepsTheLastReadyWorker(t *testing.T) {
 	s, _ := runSupervisor(t, 4, nil)
