@@ -27,7 +27,8 @@ type Member struct {
 	router      *Router
 	outcomes    *outcomes // of its slot
 	incarnation Incarnation
-	late        bool // may register a session after others know of it
+	late        bool // see SetLate
+	reached     bool // was routed a connection, in which a session may begin
 	ready       bool // in Router.ready
 	retired     bool // keeps its sessions, gets no new ones
 	gone        bool
@@ -78,18 +79,14 @@ func (r *Router) joinLocked(seat Seat, in Incarnation, target any) *Member {
 	return m
 }
 
-// Add says that m takes connections. late says that it may register a session
-// after it has answered the request that started it: then an id that is not
-// known is waited for.
+// Add says that m takes connections, and whether it is late, see SetLate.
 func (r *Router) Add(m *Member, late bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if m.gone || m.retired || m.ready {
 		return
 	}
-	if m.late = late; late {
-		r.late++
-	}
+	m.late = late
 	r.addLocked(m)
 	r.serveLocked(m)
 }
@@ -126,11 +123,9 @@ func (r *Router) Remove(m *Member, at time.Time) (sessions int) {
 		return 0
 	}
 	m.gone = true
-	if m.late {
-		r.late--
-	}
 	delete(r.members, m.incarnation)
 	sessions = r.table.Kill(m.incarnation, Death{Slot: m.Slot, Generation: m.Generation, At: at})
 	r.retireLocked(m)
+	r.unparkHopelessLocked()
 	return sessions
 }

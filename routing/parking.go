@@ -1,6 +1,9 @@
 package routing
 
-import "slices"
+import (
+	"maps"
+	"slices"
+)
 
 // maxParked bounds the ids whose registration is waited for: they are the
 // clients' to invent. How many wait for one, those who wait bound.
@@ -10,14 +13,53 @@ const maxParked = 1024
 // yet, by session id.
 type parking map[string][]*Ticket
 
+// SetLate says whether m is late: it may register a session after it has answered
+// the request that started the session. As long as one such member has
+// connections, an id that was never registered waits for its registration. Members
+// may become late, or stop being so, at any time.
+func (r *Router) SetLate(m *Member, late bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if m.late != late {
+		m.late = late
+		r.unparkHopelessLocked()
+	}
+}
+
 // mayParkLocked reports whether q has to wait for the registration of its
-// session.
+// session. A dead worker's session was registered, so its id does not wait.
 func (r *Router) mayParkLocked(q *Query) bool {
-	if len(q.Session) == 0 || q.Parked || r.late == 0 || len(r.parked) >= maxParked {
+	if len(q.Session) == 0 || q.Parked || len(r.parked) >= maxParked {
 		return false
 	}
-	owner, _ := r.ownerLocked(q)
-	return owner == nil
+	_, lookup := r.ownerLocked(q)
+	return lookup == Never && r.mayRegisterLocked()
+}
+
+// mayRegisterLocked reports whether a session may exist that is not registered
+// yet: a late member has, or had, a connection. How long ago it got the connection
+// does not matter, nor whether it has registered a session of it since: the client
+// may keep the connection alive and start another session on it, unseen by us.
+func (r *Router) mayRegisterLocked() bool {
+	for _, m := range r.members {
+		if m.late && m.reached {
+			return true
+		}
+	}
+	return false
+}
+
+// unparkHopelessLocked lets parked connections go on if no registration can come
+// any more.
+func (r *Router) unparkHopelessLocked() {
+	if len(r.parked) == 0 || r.mayRegisterLocked() {
+		return
+	}
+	all := slices.Concat(slices.Collect(maps.Values(r.parked))...)
+	clear(r.parked)
+	for _, t := range all {
+		r.grantLocked(t)
+	}
 }
 
 func (p parking) add(t *Ticket) {

@@ -64,7 +64,6 @@ type Router struct {
 	ready    []*Member // not retired, by place
 	choice   []*Member // what the balancer may pick from; room for candidatesLocked
 	waiting  list.List // tickets that any member can serve
-	late     int       // members that may register a session late
 	newest   bool      // see PreferNewest
 	parked   parking
 	outcomes map[int]*outcomes // by slot
@@ -220,6 +219,7 @@ func (r *Router) reserveLocked(m *Member, l Lookup) (Route, *list.List) {
 		return Route{}, &m.waiting
 	}
 	m.inFlight++
+	m.reached = true
 	if !l.known() {
 		m.pending++
 	}

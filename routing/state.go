@@ -11,7 +11,7 @@ import (
 type MemberState struct {
 	Seat
 	Incarnation Incarnation
-	Late        bool // see Add
+	Late        bool // see SetLate
 	Ready       bool // Add was called, and not yet Retire
 	Retired     bool
 	InFlight    int
@@ -60,9 +60,7 @@ func (r *Router) Rejoin(s MemberState, target any) (*Member, error) {
 	}
 	m := r.joinLocked(s.Seat, s.Incarnation, target)
 	m.retired, m.inFlight, m.pending = s.Retired, s.InFlight, s.Pending
-	if m.late = s.Late; m.late {
-		r.late++
-	}
+	m.late, m.reached = s.Late, true // for all we know
 	if s.Ready {
 		r.addLocked(m)
 		r.serveLocked(m)

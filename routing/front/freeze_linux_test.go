@@ -224,6 +224,7 @@ func TestWhoWaitsGoesOnInAnotherFront(t *testing.T) {
 		old.serve(t, listenAt(t, "127.0.0.1:0", l))
 		late := old.router.Join(routing.Seat{Slot: 2, Window: window}, &echo{}) // it is here only to let requests wait for registrations
 		old.router.Add(late, true)
+		reach(old.router, late)
 		old.router.Retire(late)
 		release := old.fill()
 		at := old.ln.Addr()
@@ -255,6 +256,7 @@ func TestWhoWaitsGoesOnInAnotherFront(t *testing.T) {
 		release()
 		expectNoTickets(t, old)
 		heir.router.Add(heir.target.member, true)
+		reach(heir.router, heir.target.member)
 		heir.thaw(t, l, old, throughJSON(t, door), state)
 		awaitWaiting(t, heir.Front, 3) // for the head, and for registrations
 		half.Write([]byte(get("/half")[9:]))

@@ -35,6 +35,7 @@ func park(t *testing.T, patience time.Duration) (f *Front, register func(), answ
 	f.SetConfig(config)
 	m := f.router.Join(routing.Seat{Slot: 2, Window: 1 << 30}, late{})
 	f.router.Add(m, true)
+	reach(f.router, m)
 	client, accepted := clientOf(t, "GET /?sid=early HTTP/1.1\r\nHost: x\r\n\r\n")
 	answers := make(chan string, 1)
 	go func() {
@@ -44,6 +45,12 @@ func park(t *testing.T, patience time.Duration) (f *Front, register func(), answ
 	}()
 	f.admitAlone(Conn{FD: accepted})
 	return f, func() { f.router.Bind(m, []byte("early")) }, answers
+}
+
+// reach lets a member have had a connection, in which a session may begin.
+func reach(r *routing.Router, m *routing.Member) {
+	to, _ := r.Route(routing.Query{From: m, Returned: true})
+	r.Release(to)
 }
 
 func expectAnswer(t *testing.T, answer <-chan string, want string) {

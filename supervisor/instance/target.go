@@ -84,6 +84,8 @@ func (t *target) remove() (sessions int) {
 }
 
 func (t *target) Bind(id []byte) bool {
+	// How a worker registers shows when it does, which may be long after it got ready.
+	t.app.router.SetLate(t.member, t.worker.Link.RegistersLate())
 	err := t.app.router.Bind(t.member, id)
 	if err != nil {
 		// A session id is a credential: no log gets it whole.
