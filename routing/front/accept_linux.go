@@ -16,9 +16,17 @@ const deferSeconds = 5
 // Go's own listeners.
 const keepAliveSeconds = 15
 
+// deferAccept makes the kernel wait for what clients say, or no longer.
+func deferAccept(listener int, on bool) {
+	seconds := 0
+	if on {
+		seconds = deferSeconds
+	}
+	unix.SetsockoptInt(listener, unix.IPPROTO_TCP, unix.TCP_DEFER_ACCEPT, seconds)
+}
+
 func setPlatformOptions(fd int) error {
 	return errors.Join(
-		unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_DEFER_ACCEPT, deferSeconds),
 		unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_KEEPIDLE, keepAliveSeconds),
 		unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_KEEPINTVL, keepAliveSeconds),
 	)

@@ -32,8 +32,8 @@ func pending(int) bool { return true }
 // turnAway leaves it to the end of listening.
 func turnAway(int) {}
 
-// hearSilent: clients are heard at once.
-func hearSilent(int) {}
+// deferAccept: clients are heard at once.
+func deferAccept(int, bool) {}
 
 // peek copies what is in the socket's receive buffer into b and leaves it
 // there. It returns 0 at end of file and EAGAIN when there is nothing yet.

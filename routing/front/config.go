@@ -56,8 +56,13 @@ func newSettings(c Config) *settings {
 // SetConfig changes the configuration, at any time. A connection that waits goes
 // on waiting as it has begun: for its head as long as it was told then, and the
 // head is looked at with what was configured then; the new configuration holds
-// for what it waits for next. A lower MaxWaiting sends nobody away who waits.
+// for what it waits for next. A lower MaxWaiting sends nobody away who waits. Where
+// there are Doors, call theirs.
 func (f *Front) SetConfig(c Config) {
 	f.settings.Store(newSettings(c))
 	f.waiters.setMax(c.MaxWaiting)
 }
+
+// peeks reports whether a connection is looked at before it is handed over. If not,
+// its client may wait to be spoken to.
+func (f *Front) peeks() bool { return f.settings.Load().peeks }

@@ -13,8 +13,8 @@ import (
 )
 
 // Doors are the listeners of one front, which may change while they are served.
-// Serve runs them; Owns, Adopted and Addrs may be called from any goroutine, the others by
-// one at a time.
+// Serve runs them; Owns, Adopted and Addrs may be called from any goroutine, the
+// others, SetConfig included, by one at a time.
 type Doors struct {
 	front *Front
 	loop  *poll.Loop // nil: the runtime's poller waits
@@ -102,21 +102,36 @@ func (d *Doors) Adopted() bool {
 func (d *Doors) Restore(s ListenerState) error {
 	ln, err := RestoreListener(s, d.loop)
 	if err == nil {
-		all := append(slices.Clone(*d.open.Load()), ln)
-		d.open.Store(&all)
-		d.added <- ln
+		d.keep(*d.open.Load(), []*Listener{ln})
 	}
 	return err
+}
+
+// SetConfig changes the configuration of the front, and with it whether silent
+// clients are accepted.
+func (d *Doors) SetConfig(c Config) {
+	d.front.SetConfig(c)
+	for _, ln := range *d.open.Load() {
+		ln.deferAccept(d.front.peeks())
+	}
 }
 
 func (d *Doors) add(lns []*Listener) { d.have(*d.open.Load(), lns) }
 
 // have lets the listeners be those that were and those that are new.
 func (d *Doors) have(old, added []*Listener) {
+	for _, ln := range added {
+		d.log.Info("listening", "addr", ln.Addr().String())
+	}
+	d.keep(old, added)
+}
+
+// keep is have without a word in the log.
+func (d *Doors) keep(old, added []*Listener) {
 	all := append(slices.Clone(old), added...)
 	d.open.Store(&all)
 	for _, ln := range added {
-		d.log.Info("listening", "addr", ln.Addr().String())
+		ln.deferAccept(d.front.peeks())
 		d.added <- ln
 	}
 }

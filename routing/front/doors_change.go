@@ -81,7 +81,7 @@ const handshakeTime = 500 * time.Millisecond
 // letCome lets clients come until ctx is done, when there should be none left that
 // has said nothing yet. It reports false if the end of all came before.
 func (d *Doors) letCome(ctx context.Context, ln *Listener) bool {
-	ln.hearSilent()
+	ln.deferAccept(false)
 	select {
 	case <-ctx.Done():
 		return true

@@ -119,7 +119,7 @@ func expectFlags(t *testing.T, fd int) {
 func expectOptions(t *testing.T, fd int) {
 	t.Helper()
 	for _, o := range []struct{ level, name int }{
-		{unix.IPPROTO_TCP, unix.TCP_NODELAY}, {unix.SOL_SOCKET, unix.SO_KEEPALIVE}, {unix.IPPROTO_TCP, unix.TCP_DEFER_ACCEPT},
+		{unix.IPPROTO_TCP, unix.TCP_NODELAY}, {unix.SOL_SOCKET, unix.SO_KEEPALIVE},
 	} {
 		if value, err := unix.GetsockoptInt(fd, o.level, o.name); err != nil || value == 0 {
 			t.Errorf("option %+v is %d, %v", o, value, err)

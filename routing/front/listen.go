@@ -172,14 +172,15 @@ func (l *Listener) pending() bool {
 	return pending(fd)
 }
 
-// hearSilent accepts clients from now on who have said nothing yet, and within
-// seconds those who are connected already.
-func (l *Listener) hearSilent() {
+// deferAccept says whether clients are accepted only when they have said
+// something. Where it is switched off, clients that are connected and silent are
+// accepted within seconds.
+func (l *Listener) deferAccept(on bool) {
 	if _, ok := l.addr.(*net.TCPAddr); !ok {
 		return
 	}
 	if fd, err := l.fd.Acquire(); err == nil {
-		hearSilent(fd)
+		deferAccept(fd, on)
 		l.fd.Release()
 	}
 }

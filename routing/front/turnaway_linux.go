@@ -20,12 +20,7 @@ var noSYN = []unix.SockFilter{
 //
 // If it fails, clients come to the end.
 func turnAway(listener int) {
-	hearSilent(listener)
+	deferAccept(listener, false)
 	unix.SetsockoptSockFprog(listener, unix.SOL_SOCKET, unix.SO_ATTACH_FILTER,
 		&unix.SockFprog{Len: uint16(len(noSYN)), Filter: &noSYN[0]})
-}
-
-// hearSilent makes the kernel wait no longer for what clients say.
-func hearSilent(listener int) {
-	unix.SetsockoptInt(listener, unix.IPPROTO_TCP, unix.TCP_DEFER_ACCEPT, 0)
 }

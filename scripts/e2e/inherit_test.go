@@ -11,7 +11,7 @@ import (
 
 // startWithSocket starts stickyd with a listening socket, as a service manager
 // does (sd_listen_fds(3)): the number of the process must be its own.
-func startWithSocket(t *testing.T, flags ...string) (s *server, addr string) {
+func startWithSocket(t *testing.T, command []string, flags ...string) (s *server, addr string) {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -24,7 +24,7 @@ func startWithSocket(t *testing.T, flags ...string) (s *server, addr string) {
 	addr = ln.Addr().String()
 	ln.Close() // socket has it, too
 	args := append([]string{"-c", `LISTEN_PID=$$ LISTEN_FDS=1 exec "$@"`, "sh", binary, "--log-format", "json", "-n", "2"}, flags...)
-	cmd := exec.Command("sh", append(append(args, "--"), worker("app")...)...)
+	cmd := exec.Command("sh", append(append(args, "--"), command...)...)
 	cmd.ExtraFiles = []*os.File{socket}
 	s = launchCommand(t, cmd)
 	socket.Close()
@@ -34,7 +34,7 @@ func startWithSocket(t *testing.T, flags ...string) (s *server, addr string) {
 
 func TestSocketOfTheServiceManagerIsServed(t *testing.T) {
 	control := socketDir(t) + "/control.sock"
-	s, addr := startWithSocket(t, "--control", control)
+	s, addr := startWithSocket(t, worker("app"), "--control", control)
 	s.awaitN(2, "worker ready", nil)
 	sid := s.mustGet("/handshake").SID
 	for _, verb := range []string{"status", "reload", "upgrade"} {
@@ -56,7 +56,7 @@ func TestSocketOfTheServiceManagerIsServed(t *testing.T) {
 }
 
 func TestListenIsServedBesideTheSocketOfTheServiceManager(t *testing.T) {
-	s, addr := startWithSocket(t, "--listen", "127.0.0.1:0")
+	s, addr := startWithSocket(t, worker("app"), "--listen", "127.0.0.1:0")
 	other := s.await("listening", func(e event) bool { return e.str("addr") != addr }).str("addr")
 	s.awaitN(2, "worker ready", nil)
 	s.mustGet("/whoami")

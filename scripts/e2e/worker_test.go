@@ -62,6 +62,8 @@ func playWorker(kind string) {
 		}
 		w.Accept() // and never again
 		select {}
+	case "greets":
+		runGreets()
 	case "slow":
 		runSlow()
 	case "chatty":

@@ -71,7 +71,7 @@ func (c *change) listeners() error {
 func (c *change) swap(sources session.Sources, balancer routing.Balancer) {
 	a := c.app
 	a.supervisor.SetLimits(limitsOf(c.now))
-	a.front.SetConfig(frontConfig(c.now, sources))
+	a.setFront(frontConfig(c.now, sources))
 	if c.old.Balance != c.now.Balance {
 		a.router.SetBalancer(balancer)
 	}
@@ -91,7 +91,7 @@ func (c *change) launch(sources session.Sources) {
 		c.done(config.Replaced, wait, err)
 		if err != nil {
 			before, _, _ := routes(c.now) // can't fail: they are the old ones again
-			c.app.front.SetConfig(frontConfig(c.now, before))
+			c.app.setFront(frontConfig(c.now, before))
 		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/stickyd/stickyd/routing/front"
 	"github.com/stickyd/stickyd/supervisor/config"
 )
 
@@ -30,4 +31,10 @@ func (a *app) changeListeners(old, now *config.Config) error {
 		a.endpoints.Follow(a.doors.Addrs()[0])
 	}
 	return nil
+}
+
+func (a *app) setFront(c front.Config) {
+	a.opening.Lock()
+	defer a.opening.Unlock()
+	a.doors.SetConfig(c)
 }
