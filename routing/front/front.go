@@ -25,7 +25,7 @@ type Conn struct {
 	// Refusals is how many targets could not take it.
 	Refusals int
 
-	headWait time.Duration // for the rest of its head; 0 if it was whole
+	headWait time.Duration // for the rest of its head; 0 if that was there
 }
 
 // A Target is what a routing.Member must have as its Target. Neither method
@@ -55,8 +55,8 @@ type Stats struct {
 
 	// How long connections had to wait before they were handed over, each time:
 	// for the rest of their head, and for a worker with room or for their session
-	// to be registered. Who did not have to wait is in neither: how many those
-	// are is Handed less Count.
+	// to be registered. Most do not have to, and count as 0: each has counted as
+	// many as Handed once all rounds and waits have ended.
 	HeadWait  Histogram
 	QueueWait Histogram
 }

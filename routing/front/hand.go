@@ -1,6 +1,10 @@
 package front
 
-import "github.com/stickyd/stickyd/routing"
+import (
+	"time"
+
+	"github.com/stickyd/stickyd/routing"
+)
 
 // suspicious is how many requests with unknown ids make it worth a line in the
 // log that no id is known at all.
@@ -32,15 +36,14 @@ func (f *Front) noteWithout() {
 	})
 }
 
-// deliver is hand for a connection that goes alone.
-func (f *Front) deliver(c Conn, to routing.Route, q *routing.Query) bool {
+// deliver is hand for a connection that goes alone, after it has waited for a target.
+func (f *Front) deliver(c Conn, to routing.Route, q *routing.Query, waited time.Duration) bool {
 	if !f.hand(c, to, q) {
 		return false
 	}
 	to.Member.Target.(Target).Flush()
-	if c.headWait > 0 {
-		f.Stats.HeadWait.observe(c.headWait)
-	}
+	f.Stats.HeadWait.observe(c.headWait)
+	f.Stats.QueueWait.observe(waited)
 	return true
 }
 

@@ -35,7 +35,7 @@ func (f *Front) awaitHead(c Conn, q routing.Query) {
 	}
 	q.Session, q.Client = look.session, look.client
 	to, ticket := f.router.Route(q)
-	if ticket != nil || !f.deliver(c, to, &q) {
+	if ticket != nil || !f.deliver(c, to, &q, 0) {
 		f.awaitTarget(c, q, ticket)
 	}
 }

@@ -31,6 +31,9 @@ func (h *Histogram) observe(d time.Duration) {
 	h.sum.Add(int64(d))
 }
 
+// observeNone counts n that did not wait.
+func (h *Histogram) observeNone(n int) { h.counts[0].Add(uint64(n)) }
+
 // Snapshot returns the buckets' bounds, each the longest wait that it counts, and
 // what each of them alone has counted, with one more for what is longer than all
 // bounds; and the sum of all waits. Times are in seconds.

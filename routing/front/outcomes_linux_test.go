@@ -38,6 +38,9 @@ func TestOutcomesAddUp(t *testing.T) {
 		y.Reroute(Conn{FD: accepted}, y.members[0], returned)
 	}
 	y.waiters.wait()
+	if heads, queued := s.HeadWait.Count(), s.QueueWait.Count(); int64(heads) != s.Handed.Load() || queued != heads {
+		t.Errorf("%d and %d waits are counted of %d", heads, queued, s.Handed.Load())
+	}
 	want := []routing.SlotOutcomes{{Slot: 1, Returned: 1, Rerouted: 2}, {Slot: 2, Handed: s.Handed.Load()}}
 	if got := y.router.Outcomes(); !slices.Equal(got, want) || s.Handed.Load() != 9 {
 		t.Errorf("%+v, want %+v", got, want)

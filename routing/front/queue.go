@@ -20,10 +20,8 @@ const (
 // awaitTarget waits for a target that takes c. ticket is nil if a first one
 // has refused already.
 func (f *Front) awaitTarget(c Conn, q routing.Query, ticket *routing.Ticket) {
-	began := time.Now()
 	switch {
 	case f.queue(c, &q, ticket):
-		f.Stats.QueueWait.observe(time.Since(began))
 	case f.frozen.Load():
 		f.kept.add(c, q)
 	default:
@@ -35,6 +33,7 @@ func (f *Front) awaitTarget(c Conn, q routing.Query, ticket *routing.Ticket) {
 func (f *Front) queue(c Conn, q *routing.Query, ticket *routing.Ticket) bool {
 	ctx, cancel := context.WithTimeout(f.ending, f.settings.Load().QueueTimeout)
 	defer cancel()
+	began := time.Now()
 	for {
 		if ticket == nil {
 			if !f.sleep(ctx, retryPause) {
@@ -42,11 +41,11 @@ func (f *Front) queue(c Conn, q *routing.Query, ticket *routing.Ticket) bool {
 			}
 		} else if to, ok := f.redeem(ctx, q, ticket); !ok {
 			return false
-		} else if f.deliver(c, to, q) {
+		} else if f.deliver(c, to, q, time.Since(began)) {
 			return true
 		}
 		var to routing.Route
-		if to, ticket = f.router.Route(*q); ticket == nil && f.deliver(c, to, q) {
+		if to, ticket = f.router.Route(*q); ticket == nil && f.deliver(c, to, q, time.Since(began)) {
 			return true
 		}
 	}

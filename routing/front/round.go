@@ -14,6 +14,7 @@ type round struct {
 	*settings
 	buf     []byte   // for look
 	targets []Target // that were handed something
+	handed  int      // connections, to them
 	held    []held
 }
 
@@ -98,8 +99,9 @@ func (f *Front) admit(c Conn, r *round) {
 	}
 }
 
-// touch notes that a target was handed something.
+// touch notes that a target was handed a connection.
 func (r *round) touch(to routing.Route) {
+	r.handed++
 	if t := to.Member.Target.(Target); !slices.Contains(r.targets, t) {
 		r.targets = append(r.targets, t)
 	}
@@ -120,6 +122,9 @@ func (f *Front) finish(r *round) {
 	}
 	clear(r.targets)
 	r.targets = r.targets[:0]
+	f.Stats.HeadWait.observeNone(r.handed)
+	f.Stats.QueueWait.observeNone(r.handed)
+	r.handed = 0
 }
 
 func (f *Front) routeHeld(h held, r *round) {

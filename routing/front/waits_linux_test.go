@@ -7,9 +7,18 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Waits are counted of those that wait, and of them alone.
+// Each connection that is handed over counts as one that has waited, if only for no
+// time at all.
 func TestCountsHowLongConnectionsWait(t *testing.T) {
 	y := newYard(t, 1)
+	expect := func(handed int64, what string) {
+		t.Helper()
+		eventually(t, what, func() bool {
+			heads, queued := y.Stats.HeadWait.Count(), y.Stats.QueueWait.Count()
+			return y.Stats.Handed.Load() == handed && heads == uint64(handed) && queued == uint64(handed)
+		})
+	}
+	waited := func(h *Histogram) time.Duration { return time.Duration(h.sum.Load()) }
 	const pause = 20 * time.Millisecond
 	come := func(text string) (client int) {
 		client, accepted := clientOf(t, text)
@@ -18,26 +27,25 @@ func TestCountsHowLongConnectionsWait(t *testing.T) {
 		return client
 	}
 	come(request)
-	if y.Stats.Handed.Load() != 1 || y.Stats.HeadWait.Count() != 0 || y.Stats.QueueWait.Count() != 0 {
-		t.Fatalf("%d went at once, %d and %d waited", y.Stats.Handed.Load(), y.Stats.HeadWait.Count(), y.Stats.QueueWait.Count())
+	expect(1, "one goes at once")
+	if heads, queued := waited(&y.Stats.HeadWait), waited(&y.Stats.QueueWait); heads+queued != 0 {
+		t.Errorf("it waited for %v and %v", heads, queued)
 	}
 	half := come(request[:5])
 	awaitHeads(t, y.Front, 1)
 	time.Sleep(pause) // it waits at least that long
 	unix.Write(half, []byte(request[5:]))
-	eventually(t, "the whole head is handed over", func() bool { return y.Stats.HeadWait.Count() == 1 })
-	if _, _, sum := y.Stats.HeadWait.Snapshot(); sum < pause.Seconds() {
-		t.Errorf("it waited for its head for %v s", sum)
+	expect(2, "the whole head is handed over")
+	if heads, queued := waited(&y.Stats.HeadWait), waited(&y.Stats.QueueWait); heads < pause || queued != 0 {
+		t.Errorf("it waited %v for its head, and %v for a worker", heads, queued)
 	}
+	heads := waited(&y.Stats.HeadWait)
 	come(request) // for which nobody has room
 	time.Sleep(pause)
 	y.router.Taken(y.members[0], 1)
-	eventually(t, "it gets a worker", func() bool { return y.Stats.QueueWait.Count() == 1 })
-	if _, _, sum := y.Stats.QueueWait.Snapshot(); sum < pause.Seconds() {
-		t.Errorf("it waited for a worker for %v s", sum)
-	}
-	if handed, heads := y.Stats.Handed.Load(), y.Stats.HeadWait.Count(); handed != 3 || heads != 1 {
-		t.Errorf("%d were handed over, %d waited for their heads", handed, heads)
+	expect(3, "it gets a worker")
+	if queued := waited(&y.Stats.QueueWait); queued < pause || waited(&y.Stats.HeadWait) != heads {
+		t.Errorf("it waited %v for a worker", queued)
 	}
 	y.waiters.wait()
 }

@@ -19,8 +19,8 @@ type Status struct {
 
 	SessionTableBytes int64 `json:"session_table_bytes,omitempty"`
 
-	// Times of connections, in seconds: until a head was there, and in the queue
-	// of a worker or for one.
+	// Times of all connections that were handed over, in seconds: until a head was
+	// there, and in the queue of a worker or for one.
 	Head  Histogram `json:"head_seconds,omitzero"`
 	Queue Histogram `json:"queue_seconds,omitzero"`
 }

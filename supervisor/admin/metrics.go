@@ -172,9 +172,9 @@ var histograms = []struct {
 	desc *prometheus.Desc
 	of   func(*Status) *Histogram
 }{
-	{prometheus.NewDesc("stickyd_head_seconds", "Time from accept until the head of the first request was there.", nil, nil),
+	{prometheus.NewDesc("stickyd_head_seconds", "Time that connections waited for their request's head before they were handed to a worker, from accept on; 0 where it was there.", nil, nil),
 		func(s *Status) *Histogram { return &s.Head }},
-	{prometheus.NewDesc("stickyd_queue_seconds", "Time that connections waited for a worker that could take them.", nil, nil),
+	{prometheus.NewDesc("stickyd_queue_seconds", "Time that connections waited for a worker before they were handed to it; 0 where one could take them at once.", nil, nil),
 		func(s *Status) *Histogram { return &s.Queue }},
 }
 
