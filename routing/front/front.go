@@ -55,8 +55,8 @@ type Stats struct {
 
 	// How long connections had to wait before they were handed over, each time:
 	// for the rest of their head, and for a worker with room or for their session
-	// to be registered. Most do not have to, and count as 0: each has counted as
-	// many as Handed once all rounds and waits have ended.
+	// to be registered. Most do not have to, and count as 0: in the end each has
+	// counted as many as Handed.
 	HeadWait  Histogram
 	QueueWait Histogram
 }

@@ -41,9 +41,9 @@ func (f *Front) deliver(c Conn, to routing.Route, q *routing.Query, waited time.
 	if !f.hand(c, to, q) {
 		return false
 	}
-	to.Member.Target.(Target).Flush()
 	f.Stats.HeadWait.observe(c.headWait)
 	f.Stats.QueueWait.observe(waited)
+	to.Member.Target.(Target).Flush()
 	return true
 }
 

@@ -117,14 +117,14 @@ func (f *Front) finish(r *round) {
 		clear(r.held)
 		r.held = r.held[:0]
 	}
+	f.Stats.HeadWait.observeNone(r.handed)
+	f.Stats.QueueWait.observeNone(r.handed)
+	r.handed = 0
 	for _, t := range r.targets {
 		t.Flush()
 	}
 	clear(r.targets)
 	r.targets = r.targets[:0]
-	f.Stats.HeadWait.observeNone(r.handed)
-	f.Stats.QueueWait.observeNone(r.handed)
-	r.handed = 0
 }
 
 func (f *Front) routeHeld(h held, r *round) {
