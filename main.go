@@ -126,6 +126,7 @@ func serve(args []string, isDemo bool) int {
 	p := &instance.Program{
 		Load:     func() (*config.Config, error) { return reload(args, isDemo) },
 		Version:  build.Version(),
+		Revision: build.Revision(),
 		Guardian: []string{self(), guardianVerb},
 		Launcher: []string{self(), launcherVerb},
 		Text:     func(err error) string { text, _ := explain(err); return text },

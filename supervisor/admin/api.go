@@ -5,6 +5,7 @@ import "time"
 // A Status is what a stickyd was doing at one time.
 type Status struct {
 	Version    string    `json:"version"`
+	Revision   string    `json:"revision,omitempty"` // the commit that it was built from
 	PID        int       `json:"pid"`
 	Started    time.Time `json:"started"`
 	Stopping   bool      `json:"stopping"`

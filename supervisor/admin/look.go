@@ -77,20 +77,30 @@ func (c *call) checkReady(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	line, err := s.readiness()
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintln(c.out, line)
+	return err
+}
+
+// readiness says how many workers take new sessions. The error says why there is
+// nobody to send clients to.
+func (s *Status) readiness() (line string, err error) {
 	ready := 0
 	for i := range s.Workers {
 		if s.Workers[i].State == "ready" {
 			ready++
 		}
 	}
-	if s.Stopping {
-		return errors.New("stickyd is stopping")
+	switch {
+	case s.Stopping:
+		return "", errors.New("stickyd is stopping")
+	case ready == 0:
+		return "", fmt.Errorf("no worker is ready, of %d", len(s.Workers))
 	}
-	if ready == 0 {
-		return fmt.Errorf("no worker is ready, of %d", len(s.Workers))
-	}
-	_, err = fmt.Fprintf(c.out, "%s ready\n", count(ready, "worker"))
-	return err
+	return count(ready, "worker") + " ready", nil
 }
 
 // show prints a status: over the one before where somebody watches it in a

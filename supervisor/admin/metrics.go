@@ -1,37 +1,13 @@
 package admin
 
 import (
-	"log/slog"
 	"net"
-	"net/http"
+	"runtime"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/collectors"
-	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
-
-// NewMetrics returns a server that answers GET /metrics as Prometheus asks
-// (https://prometheus.io/docs/instrumenting/exposition_formats/).
-func NewMetrics(r Running, log *slog.Logger) *http.Server {
-	registry := prometheus.NewRegistry()
-	registry.MustRegister(collector{r}, collectors.NewGoCollector(),
-		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	mux := http.NewServeMux()
-	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{
-		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn), Timeout: answerLimit,
-	}))
-	return &http.Server{
-		Handler:           mux,
-		ReadHeaderTimeout: 5 * time.Second,
-		WriteTimeout:      30 * time.Second,
-		IdleTimeout:       2 * time.Minute,
-		MaxHeaderBytes:    16 << 10,
-		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
-	}
-}
 
 // ListenMetrics opens a listener on "host:port" or "unix:/path". A Unix socket is
 // this user's alone.
@@ -110,6 +86,10 @@ func ofSlots(name, help, label string, of func(*Slot) map[string]int64) metric {
 // metrics are all but the histograms. Slots are few and their numbers come back,
 // so the series stay as few; incarnations and session ids are no labels.
 var metrics = []metric{
+	{prometheus.NewDesc("stickyd_build_info", "1, labelled with what this stickyd was built from.",
+		[]string{"version", "goversion", "revision"}, nil), prometheus.GaugeValue, func(s *Status, add func(float64, ...string)) {
+		add(1, s.Version, runtime.Version(), s.Revision)
+	}},
 	own(prometheus.GaugeValue, "start_time_seconds", "When stickyd was started, in seconds since 1970.",
 		func(s *Status) float64 { return float64(s.Started.UnixMilli()) / 1e3 }),
 	own(prometheus.GaugeValue, "generation", "Generation of the newest workers: each rolling restart begins one.",

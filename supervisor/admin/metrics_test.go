@@ -6,6 +6,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -16,7 +17,7 @@ import (
 func TestMetrics(t *testing.T) {
 	f := newFake(t)
 	f.status = Status{
-		Started: time.UnixMilli(1500), Sessions: 7,
+		Version: "v1.2", Revision: "f21a7e", Started: time.UnixMilli(1500), Sessions: 7,
 		Generation: 4, SessionTableBytes: 12,
 		Counters: Counters{Accepted: 10, Handed: 9, Returned: 8, Rerouted: 7, Refused: 6, Abandoned: 2, Pauses: 1, Bound: 11, Upgrades: 13, Reloads: 14},
 		Lookups:  Lookups{Owner: 5, Rescued: 4, DeadOwner: 3, NeverSeen: 2, None: 1},
@@ -32,6 +33,7 @@ func TestMetrics(t *testing.T) {
 	NewMetrics(f, slog.New(slog.DiscardHandler)).Handler.ServeHTTP(rec, httptest.NewRequest("GET", "/metrics", nil))
 	body := rec.Body.String()
 	for _, line := range []string{
+		`stickyd_build_info{goversion="` + runtime.Version() + `",revision="f21a7e",version="v1.2"} 1`,
 		"stickyd_start_time_seconds 1.5",
 		"stickyd_sessions 7",
 		"stickyd_sessions_bound_total 11",

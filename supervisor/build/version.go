@@ -29,17 +29,36 @@ func version(info *debug.BuildInfo) string {
 	if v := info.Main.Version; v != "" && v != unknown {
 		return v
 	}
-	revision, modified := "", ""
+	commit, modified := commitOf(info)
+	if commit == "" {
+		return unknown
+	}
+	return "devel-" + commit[:min(12, len(commit))] + modified
+}
+
+// Revision is the commit that this program was built from, with "+dirty" behind it
+// where files had been changed, and "" where the go command did not know.
+func Revision() string {
+	info, _ := debug.ReadBuildInfo()
+	return revision(info)
+}
+
+func revision(info *debug.BuildInfo) string {
+	if info == nil {
+		return ""
+	}
+	commit, modified := commitOf(info)
+	return commit + modified
+}
+
+func commitOf(info *debug.BuildInfo) (commit, modified string) {
 	for _, s := range info.Settings {
 		switch {
 		case s.Key == "vcs.revision":
-			revision = s.Value[:min(12, len(s.Value))]
+			commit = s.Value
 		case s.Key == "vcs.modified" && s.Value == "true":
 			modified = "+dirty"
 		}
 	}
-	if revision == "" {
-		return unknown
-	}
-	return "devel-" + revision + modified
+	return commit, modified
 }

@@ -9,21 +9,24 @@ import (
 )
 
 func TestVersion(t *testing.T) {
-	revision := debug.BuildSetting{Key: "vcs.revision", Value: "f21a7e3bdb499561bdbceb455995b5d77745e315"}
+	commit := debug.BuildSetting{Key: "vcs.revision", Value: "f21a7e3bdb499561bdbceb455995b5d77745e315"}
 	modified := debug.BuildSetting{Key: "vcs.modified", Value: "true"}
 	for _, tt := range []struct {
-		info *debug.BuildInfo
-		want string
+		info           *debug.BuildInfo
+		want, revision string
 	}{
-		{nil, "(devel)"},
-		{&debug.BuildInfo{}, "(devel)"},
-		{&debug.BuildInfo{Main: debug.Module{Version: "(devel)"}}, "(devel)"},
-		{&debug.BuildInfo{Main: debug.Module{Version: "v1.2.3"}, Settings: []debug.BuildSetting{revision}}, "v1.2.3"},
-		{&debug.BuildInfo{Main: debug.Module{Version: "(devel)"}, Settings: []debug.BuildSetting{revision}}, "devel-f21a7e3bdb49"},
-		{&debug.BuildInfo{Settings: []debug.BuildSetting{revision, modified}}, "devel-f21a7e3bdb49+dirty"},
+		{nil, "(devel)", ""},
+		{&debug.BuildInfo{}, "(devel)", ""},
+		{&debug.BuildInfo{Main: debug.Module{Version: "(devel)"}}, "(devel)", ""},
+		{&debug.BuildInfo{Main: debug.Module{Version: "v1.2.3"}, Settings: []debug.BuildSetting{commit}}, "v1.2.3", commit.Value},
+		{&debug.BuildInfo{Main: debug.Module{Version: "(devel)"}, Settings: []debug.BuildSetting{commit}}, "devel-f21a7e3bdb49", commit.Value},
+		{&debug.BuildInfo{Settings: []debug.BuildSetting{commit, modified}}, "devel-f21a7e3bdb49+dirty", commit.Value + "+dirty"},
 	} {
 		if got := version(tt.info); got != tt.want {
 			t.Errorf("%+v: %s, want %s", tt.info, got, tt.want)
+		}
+		if got := revision(tt.info); got != tt.revision {
+			t.Errorf("%+v: revision %q, want %q", tt.info, got, tt.revision)
 		}
 	}
 }

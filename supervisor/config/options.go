@@ -263,7 +263,7 @@ var options = []option{
 	{
 		name: "metrics", arg: "ADDR", example: "127.0.0.1:9090",
 		effect: Listened,
-		help:   "serve /metrics for Prometheus; repeatable",
+		help:   "serve /metrics and /healthz; repeatable",
 		kind:   many(address(), func(l *loaded) *[]string { return &l.Metrics }, noneTwice),
 	},
 	{

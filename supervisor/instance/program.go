@@ -17,8 +17,9 @@ type Program struct {
 	// Load reads the configuration again, as this program's arguments say.
 	Load func() (*config.Config, error)
 
-	// Version is this program's.
-	Version string
+	// Version is this program's, and Revision the commit that it was built from, ""
+	// if that is not known.
+	Version, Revision string
 
 	// Guardian and Launcher are the commands, with their first arguments, that
 	// run this program as [supervisor.RunGuardian] and [supervisor.RunLauncher].

@@ -33,7 +33,7 @@ func (a *app) Explain(id []byte) admin.Explanation {
 func (a *app) Status() admin.Status {
 	lookups := a.router.Lookups()
 	s := admin.Status{
-		Version: a.program.Version, PID: os.Getpid(), Started: a.started, Stopping: a.phase.Load() == stopping,
+		Version: a.program.Version, Revision: a.program.Revision, PID: os.Getpid(), Started: a.started, Stopping: a.phase.Load() == stopping,
 		Operation: a.supervisor.Operation(), Generation: a.supervisor.Generation(),
 		Sessions: a.table.Len(), SessionTableBytes: int64(a.table.Bytes()), Counters: a.counters(),
 		Lookups: admin.Lookups{
