@@ -37,12 +37,15 @@ type settings struct {
 	Config
 	needHead bool      // not only the request line
 	peeks    bool      // anything at all
+	sources  []*source // by Sessions' indices
 	buffers  sync.Pool // of *[]byte, see newBuffer
 }
 
-func newSettings(c Config) *settings {
+// newSettings returns what follows from c, where old were the sources before.
+func newSettings(c Config, old []*source) *settings {
 	s := &settings{
 		Config:   c,
+		sources:  sourcesOf(c.Sessions.Strings(), old),
 		needHead: c.Sessions.NeedHeader() || c.Client == ForwardedFor,
 		peeks:    len(c.Sessions.Strings()) > 0 || c.Client == ForwardedFor,
 	}
@@ -59,7 +62,11 @@ func newSettings(c Config) *settings {
 // for what it waits for next. A lower MaxWaiting sends nobody away who waits. Where
 // there are Doors, call theirs.
 func (f *Front) SetConfig(c Config) {
-	f.settings.Store(newSettings(c))
+	var sources []*source
+	if old := f.settings.Load(); old != nil {
+		sources = old.sources
+	}
+	f.settings.Store(newSettings(c, sources))
 	f.waiters.setMax(c.MaxWaiting)
 }
 

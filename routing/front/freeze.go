@@ -17,6 +17,7 @@ type State struct {
 	Counters  map[string]int64 `json:"counters"` // of Stats, by field
 	HeadWait  HistogramState   `json:"head_wait"`
 	QueueWait HistogramState   `json:"queue_wait"`
+	Sources   []SourceCounts   `json:"sources"`
 }
 
 // A WaitingState is a connection that no target has. What its client sent is in
@@ -64,7 +65,7 @@ func (f *Front) State() State {
 	f.spare.Lock()
 	defer f.spare.Unlock()
 	f.spare.release()
-	s := State{Counters: make(map[string]int64), HeadWait: f.Stats.HeadWait.state(), QueueWait: f.Stats.QueueWait.state()}
+	s := State{Counters: make(map[string]int64), HeadWait: f.Stats.HeadWait.state(), QueueWait: f.Stats.QueueWait.state(), Sources: f.Sources()}
 	for name, c := range f.Stats.counters() {
 		s.Counters[name] = c.Load()
 	}
@@ -95,6 +96,7 @@ func (f *Front) Resume(s State, member func(incarnation uint32) *routing.Member)
 	}
 	f.Stats.HeadWait.restore(s.HeadWait)
 	f.Stats.QueueWait.restore(s.QueueWait)
+	f.restoreSources(s.Sources)
 	for _, w := range s.Waiting {
 		unix.CloseOnExec(w.FD)
 		q := routing.Query{Parked: w.Parked}

@@ -25,6 +25,7 @@ type Conn struct {
 	// Refusals is how many targets could not take it.
 	Refusals int
 
+	source   *source       // of the id of its request; nil: there is none
 	headWait time.Duration // for the rest of its head; 0 if that was there
 }
 

@@ -57,6 +57,7 @@ func (f *Front) hand(c Conn, to routing.Route, q *routing.Query) bool {
 	}
 	f.Stats.Handed.Add(1)
 	f.router.Handed(to)
+	c.source.count(to.Lookup)
 	switch {
 	case to.Session:
 		f.Stats.Known.Add(1)

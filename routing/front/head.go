@@ -33,7 +33,7 @@ func (f *Front) awaitHead(c Conn, q routing.Query) {
 		f.turnAway(c, look)
 		return
 	}
-	q.Session, q.Client = look.session, look.client
+	c.source, q.Session, q.Client = look.source, look.session, look.client
 	to, ticket := f.router.Route(q)
 	if ticket != nil || !f.deliver(c, to, &q, 0) {
 		f.awaitTarget(c, q, ticket)

@@ -24,6 +24,7 @@ const (
 type look struct {
 	verdict verdict
 	session []byte
+	source  *source // of session; nil: there is none
 	client  netip.Addr
 	answer  answer // of refuse
 }
@@ -49,7 +50,12 @@ func (s *settings) look(c Conn, buf []byte) look {
 	head, status := session.ParseHead(buf[:n+peeked], s.needHead)
 	switch {
 	case status == session.Complete:
-		return look{verdict: route, session: s.Sessions.FromHead(id, &head), client: s.client(c, &head)}
+		seen := look{verdict: route, client: s.client(c, &head)}
+		var i int
+		if seen.session, i = s.Sessions.FromHead(id, &head); i >= 0 {
+			seen.source = s.sources[i]
+		}
+		return seen
 	case status != session.Incomplete:
 		return look{verdict: refuse, answer: answerTo(status)}
 	case n+peeked == len(buf):

@@ -38,6 +38,9 @@ func TestOutcomesAddUp(t *testing.T) {
 		y.Reroute(Conn{FD: accepted}, y.members[0], returned)
 	}
 	y.waiters.wait()
+	if got, want := y.Sources(), []SourceCounts{{"query:sid", 3, 1, 1}}; !slices.Equal(got, want) {
+		t.Errorf("%+v, want %+v", got, want)
+	}
 	if heads, queued := s.HeadWait.Count(), s.QueueWait.Count(); int64(heads) != s.Handed.Load() || queued != heads {
 		t.Errorf("%d and %d waits are counted of %d", heads, queued, s.Handed.Load())
 	}

@@ -85,6 +85,7 @@ func (f *Front) admit(c Conn, r *round) {
 	case wait:
 		f.awaitHeadLater(c)
 	case route:
+		c.source = look.source
 		q := routing.Query{Session: look.session, Client: look.client}
 		if to, ok := f.router.Try(&q); ok && f.hand(c, to, &q) {
 			r.touch(to)

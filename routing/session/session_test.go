@@ -25,7 +25,15 @@ func fromHead(t testing.TB, s Sources, raw string) string {
 	if status != Complete {
 		t.Fatalf("status %d of %q", status, raw)
 	}
-	return string(s.FromHead(make([]byte, MaxID), &head))
+	id, source := s.FromHead(make([]byte, MaxID), &head)
+	if none := len(id) == 0; none != (source < 0) {
+		t.Errorf("%q comes from source %d", id, source)
+	} else if !none {
+		if alone, _ := s[source:source+1].FromHead(make([]byte, MaxID), &head); string(alone) != string(id) {
+			t.Errorf("%q comes from source %d, which has %q", id, source, alone)
+		}
+	}
+	return string(id)
 }
 
 func fromRequest(t testing.TB, s Sources, raw string) string {
@@ -225,7 +233,7 @@ func TestFindingAnIdAllocatesNothing(t *testing.T) {
 	dst := make([]byte, MaxID)
 	if n := testing.AllocsPerRun(100, func() {
 		head, _ := ParseHead(raw, false)
-		if len(s.FromHead(dst, &head)) == 0 {
+		if id, _ := s.FromHead(dst, &head); len(id) == 0 {
 			t.Fatal("no id")
 		}
 	}); n != 0 {
@@ -277,7 +285,8 @@ func FuzzSameAnswer(f *testing.F) {
 		}
 		for _, s := range each {
 			var a, b [MaxID]byte
-			front, worker := s.FromHead(a[:], &head), s.FromRequest(b[:], r.RequestURI, r.Header)
+			front, _ := s.FromHead(a[:], &head)
+			worker := s.FromRequest(b[:], r.RequestURI, r.Header)
 			if !bytes.Equal(front, worker) {
 				t.Errorf("%v of %q: the front reads %q, the worker %q", s.Strings(), raw, front, worker)
 			}

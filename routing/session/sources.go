@@ -133,12 +133,11 @@ func (s Sources) NeedHeader() bool {
 }
 
 // FromHead returns the session id of a request, nil if it has none: the first
-// source with one of 1 to MaxID bytes. It is put into dst, which has MaxID
-// bytes.
-func (s Sources) FromHead(dst []byte, h *Head) []byte {
+// source with one of 1 to MaxID bytes, which is the one of that index. The id is
+// put into dst, which has MaxID bytes.
+func (s Sources) FromHead(dst []byte, h *Head) (id []byte, source int) {
 	dst = dst[:0:MaxID]
 	for i := range s {
-		var id []byte
 		if s[i].inTarget() {
 			id = findInTarget(&s[i], dst, h.Target)
 		} else {
@@ -146,10 +145,10 @@ func (s Sources) FromHead(dst []byte, h *Head) []byte {
 			id = findInFields(&s[i], dst, fields.Values)
 		}
 		if len(id) > 0 {
-			return id
+			return id, i
 		}
 	}
-	return nil
+	return nil, -1
 }
 
 // FromRequest does the same for a request that net/http has parsed, of which

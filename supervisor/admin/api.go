@@ -17,6 +17,7 @@ type Status struct {
 	Slots      []Slot    `json:"slots,omitempty"`
 	Counters   Counters  `json:"counters"`
 	Lookups    Lookups   `json:"lookups"`
+	Sources    []Source  `json:"sources,omitempty"` // in the order in which ids are looked for
 
 	SessionTableBytes int64 `json:"session_table_bytes,omitempty"`
 
@@ -86,6 +87,16 @@ type Lookups struct {
 	DeadOwner int64 `json:"dead_owner"` // its worker has died
 	NeverSeen int64 `json:"never_seen"` // nobody registered it, or it is forgotten
 	None      int64 `json:"none"`       // the request has no id
+}
+
+// A Source counts the connections that were handed over with a session id that
+// stood in one place, each time.
+type Source struct {
+	Source  string `json:"source"`  // as in the configuration: query:sid
+	Carried int64  `json:"carried"` // an id; of these are
+	Found   int64  `json:"found"`   // of a live worker
+	Dead    int64  `json:"dead"`    // of one that has died
+	Unknown int64  `json:"unknown"` // what nobody registered, or is forgotten
 }
 
 // A Histogram counts values by size.

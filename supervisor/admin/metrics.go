@@ -116,6 +116,9 @@ var metrics = []metric{
 	{prometheus.NewDesc("stickyd_lookups_total", "Connections handed to a worker, by what was known of their session: "+
 		"owner, rescued (known after a moment), dead_owner, never_seen (an id that nobody registered), none (no id).",
 		[]string{"outcome"}, nil), prometheus.CounterValue, readLookups},
+	{prometheus.NewDesc("stickyd_session_ids_total", "Connections handed to a worker with a session id, by where it stood and by what was known of it: "+
+		"found (a live worker has the session), dead (its worker has died), unknown (nobody registered it, or it is forgotten).",
+		[]string{"source", "outcome"}, nil), prometheus.CounterValue, readSources},
 
 	ofWorkers(prometheus.GaugeValue, "ready", "1 if the slot has a worker that takes new sessions.",
 		highest, func(w *Worker) float64 { return truth(w.State == "ready") }),
@@ -144,6 +147,15 @@ func readLookups(s *Status, add func(float64, ...string)) {
 		"dead_owner": s.Lookups.DeadOwner, "never_seen": s.Lookups.NeverSeen, "none": s.Lookups.None,
 	} {
 		add(float64(n), outcome)
+	}
+}
+
+// readSources: sources are as few as were configured.
+func readSources(s *Status, add func(float64, ...string)) {
+	for _, c := range s.Sources {
+		add(float64(c.Found), c.Source, "found")
+		add(float64(c.Dead), c.Source, "dead")
+		add(float64(c.Unknown), c.Source, "unknown")
 	}
 }
 

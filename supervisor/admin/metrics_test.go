@@ -21,6 +21,7 @@ func TestMetrics(t *testing.T) {
 		Generation: 4, SessionTableBytes: 12,
 		Counters: Counters{Accepted: 10, Handed: 9, Returned: 8, Rerouted: 7, Refused: 6, Abandoned: 2, Pauses: 1, Bound: 11, Upgrades: 13, Reloads: 14},
 		Lookups:  Lookups{Owner: 5, Rescued: 4, DeadOwner: 3, NeverSeen: 2, None: 1},
+		Sources:  []Source{{"query:sid", 9, 6, 2, 1}},
 		Workers: []Worker{
 			{Slot: 1, State: "draining", Sessions: 5, Untaken: 1, Restarts: 2, Crashes: 5, ResidentBytes: 1024, CPUSeconds: 1},
 			{Slot: 1, State: "ready", Sessions: 7, Untaken: 2, Restarts: 3, Crashes: 4, ResidentBytes: 4096, CPUSeconds: 1.5},
@@ -53,6 +54,9 @@ func TestMetrics(t *testing.T) {
 		`stickyd_lookups_total{outcome="dead_owner"} 3`,
 		`stickyd_lookups_total{outcome="never_seen"} 2`,
 		`stickyd_lookups_total{outcome="none"} 1`,
+		`stickyd_session_ids_total{outcome="found",source="query:sid"} 6`,
+		`stickyd_session_ids_total{outcome="dead",source="query:sid"} 2`,
+		`stickyd_session_ids_total{outcome="unknown",source="query:sid"} 1`,
 		`stickyd_worker_ready{slot="1"} 1`,
 		`stickyd_worker_ready{slot="2"} 0`,
 		`stickyd_worker_sessions{slot="1"} 12`,

@@ -124,6 +124,9 @@ func (s *Status) head(now time.Time, width int) []string {
 	if s.Operation != "" {
 		lines = append(lines, wrap("now: "+s.Operation, width, 2)...)
 	}
+	if ids := s.ids(); ids != "" {
+		lines = append(lines, wrap(ids, width, 2)...)
+	}
 	return lines
 }
 

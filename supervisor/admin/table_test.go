@@ -16,6 +16,7 @@ func busy() *Status {
 	return &Status{
 		Version: "v1.2", PID: 70, Started: noon.Add(-50 * time.Hour), Listen: []string{":3000", "unix:/a"}, Sessions: 1234, Stopping: true,
 		Operation: "rolling restart: 1 of 3 slots",
+		Sources:   []Source{{"header:Mcp-Session-Id", 1250, 1234, 12, 4}, {"query:sid", 0, 0, 0, 0}},
 		Workers: []Worker{
 			{Slot: 1, State: "draining", PID: 60, Generation: 3, Started: noon.Add(-26 * time.Hour), Sessions: 12, Why: "restarted",
 				DrainsUntil: noon.Add(25 * time.Second), ResidentBytes: 50 << 20, CPUSeconds: 90},
@@ -31,6 +32,8 @@ func busy() *Status {
 func TestTable(t *testing.T) {
 	want := `stickyd v1.2, pid 70, up 2d2h, stopping, :3000 unix:/a, 1234 sessions
 now: rolling restart: 1 of 3 slots
+ids: header:Mcp-Session-Id 1234 found, 12 of dead workers, 4 unknown; query:sid
+  none
 SLOT  STATE     GEN  PID  UP    SESSIONS  RESTARTS  CRASHES  MEMORY
 1     draining  3    60   1d2h  12        0         0        50 MiB
       restarted, 25s left
@@ -43,6 +46,24 @@ SLOT  STATE     GEN  PID  UP    SESSIONS  RESTARTS  CRASHES  MEMORY
 `
 	if got := busy().text(noon, usualWidth, 0); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+}
+
+// Where there is one source and all ids are found, there is nothing to say.
+func TestIdsAreToldWhereTheyAreOfInterest(t *testing.T) {
+	for _, tt := range []struct {
+		sources []Source
+		want    string
+	}{
+		{nil, ""},
+		{[]Source{{"query:sid", 9, 9, 0, 0}}, ""},
+		{[]Source{{"query:sid", 9, 8, 1, 0}}, "ids: query:sid 8 found, 1 of dead workers"},
+		{[]Source{{"query:sid", 9, 0, 0, 9}}, "ids: query:sid 9 unknown"},
+		{[]Source{{"query:sid", 9, 9, 0, 0}, {"cookie:s", 0, 0, 0, 0}}, "ids: query:sid 9 found; cookie:s none"},
+	} {
+		if got := (&Status{Sources: tt.sources}).ids(); got != tt.want {
+			t.Errorf("%+v: %q, want %q", tt.sources, got, tt.want)
+		}
 	}
 }
 

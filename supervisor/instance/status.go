@@ -42,6 +42,11 @@ func (a *app) Status() admin.Status {
 		},
 		Head: histogram(&a.front.Stats.HeadWait), Queue: histogram(&a.front.Stats.QueueWait),
 	}
+	for _, c := range a.front.Sources() {
+		s.Sources = append(s.Sources, admin.Source{
+			Source: c.Source, Carried: c.Found + c.Dead + c.Unknown, Found: c.Found, Dead: c.Dead, Unknown: c.Unknown,
+		})
+	}
 	for _, addr := range a.doors.Addrs() {
 		s.Listen = append(s.Listen, addr.String())
 	}
