@@ -35,17 +35,16 @@ type Config struct {
 // that whoever has got them has all of one configuration.
 type settings struct {
 	Config
-	needHead bool      // not only the request line
-	peeks    bool      // anything at all
-	sources  []*source // by Sessions' indices
-	buffers  sync.Pool // of *[]byte, see newBuffer
+	needHead bool // not only the request line
+	peeks    bool // anything at all
+	*search
+	buffers sync.Pool // of *[]byte, see newBuffer
 }
 
-// newSettings returns what follows from c, where old were the sources before.
-func newSettings(c Config, old []*source) *settings {
+func newSettings(c Config, search *search) *settings {
 	s := &settings{
 		Config:   c,
-		sources:  sourcesOf(c.Sessions.Strings(), old),
+		search:   search,
 		needHead: c.Sessions.NeedHeader() || c.Client == ForwardedFor,
 		peeks:    len(c.Sessions.Strings()) > 0 || c.Client == ForwardedFor,
 	}
@@ -62,11 +61,7 @@ func newSettings(c Config, old []*source) *settings {
 // for what it waits for next. A lower MaxWaiting sends nobody away who waits. Where
 // there are Doors, call theirs.
 func (f *Front) SetConfig(c Config) {
-	var sources []*source
-	if old := f.settings.Load(); old != nil {
-		sources = old.sources
-	}
-	f.settings.Store(newSettings(c, sources))
+	f.settings.Store(newSettings(c, f.searchFor(c.Sessions.Strings())))
 	f.waiters.setMax(c.MaxWaiting)
 }
 

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -69,15 +68,16 @@ type Front struct {
 	router   *routing.Router
 	log      *slog.Logger
 	waiters  waiters
+	asides   crew // what goes on beside connections
 	spare    spare
-	blind    sync.Once // the log was told that no request carries an id
-	unbound  sync.Once // and that no worker registers sessions
 	Stats    Stats
 
-	ending context.Context // done: nobody waits any more
-	end    context.CancelFunc
-	frozen atomic.Bool // before ending is done: by Freeze
-	kept   kept
+	stopping context.Context // done: Stop was called, or ending is
+	stop     context.CancelFunc
+	ending   context.Context // done: nobody waits any more
+	end      context.CancelFunc
+	frozen   atomic.Bool // before ending is done: by Freeze
+	kept     kept
 }
 
 // New returns a front that routes with r.
@@ -86,6 +86,7 @@ func New(config Config, r *routing.Router, log *slog.Logger) *Front {
 	f.SetConfig(config)
 	f.spare.reserve()
 	f.ending, f.end = context.WithCancel(context.Background())
+	f.stopping, f.stop = context.WithCancel(f.ending)
 	return f
 }
 

@@ -6,36 +6,6 @@ import (
 	"github.com/stickyd/stickyd/routing"
 )
 
-// suspicious is how many requests with unknown ids make it worth a line in the
-// log that no id is known at all.
-const suspicious = 20
-
-// noteUnknown counts a request whose id is nobody's. That happens, and to each
-// client of a stickyd before this one; but where sessions could have begun and
-// no worker has ever registered one it is a mistake, and hard to see.
-func (f *Front) noteUnknown() {
-	if f.Stats.Unknown.Add(1)%suspicious != 0 || f.Stats.Without.Load() < suspicious || f.router.Bound() > 0 {
-		return
-	}
-	f.unbound.Do(func() {
-		f.log.Warn("requests carry session ids, but no worker has registered any session: does it call Bind?",
-			"requests", f.Stats.Unknown.Load(), "session", f.settings.Load().Sessions.Strings())
-	})
-}
-
-// noteWithout counts a request without an id. Where sessions are registered and
-// no request has ever carried one, ids may be somewhere else than we look; or
-// each client keeps to its first connection, whose later requests we don't see.
-func (f *Front) noteWithout() {
-	if f.Stats.Without.Add(1)%suspicious != 0 || f.router.Bound() < suspicious || f.Stats.Known.Load()+f.Stats.Unknown.Load() > 0 {
-		return
-	}
-	f.blind.Do(func() {
-		f.log.Info("workers have registered sessions, but no connection has begun with a session id: unless clients keep their connections, is --session right?",
-			"sessions", f.router.Bound(), "session", f.settings.Load().Sessions.Strings())
-	})
-}
-
 // deliver is hand for a connection that goes alone, after it has waited for a target.
 func (f *Front) deliver(c Conn, to routing.Route, q *routing.Query, waited time.Duration) bool {
 	if !f.hand(c, to, q) {
@@ -62,9 +32,9 @@ func (f *Front) hand(c Conn, to routing.Route, q *routing.Query) bool {
 	case to.Session:
 		f.Stats.Known.Add(1)
 	case len(q.Session) > 0:
-		f.noteUnknown()
+		f.consider(f.Stats.Unknown.Add(1))
 	default:
-		f.noteWithout()
+		f.consider(f.Stats.Without.Add(1))
 	}
 	return true
 }

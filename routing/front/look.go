@@ -54,6 +54,8 @@ func (s *settings) look(c Conn, buf []byte) look {
 		var i int
 		if seen.session, i = s.Sessions.FromHead(id, &head); i >= 0 {
 			seen.source = s.sources[i]
+		} else if s.wantsClues() {
+			s.note(buf[:n+peeked])
 		}
 		return seen
 	case status != session.Incomplete:

@@ -6,6 +6,7 @@ import "context"
 // connections that wait for a worker have one until ctx is done, and answers
 // the others. It returns when nobody waits any more.
 func (f *Front) Stop(ctx context.Context, listeners []*Listener) {
+	f.stop()
 	stop := context.AfterFunc(ctx, f.end)
 	defer stop()
 	for _, ln := range listeners {
@@ -16,6 +17,7 @@ func (f *Front) Stop(ctx context.Context, listeners []*Listener) {
 	f.waiters.giveUpHeads()
 	f.waiters.wait()
 	f.end()
+	f.asides.wait()
 	f.spare.Lock()
 	defer f.spare.Unlock()
 	f.spare.release()

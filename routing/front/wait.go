@@ -3,18 +3,15 @@ package front
 import (
 	"container/list"
 	"os"
-	"sync"
 	"time"
 )
 
 // waiters bounds the connections that wait, and knows which wait for a head.
 type waiters struct {
-	mu    sync.Mutex
+	crew
 	max   int
-	count int
-	heads list.List     // of *os.File whose owner waits for a head, the oldest in front
-	ended bool          // nobody waits for a head any more
-	idle  chan struct{} // closed when count is 0, where somebody waits for that
+	heads list.List // of *os.File whose owner waits for a head, the oldest in front
+	ended bool      // nobody waits for a head any more
 }
 
 func (w *waiters) setMax(n int) {
@@ -34,28 +31,6 @@ func (w *waiters) start(task func()) bool {
 	}
 	w.run(task)
 	return true
-}
-
-// force runs task in a goroutine, limit or no limit.
-func (w *waiters) force(task func()) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.run(task)
-}
-
-func (w *waiters) run(task func()) {
-	w.count++
-	go func() {
-		defer func() {
-			w.mu.Lock()
-			defer w.mu.Unlock()
-			if w.count--; w.count == 0 && w.idle != nil {
-				close(w.idle)
-				w.idle = nil
-			}
-		}()
-		task()
-	}()
 }
 
 func (w *waiters) giveUpOldest() bool {
@@ -97,20 +72,4 @@ func (w *waiters) enter(file *os.File, deadline time.Time) (leave func()) {
 		defer w.mu.Unlock()
 		w.heads.Remove(place) // does nothing if it was given up
 	}
-}
-
-// wait returns when there was a moment in which nobody waited. (A WaitGroup
-// panics if force is called beside its Wait.)
-func (w *waiters) wait() {
-	w.mu.Lock()
-	if w.count == 0 {
-		w.mu.Unlock()
-		return
-	}
-	if w.idle == nil {
-		w.idle = make(chan struct{})
-	}
-	idle := w.idle
-	w.mu.Unlock()
-	<-idle
 }

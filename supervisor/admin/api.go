@@ -18,6 +18,7 @@ type Status struct {
 	Counters   Counters  `json:"counters"`
 	Lookups    Lookups   `json:"lookups"`
 	Sources    []Source  `json:"sources,omitempty"` // in the order in which ids are looked for
+	Hint       string    `json:"hint,omitempty"`    // why sessions may not be kept
 
 	SessionTableBytes int64 `json:"session_table_bytes,omitempty"`
 

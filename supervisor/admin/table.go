@@ -127,6 +127,9 @@ func (s *Status) head(now time.Time, width int) []string {
 	if ids := s.ids(); ids != "" {
 		lines = append(lines, wrap(ids, width, 2)...)
 	}
+	if s.Hint != "" {
+		lines = append(lines, wrap("hint: "+s.Hint, width, 2)...)
+	}
 	return lines
 }
 

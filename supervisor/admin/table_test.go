@@ -17,6 +17,7 @@ func busy() *Status {
 		Version: "v1.2", PID: 70, Started: noon.Add(-50 * time.Hour), Listen: []string{":3000", "unix:/a"}, Sessions: 1234, Stopping: true,
 		Operation: "rolling restart: 1 of 3 slots",
 		Sources:   []Source{{"header:Mcp-Session-Id", 1250, 1234, 12, 4}, {"query:sid", 0, 0, 0, 0}},
+		Hint:      "no request carries a session id in query:sid: is it --session cookie:connect.sid?",
 		Workers: []Worker{
 			{Slot: 1, State: "draining", PID: 60, Generation: 3, Started: noon.Add(-26 * time.Hour), Sessions: 12, Why: "restarted",
 				DrainsUntil: noon.Add(25 * time.Second), ResidentBytes: 50 << 20, CPUSeconds: 90},
@@ -34,6 +35,8 @@ func TestTable(t *testing.T) {
 now: rolling restart: 1 of 3 slots
 ids: header:Mcp-Session-Id 1234 found, 12 of dead workers, 4 unknown; query:sid
   none
+hint: no request carries a session id in query:sid: is it --session
+  cookie:connect.sid?
 SLOT  STATE     GEN  PID  UP    SESSIONS  RESTARTS  CRASHES  MEMORY
 1     draining  3    60   1d2h  12        0         0        50 MiB
       restarted, 25s left

@@ -40,7 +40,7 @@ func (a *app) Status() admin.Status {
 			Owner: lookups.Found, Rescued: lookups.Rescued, DeadOwner: lookups.Dead, NeverSeen: lookups.Never,
 			None: a.front.Stats.Without.Load(),
 		},
-		Head: histogram(&a.front.Stats.HeadWait), Queue: histogram(&a.front.Stats.QueueWait),
+		Hint: a.front.Hint(), Head: histogram(&a.front.Stats.HeadWait), Queue: histogram(&a.front.Stats.QueueWait),
 	}
 	for _, c := range a.front.Sources() {
 		s.Sources = append(s.Sources, admin.Source{
