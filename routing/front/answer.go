@@ -79,7 +79,7 @@ func (f *Front) turnAway(c Conn, why look) {
 	}
 	f.Stats.Refused.Add(1)
 	f.log.Debug("connection refused", "client", peerAddress(c.FD), "status", why.answer.status, "reason", why.answer.text)
-	if why.answer == tooMany || why.answer == stopping {
+	if why.verdict == refuse && (why.answer == tooMany || why.answer == stopping) {
 		answerAndClose(c.FD, why.answer) // its place is needed now
 		return
 	}

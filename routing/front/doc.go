@@ -12,7 +12,7 @@
 // for one target leaves with one send, and where nobody is known to own a
 // session, one reading of what workers have said serves for all. A connection
 // that has to wait, for the rest of its head or for a worker, gets a goroutine, a
-// deadline, and a place among a bounded number of others.
+// deadline, and a place among a bounded number of others, until its client is gone.
 //
 // A round is the same whoever calls for it: a [poll.Loop], or a goroutine that
 // the runtime's poller wakes.

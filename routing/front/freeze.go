@@ -62,6 +62,7 @@ func (f *Front) Freeze() {
 // call Reroute any more.
 func (f *Front) State() State {
 	f.waiters.wait() // a Reroute may have begun before Freeze
+	f.hangups.close()
 	f.asides.wait()
 	f.spare.Lock()
 	defer f.spare.Unlock()

@@ -70,6 +70,7 @@ type Front struct {
 	waiters  waiters
 	asides   crew // what goes on beside connections
 	spare    spare
+	hangups  hangups
 	Stats    Stats
 
 	stopping context.Context // done: Stop was called, or ending is
@@ -85,6 +86,7 @@ func New(config Config, r *routing.Router, log *slog.Logger) *Front {
 	f := &Front{router: r, log: log}
 	f.SetConfig(config)
 	f.spare.reserve()
+	f.hangups.open()
 	f.ending, f.end = context.WithCancel(context.Background())
 	f.stopping, f.stop = context.WithCancel(f.ending)
 	return f

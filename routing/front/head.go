@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/stickyd/stickyd/routing"
+	"github.com/stickyd/stickyd/routing/session"
 )
 
 // awaitHead waits until the head is whole and goes on from there.
@@ -70,7 +71,11 @@ func (f *Front) watch(c Conn, s *settings, file *os.File) (seen look, err error)
 	leave := f.waiters.enter(file, deadline)
 	defer leave()
 	err = raw.Read(func(uintptr) bool {
+		half, _ := hungUp(c.FD) // before the look, which then sees all that will ever come
 		seen = s.lookOnce(c)
+		if half && seen.verdict == wait {
+			seen.verdict = gone
+		}
 		return seen.verdict != wait
 	})
 	switch {
@@ -95,6 +100,24 @@ func (s *settings) lookOnce(c Conn) look {
 	seen := s.look(c, *buf)
 	seen.session = bytes.Clone(seen.session)
 	return seen
+}
+
+// lacksHead reports whether the request whose beginning has led c to a worker has no
+// end of its head, as far as that can be seen.
+func (s *settings) lacksHead(c Conn) bool {
+	if !s.peeks {
+		return false // it may be no request
+	}
+	buf := s.buffers.Get().(*[]byte)
+	defer s.buffers.Put(buf)
+	room := (*buf)[:s.HeadBytes]
+	n := copy(room, c.Replay)
+	if n < len(room) {
+		peeked, _ := peek(c.FD, room[n:])
+		n += peeked
+	}
+	_, status := session.ParseHead(room[:n], true)
+	return status == session.Incomplete && n < len(room)
 }
 
 // detach returns a descriptor of its own for what file has open, and closes

@@ -16,6 +16,7 @@ const (
 	route                   // it is, or nothing need be known of it
 	refuse                  // it never will be
 	gone                    // the client is
+	left                    // it may wait for an answer of ours, and has closed its half
 	answered                // and closed: nothing is left to do
 )
 
@@ -26,7 +27,7 @@ type look struct {
 	session []byte
 	source  *source // of session; nil: there is none
 	client  netip.Addr
-	answer  answer // of refuse
+	answer  answer // of refuse and left
 }
 
 // newBuffer returns a buffer for look: room for a head, and for an id behind it.

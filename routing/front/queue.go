@@ -20,71 +20,100 @@ const (
 // awaitTarget waits for a target that takes c. ticket is nil if a first one
 // has refused already.
 func (f *Front) awaitTarget(c Conn, q routing.Query, ticket *routing.Ticket) {
-	switch {
-	case f.queue(c, &q, ticket):
-	case f.frozen.Load():
+	seen := f.queue(c, &q, ticket)
+	if seen.verdict == refuse && f.frozen.Load() {
 		f.kept.add(c, q)
-	default:
-		f.turnAway(c, look{verdict: refuse, answer: noWorker})
+		return
 	}
+	f.turnAway(c, seen)
 }
 
-// queue reports whether a target has taken c in time.
-func (f *Front) queue(c Conn, q *routing.Query, ticket *routing.Ticket) bool {
+// queue waits until a target has taken c (then the verdict is answered), its time is
+// over, or its client gone.
+func (f *Front) queue(c Conn, q *routing.Query, ticket *routing.Ticket) look {
 	ctx, cancel := context.WithTimeout(f.ending, f.settings.Load().QueueTimeout)
 	defer cancel()
 	began := time.Now()
 	for {
 		if ticket == nil {
 			if !f.sleep(ctx, retryPause) {
-				return false
+				return look{verdict: refuse, answer: noWorker}
 			}
-		} else if to, ok := f.redeem(ctx, q, ticket); !ok {
-			return false
+		} else if to, seen := f.redeem(ctx, c, q, ticket); seen.verdict != route {
+			return seen
 		} else if f.deliver(c, to, q, time.Since(began)) {
-			return true
+			return look{verdict: answered}
 		}
 		var to routing.Route
 		if to, ticket = f.router.Route(*q); ticket == nil && f.deliver(c, to, q, time.Since(began)) {
-			return true
+			return look{verdict: answered}
 		}
 	}
 }
 
-// redeem waits for the ticket's route; ok is false if it comes too late.
-func (f *Front) redeem(ctx context.Context, q *routing.Query, t *routing.Ticket) (to routing.Route, ok bool) {
+// redeem waits for the ticket's route, until it comes too late or c's client is gone.
+// Who is parked waits for a registration first, for as long as that may take, and
+// whatever the limit for workers; then its ticket is one as any other.
+func (f *Front) redeem(ctx context.Context, c Conn, q *routing.Query, t *routing.Ticket) (to routing.Route, seen look) {
+	closed, forget := f.hangups.watch(c.FD, f.asides.force)
+	defer forget()
+	stopping, done := f.stopping.Done(), ctx.Done()
+	var late <-chan time.Time
 	if t.Parked() {
-		to, ok = f.awaitRegistration(t)
-		q.Parked = !f.frozen.Load() // once is enough, if it was not cut short
-		if ok {
-			return to, true
-		}
+		timer := time.NewTimer(f.settings.Load().ParkTimeout)
+		defer timer.Stop()
+		late, done = timer.C, f.ending.Done()
 	}
-	select {
-	case to = <-t.Ready():
-		return to, true
-	case <-ctx.Done():
-		return f.router.Cancel(t)
+	for {
+		select {
+		case to = <-t.Ready():
+			q.Parked = q.Parked || t.Parked() // once is enough
+			return to, look{verdict: route}
+		case <-late:
+			f.router.Unpark(t)
+			late, done, q.Parked = nil, ctx.Done(), true
+			continue
+		case <-done:
+			if late != nil && !f.frozen.Load() { // else the registration may come after the thaw
+				f.router.Unpark(t)
+				q.Parked = true
+			}
+			return f.expire(t)
+		case <-closed:
+		case <-stopping:
+			stopping = nil
+		}
+		if seen = f.lookAfter(c); seen.verdict != wait {
+			f.cancel(t)
+			return to, seen
+		}
 	}
 }
 
-// awaitRegistration waits until the session of a parked connection is
-// registered, or has had its time to be. If no route has come by then, the
-// ticket is one as any other.
-func (f *Front) awaitRegistration(t *routing.Ticket) (to routing.Route, came bool) {
-	timer := time.NewTimer(f.settings.Load().ParkTimeout)
-	defer timer.Stop()
-	select {
-	case to = <-t.Ready():
-		return to, true
-	case <-timer.C:
-	case <-f.ending.Done():
-		if f.frozen.Load() {
-			return routing.Route{}, false // the registration may come after the thaw
-		}
+// expire gives up a ticket whose time is over, unless its route has come.
+func (f *Front) expire(t *routing.Ticket) (to routing.Route, seen look) {
+	to, came := f.router.Cancel(t)
+	if came {
+		return to, look{verdict: route}
 	}
-	f.router.Unpark(t)
-	return routing.Route{}, false
+	return to, look{verdict: refuse, answer: noWorker}
+}
+
+// lookAfter looks whether the client is there that a connection waits with; if so,
+// the verdict is wait. One that has closed its half may want its answer all the same,
+// and waits on if its request has come, but it does not hold up a stop: as a rule it
+// is gone.
+func (f *Front) lookAfter(c Conn) look {
+	half, all := hungUp(c.FD)
+	switch {
+	case all:
+		return look{verdict: gone}
+	case half && f.stopping.Err() != nil && !f.frozen.Load():
+		return look{verdict: left, answer: stopping}
+	case half && f.settings.Load().lacksHead(c):
+		return look{verdict: gone}
+	}
+	return look{verdict: wait}
 }
 
 // cancel gives up a ticket, if there is one.

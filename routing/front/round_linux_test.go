@@ -20,7 +20,8 @@ import (
 
 // A counting target keeps what it is handed until Flush.
 type counting struct {
-	refuse bool
+	refuse  bool
+	answers bool // whatever is asked
 
 	mu      sync.Mutex
 	handed  []Conn
@@ -43,6 +44,10 @@ func (c *counting) Flush() {
 	defer c.mu.Unlock()
 	c.flushes++
 	for _, conn := range c.handed {
+		if c.answers {
+			yes{}.Hand(conn, false)
+			continue
+		}
 		unix.Close(conn.FD)
 	}
 	c.flushed += len(c.handed)

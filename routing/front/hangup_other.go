@@ -1,0 +1,15 @@
+//go:build unix && !linux
+
+package front
+
+// hangups notices nothing: who waits has its time.
+type hangups struct{}
+
+func (*hangups) open()  {}
+func (*hangups) close() {}
+
+func (*hangups) watch(int, func(func())) (closed <-chan struct{}, forget func()) {
+	return nil, func() {}
+}
+
+func hungUp(int) (half, gone bool) { return false, false }
