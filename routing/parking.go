@@ -27,7 +27,7 @@ func (r *Router) SetLate(m *Member, late bool) {
 }
 
 // mayParkLocked reports whether q has to wait for the registration of its
-// session. A dead worker's session was registered, so its id does not wait.
+// session. The id of a dead worker's session does not wait: it was registered.
 func (r *Router) mayParkLocked(q *Query) bool {
 	if len(q.Session) == 0 || q.Parked || len(r.parked) >= maxParked {
 		return false
@@ -36,10 +36,10 @@ func (r *Router) mayParkLocked(q *Query) bool {
 	return lookup == Never && r.mayRegisterLocked()
 }
 
-// mayRegisterLocked reports whether a session may exist that is not registered
-// yet: a late member has, or had, a connection. How long ago it got the connection
-// does not matter, nor whether it has registered a session of it since: the client
-// may keep the connection alive and start another session on it, unseen by us.
+// mayRegisterLocked reports whether a session may exist that is not registered yet:
+// some late member has had a connection. It does not matter how long ago, nor whether
+// a session of that connection was registered since: the client may keep it alive and
+// start another session on it, which nobody sees here.
 func (r *Router) mayRegisterLocked() bool {
 	for _, m := range r.members {
 		if m.late && m.reached {
@@ -49,8 +49,8 @@ func (r *Router) mayRegisterLocked() bool {
 	return false
 }
 
-// unparkHopelessLocked lets parked connections go on if no registration can come
-// any more.
+// unparkHopelessLocked routes the parked connections if no registration can come any
+// more.
 func (r *Router) unparkHopelessLocked() {
 	if len(r.parked) == 0 || r.mayRegisterLocked() {
 		return

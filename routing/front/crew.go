@@ -2,8 +2,8 @@ package front
 
 import "sync"
 
-// A crew is goroutines that can be waited for. (A WaitGroup panics if one is added
-// beside its Wait.)
+// A crew counts goroutines, so that their owner can wait for them. Unlike in a
+// WaitGroup, one may be added while somebody waits.
 type crew struct {
 	mu    sync.Mutex
 	count int
@@ -11,39 +11,39 @@ type crew struct {
 }
 
 // force runs task in a goroutine, limit or no limit.
-func (w *crew) force(task func()) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.run(task)
+func (c *crew) force(task func()) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.run(task)
 }
 
-// run is force while w.mu is held.
-func (w *crew) run(task func()) {
-	w.count++
+// run is force while c.mu is held.
+func (c *crew) run(task func()) {
+	c.count++
 	go func() {
 		defer func() {
-			w.mu.Lock()
-			defer w.mu.Unlock()
-			if w.count--; w.count == 0 && w.idle != nil {
-				close(w.idle)
-				w.idle = nil
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			if c.count--; c.count == 0 && c.idle != nil {
+				close(c.idle)
+				c.idle = nil
 			}
 		}()
 		task()
 	}()
 }
 
-// wait returns when there was a moment in which none of them ran.
-func (w *crew) wait() {
-	w.mu.Lock()
-	if w.count == 0 {
-		w.mu.Unlock()
+// wait returns at a moment when none of them runs.
+func (c *crew) wait() {
+	c.mu.Lock()
+	if c.count == 0 {
+		c.mu.Unlock()
 		return
 	}
-	if w.idle == nil {
-		w.idle = make(chan struct{})
+	if c.idle == nil {
+		c.idle = make(chan struct{})
 	}
-	idle := w.idle
-	w.mu.Unlock()
+	idle := c.idle
+	c.mu.Unlock()
 	<-idle
 }

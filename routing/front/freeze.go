@@ -63,7 +63,7 @@ func (f *Front) Freeze() {
 func (f *Front) State() State {
 	f.waiters.wait() // a Reroute may have begun before Freeze
 	f.hangups.close()
-	f.asides.wait()
+	f.tasks.wait()
 	f.spare.Lock()
 	defer f.spare.Unlock()
 	f.spare.release()

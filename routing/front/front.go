@@ -68,7 +68,7 @@ type Front struct {
 	router   *routing.Router
 	log      *slog.Logger
 	waiters  waiters
-	asides   crew // what goes on beside connections
+	tasks    crew // goroutines that serve no single connection
 	spare    spare
 	hangups  hangups
 	Stats    Stats

@@ -8,10 +8,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// hangups notices that clients close connections which wait. What they send does not
-// wake it, so that a connection costs nothing but its place in an epoll set.
+// hangups watches connections that wait and tells their goroutines when the client
+// closes. One epoll set has all of them; data from clients does not wake it.
 type hangups struct {
-	set *os.File // nil: it could not be had
+	set *os.File // nil: opening it failed, and nothing is watched
 
 	mu         sync.Mutex
 	running    bool
@@ -19,13 +19,13 @@ type hangups struct {
 	all        map[int32]hangup // by descriptor
 }
 
-// A hangup is one that may come.
+// A hangup is the watch on one connection.
 type hangup struct {
-	generation int32 // tells it from others of that descriptor
-	closed     chan struct{}
+	generation int32         // descriptors' numbers come back, generations don't
+	closed     chan struct{} // buffered 1
 }
 
-// open is called once, early: later there might be no descriptor left.
+// open opens the set early: later there might be no descriptor left.
 func (h *hangups) open() {
 	h.all = make(map[int32]hangup)
 	set, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
@@ -36,18 +36,17 @@ func (h *hangups) open() {
 	h.set = os.NewFile(uintptr(set), "hangups")
 }
 
-// close ends the goroutine of watch, and all watches.
+// close ends all watches, and the goroutine that serves them.
 func (h *hangups) close() {
 	if h.set != nil {
 		h.set.Close()
 	}
 }
 
-// watch returns a channel on which comes that the client has closed the connection,
-// or its half of it, also if it has so already; that may come more than once. Before
-// somebody else gets the descriptor, or it is closed, forget must be called. With the
-// first connection that is watched a goroutine begins, which start starts, and which
-// ends with close.
+// watch returns a channel that receives when the client closes the connection or its
+// half of it, at once if it already has, and maybe more than once; hungUp says which.
+// The caller must call forget before it closes the descriptor or gives it away. The
+// first call starts the goroutine that serves all watches, with start.
 func (h *hangups) watch(fd int, start func(func())) (closed <-chan struct{}, forget func()) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -119,8 +118,8 @@ func (h *hangups) tell(events []unix.EpollEvent) {
 	}
 }
 
-// hungUp reports whether the other end has closed its half of a connection, so that
-// nothing more will come from it, and whether it is gone altogether.
+// hungUp reports whether the client has closed its half of a connection, so that
+// nothing more will come, and whether the whole connection is closed (poll(2)).
 func hungUp(fd int) (half, gone bool) {
 	p := unix.PollFd{Fd: int32(fd), Events: unix.POLLRDHUP}
 	var now unix.Timespec

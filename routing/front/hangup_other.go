@@ -2,7 +2,7 @@
 
 package front
 
-// hangups notices nothing: who waits has its time.
+// hangups watches nothing: a connection waits until its time is over.
 type hangups struct{}
 
 func (*hangups) open()  {}

@@ -102,20 +102,16 @@ func (s *settings) lookOnce(c Conn) look {
 	return seen
 }
 
-// lacksHead reports whether the request whose beginning has led c to a worker has no
-// end of its head, as far as that can be seen.
+// lacksHead reports whether the head of c's request has no end yet, as far as that
+// can be seen. For the choice of a worker its first line may have been enough.
 func (s *settings) lacksHead(c Conn) bool {
 	if !s.peeks {
-		return false // it may be no request
+		return false // it need not be a request
 	}
 	buf := s.buffers.Get().(*[]byte)
 	defer s.buffers.Put(buf)
 	room := (*buf)[:s.HeadBytes]
-	n := copy(room, c.Replay)
-	if n < len(room) {
-		peeked, _ := peek(c.FD, room[n:])
-		n += peeked
-	}
+	n, _, _ := c.peek(room)
 	_, status := session.ParseHead(room[:n], true)
 	return status == session.Incomplete && n < len(room)
 }

@@ -12,12 +12,12 @@ import (
 type verdict int
 
 const (
-	wait     verdict = iota // the head is not whole yet
-	route                   // it is, or nothing need be known of it
-	refuse                  // it never will be
-	gone                    // the client is
-	left                    // it may wait for an answer of ours, and has closed its half
-	answered                // and closed: nothing is left to do
+	wait       verdict = iota // the head is not whole yet
+	route                     // it is, or nothing need be known of it
+	refuse                    // it never will be
+	gone                      // the client is
+	halfClosed                // the client may still read an answer of ours
+	answered                  // and closed: nothing is left to do
 )
 
 // A look is what was seen of a connection. session points into the buffer
@@ -27,7 +27,7 @@ type look struct {
 	session []byte
 	source  *source // of session; nil: there is none
 	client  netip.Addr
-	answer  answer // of refuse and left
+	answer  answer // of refuse and halfClosed
 }
 
 // newBuffer returns a buffer for look: room for a head, and for an id behind it.
@@ -42,13 +42,8 @@ func (s *settings) look(c Conn, buf []byte) look {
 		return look{verdict: route, client: s.client(c, nil)}
 	}
 	buf, id := buf[:s.HeadBytes], buf[s.HeadBytes:]
-	n := copy(buf, c.Replay)
-	var peeked int
-	var err error
-	if n < len(buf) {
-		peeked, err = peek(c.FD, buf[n:])
-	}
-	head, status := session.ParseHead(buf[:n+peeked], s.needHead)
+	n, peeked, err := c.peek(buf)
+	head, status := session.ParseHead(buf[:n], s.needHead)
 	switch {
 	case status == session.Complete:
 		seen := look{verdict: route, client: s.client(c, &head)}
@@ -56,18 +51,27 @@ func (s *settings) look(c Conn, buf []byte) look {
 		if seen.session, i = s.Sessions.FromHead(id, &head); i >= 0 {
 			seen.source = s.sources[i]
 		} else if s.wantsClues() {
-			s.note(buf[:n+peeked])
+			s.note(buf[:n])
 		}
 		return seen
 	case status != session.Incomplete:
 		return look{verdict: refuse, answer: answerTo(status)}
-	case n+peeked == len(buf):
+	case n == len(buf):
 		return look{verdict: refuse, answer: tooLong(head)}
 	case err == unix.EAGAIN || err == nil && peeked > 0:
 		return look{verdict: wait}
 	default:
 		return look{verdict: gone}
 	}
+}
+
+// peek copies into buf what the client has sent so far, without waiting. Of the n
+// bytes the last are peeked: still in the kernel.
+func (c *Conn) peek(buf []byte) (n, peeked int, err error) {
+	if n = copy(buf, c.Replay); n < len(buf) {
+		peeked, err = peek(c.FD, buf[n:])
+	}
+	return n + peeked, peeked, err
 }
 
 // client returns the address to balance by.

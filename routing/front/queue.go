@@ -28,8 +28,8 @@ func (f *Front) awaitTarget(c Conn, q routing.Query, ticket *routing.Ticket) {
 	f.turnAway(c, seen)
 }
 
-// queue waits until a target has taken c (then the verdict is answered), its time is
-// over, or its client gone.
+// queue waits until a target has taken c, whose verdict is answered then, or its time
+// is over, or its client gone.
 func (f *Front) queue(c Conn, q *routing.Query, ticket *routing.Ticket) look {
 	ctx, cancel := context.WithTimeout(f.ending, f.settings.Load().QueueTimeout)
 	defer cancel()
@@ -51,11 +51,12 @@ func (f *Front) queue(c Conn, q *routing.Query, ticket *routing.Ticket) look {
 	}
 }
 
-// redeem waits for the ticket's route, until it comes too late or c's client is gone.
-// Who is parked waits for a registration first, for as long as that may take, and
-// whatever the limit for workers; then its ticket is one as any other.
+// redeem waits for the ticket's route; the verdict is route if it came in time, and
+// before c's client was gone. A parked ticket first has ParkTimeout for the
+// registration of its session, which ctx does not cut short; then it is a ticket
+// like any other.
 func (f *Front) redeem(ctx context.Context, c Conn, q *routing.Query, t *routing.Ticket) (to routing.Route, seen look) {
-	closed, forget := f.hangups.watch(c.FD, f.asides.force)
+	closed, forget := f.hangups.watch(c.FD, f.tasks.force)
 	defer forget()
 	stopping, done := f.stopping.Done(), ctx.Done()
 	var late <-chan time.Time
@@ -99,17 +100,16 @@ func (f *Front) expire(t *routing.Ticket) (to routing.Route, seen look) {
 	return to, look{verdict: refuse, answer: noWorker}
 }
 
-// lookAfter looks whether the client is there that a connection waits with; if so,
-// the verdict is wait. One that has closed its half may want its answer all the same,
-// and waits on if its request has come, but it does not hold up a stop: as a rule it
-// is gone.
+// lookAfter returns wait while c's client may still want its answer. A client that
+// has closed its half, behind a whole request, may: it goes on waiting. But nearly
+// always it has closed the rest as well, so a stop does not wait for it.
 func (f *Front) lookAfter(c Conn) look {
 	half, all := hungUp(c.FD)
 	switch {
 	case all:
 		return look{verdict: gone}
 	case half && f.stopping.Err() != nil && !f.frozen.Load():
-		return look{verdict: left, answer: stopping}
+		return look{verdict: halfClosed, answer: stopping}
 	case half && f.settings.Load().lacksHead(c):
 		return look{verdict: gone}
 	}

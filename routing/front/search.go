@@ -39,8 +39,8 @@ func (s *search) places() (specs []string) {
 	return specs
 }
 
-// results returns how many connections were handed over with an id, and how many
-// of these to the owner of its session, or to another worker since that has died.
+// results returns how many connections were handed over with an id, and for how many
+// of these the session was found, or its worker had died.
 func (s *search) results() (carried, found, dead int64) {
 	for i, source := range s.sources {
 		if slices.Contains(s.sources[:i], source) {
@@ -53,8 +53,7 @@ func (s *search) results() (carried, found, dead int64) {
 	return carried + found + dead, found, dead
 }
 
-// found reports whether an id has led to its owner: then it is there where it is
-// looked for.
+// found reports whether an id has ever led to its session.
 func (s *search) found() bool {
 	for _, source := range s.sources {
 		if source.found.Load() > 0 {
@@ -64,14 +63,14 @@ func (s *search) found() bool {
 	return false
 }
 
-// Requests without an id are looked at for one elsewhere: the first, and later some.
+// Of the requests without an id the first, and later one in so many, are searched for
+// clues.
 const (
 	firstHeads = 64
 	everyHead  = 64
 )
 
-// maxClues bounds the places that are remembered: what they are called is the
-// clients' to choose.
+// maxClues bounds the places that are remembered, whose names clients choose.
 const maxClues = 8
 
 // clues are places in which requests without an id carry what looks like one.
@@ -87,8 +86,8 @@ type clue struct {
 	n    int // requests
 }
 
-// wantsClues reports whether a request without an id is to be looked at. It is asked
-// once for each.
+// wantsClues reports whether to search a request without an id for clues. Call it once
+// for each. Once an id has led to its session there is nothing to find out.
 func (s *search) wantsClues() bool {
 	if len(s.sources) == 0 || s.found() {
 		return false
@@ -97,7 +96,7 @@ func (s *search) wantsClues() bool {
 	return n <= firstHeads || n%everyHead == 0
 }
 
-// note takes notice of where else the request that raw begins with may carry an id.
+// note remembers where else the request that raw begins with may carry an id.
 func (s *search) note(raw []byte) {
 	var room [4]session.Guess
 	s.clues.mu.Lock()
@@ -109,8 +108,7 @@ func (s *search) note(raw []byte) {
 	}
 }
 
-// looksAt reports whether that is one of the sources: then it is no clue that what
-// stands there is no id.
+// looksAt reports whether the place is one of the sources, and what it has no id.
 func (s *search) looksAt(g session.Guess) bool {
 	for _, source := range s.sources {
 		if g.Is(source.spec) {

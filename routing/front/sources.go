@@ -7,15 +7,14 @@ import (
 	"github.com/stickyd/stickyd/routing"
 )
 
-// A source counts the connections that carried an id in one of the places in which
-// ids are looked for, and were handed over.
+// A source counts, for one of the places where ids are looked for, the connections
+// that carried one there and were handed over.
 type source struct {
 	spec                 string // of the place
 	found, dead, unknown atomic.Int64
 }
 
-// count counts what is known of the id that was found there; s is nil where none
-// was.
+// count counts a connection by what is known of its id; s is nil if it has none.
 func (s *source) count(l routing.Lookup) {
 	switch l {
 	case routing.Found, routing.Rescued:
@@ -27,8 +26,8 @@ func (s *source) count(l routing.Lookup) {
 	}
 }
 
-// SourceCounts are connections that were handed over with an id that stood in one
-// place, each time.
+// SourceCounts count the connections that carried an id in one place, each time that
+// one was handed over.
 type SourceCounts struct {
 	Source string `json:"source"` // as session.Parse takes it
 
@@ -37,8 +36,7 @@ type SourceCounts struct {
 	Unknown int64 `json:"unknown"` // nobody has registered it, or it is forgotten
 }
 
-// Sources returns what has come of the ids in each place in which they are looked
-// for now, in that order.
+// Sources returns the counts of each place where ids are looked for, in that order.
 func (f *Front) Sources() (all []SourceCounts) {
 	sources := f.settings.Load().sources
 	for i, s := range sources {

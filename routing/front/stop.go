@@ -3,9 +3,9 @@ package front
 import "context"
 
 // Stop closes the listeners, after accepting what is in their queues, lets
-// connections that wait for a worker have one until ctx is done, unless their clients
-// have closed their half, and answers the others. It returns when nobody waits any
-// more.
+// connections that wait for a worker have one until ctx is done, and answers
+// the others: those whose clients have closed their half at once. It returns when
+// nobody waits any more.
 func (f *Front) Stop(ctx context.Context, listeners []*Listener) {
 	f.stop()
 	stop := context.AfterFunc(ctx, f.end)
@@ -19,7 +19,7 @@ func (f *Front) Stop(ctx context.Context, listeners []*Listener) {
 	f.waiters.wait()
 	f.end()
 	f.hangups.close()
-	f.asides.wait()
+	f.tasks.wait()
 	f.spare.Lock()
 	defer f.spare.Unlock()
 	f.spare.release()

@@ -6,17 +6,16 @@ import (
 	"strings"
 )
 
-// A Guess is a place in which a request carries what looks like a session id. It
-// has no more of the request than a name, in which nothing but letters, digits and
-// a few harmless characters stand.
+// A Guess is a place where a request carries what looks like a session id. All that
+// it has of the request is a name, of letters, digits and a few harmless characters.
 type Guess struct {
 	kind string // as of a source
-	name []byte // of the parameter, field or cookie; of a path, what stands before the id and its server
+	name []byte // of the parameter, field or cookie; of a SockJS path, its prefix
 }
 
-// AppendGuesses appends to dst, as long as it has room, the places in which the
-// request that raw begins with carries what looks like a session id, by its name or
-// by the ways of known protocols. There are none where its head is not whole.
+// AppendGuesses appends to dst, up to its capacity, the places where the request that
+// raw begins with carries what looks like a session id: by its name, or as a known
+// protocol does it. A request whose head is incomplete has none.
 func AppendGuesses(dst []Guess, raw []byte) []Guess {
 	head, status := ParseHead(raw, true)
 	if status != Complete {
@@ -50,8 +49,7 @@ func (g Guess) Is(spec string) bool {
 	return string(g.name) == name
 }
 
-// add appends a guess, if its name is one that can be told to people, and put into a
-// command, as it is.
+// add appends a guess if its name can be printed, and pasted into a shell, as it is.
 func add(dst []Guess, kind string, name []byte) []Guess {
 	if len(dst) == cap(dst) || len(name) == 0 || len(name) > maxName {
 		return dst
@@ -65,11 +63,11 @@ func add(dst []Guess, kind string, name []byte) []Guess {
 	return append(dst, Guess{kind, name})
 }
 
-// maxName is the length of the longest name that is told, in bytes.
+// maxName is the longest name of a guess, in bytes.
 const maxName = 64
 
-// saysSession reports whether a name is one that sessions go by: sid, sess, or what
-// ends as connect.sid, JSESSIONID, PHPSESSID, Mcp-Session-Id and laravel_session do.
+// saysSession reports whether sessions' ids often have that name: sid, sess, or one
+// that ends like connect.sid, JSESSIONID, PHPSESSID, Mcp-Session-Id, laravel_session.
 func saysSession(name []byte) bool {
 	var room [maxName]byte
 	if len(name) > len(room) {
@@ -93,12 +91,12 @@ func saysSession(name []byte) bool {
 	return false
 }
 
-// sockjsPattern is what follows the prefix of a SockJS server in a pattern: the
-// number of a server, which says nothing, and the session.
+// sockjsPattern follows the prefix in the pattern of a SockJS server's paths: a
+// number that says nothing, and the session.
 const sockjsPattern = "/*/{}"
 
-// sockjsTransports are what a SockJS client asks for in a session that takes more
-// than one connection (https://github.com/sockjs/sockjs-protocol).
+// sockjsTransports end the paths of SockJS sessions that take more than one connection
+// (https://github.com/sockjs/sockjs-protocol).
 var sockjsTransports = []string{"xhr", "xhr_send", "xhr_streaming", "eventsource", "htmlfile", "jsonp", "jsonp_send"}
 
 // appendPath looks for /prefix/000/session/xhr.
@@ -127,8 +125,8 @@ func cutLast(path []byte) (before, last []byte) {
 	return path[:max(i, 0)], path[i+1:]
 }
 
-// signalrID is as long as the shortest ids of SignalR, whose parameter is called
-// no more than id.
+// signalrID is the length of the shortest ids of SignalR, whose parameter is called
+// just id.
 const signalrID = 20
 
 func appendQuery(dst []Guess, target []byte) []Guess {
@@ -144,8 +142,8 @@ func appendQuery(dst []Guess, target []byte) []Guess {
 	return dst
 }
 
-// appendFields looks at a header. Cookies go with every request, also with one that
-// begins a WebSocket, which is a session by itself.
+// appendFields looks through header fields. Browsers send cookies with WebSockets as
+// well, each of which is a whole session: there a cookie says nothing.
 func appendFields(dst []Guess, fields []byte) []Guess {
 	before, upgrades := len(dst), false
 	for rest := fields; len(rest) > 0; {

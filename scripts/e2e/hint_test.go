@@ -29,7 +29,7 @@ func TestForgottenSessionOrBindIsTold(t *testing.T) {
 		s.mustGetWith("/whoami", cookie)
 	}
 	expect(s, control, "no worker has registered a session, and no request carries an id where ids are looked for",
-		"if workers keep sessions by that: --session cookie:connect.sid, and register each session before its id is sent: in Go worker.Bind")
+		"if that identifies a session, use --session cookie:connect.sid and register each session before you send its id: worker.Bind in Go")
 	for range 5 {
 		s.mustGetWith("/handshake", cookie)
 	}
@@ -42,7 +42,7 @@ func TestForgottenSessionOrBindIsTold(t *testing.T) {
 		s.mustGetWith("/whoami", cookie)
 	}
 	expect(s, control, "requests carry session ids, but no worker has registered any session",
-		"register each session before its id is sent: in Go worker.Bind")
+		"register each session before you send its id: worker.Bind in Go")
 	if st := askStatus(t, control); len(st.Sources) != 1 || st.Sources[0].Carried != 5 || st.Sources[0].Unknown != 5 {
 		t.Errorf("sources: %+v", st.Sources)
 	}

@@ -18,7 +18,7 @@ type Status struct {
 	Counters   Counters  `json:"counters"`
 	Lookups    Lookups   `json:"lookups"`
 	Sources    []Source  `json:"sources,omitempty"` // in the order in which ids are looked for
-	Hint       string    `json:"hint,omitempty"`    // why sessions may not be kept
+	Hint       string    `json:"hint,omitempty"`    // why requests may miss their sessions, and what to try
 
 	SessionTableBytes int64 `json:"session_table_bytes,omitempty"`
 
@@ -90,8 +90,8 @@ type Lookups struct {
 	None      int64 `json:"none"`       // the request has no id
 }
 
-// A Source counts the connections that were handed over with a session id that
-// stood in one place, each time.
+// A Source counts the connections that carried a session id in one place, each time
+// that one was handed over.
 type Source struct {
 	Source  string `json:"source"`  // as in the configuration: query:sid
 	Carried int64  `json:"carried"` // an id; of these are

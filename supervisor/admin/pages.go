@@ -13,7 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
-// A page is what can be read where metrics are served.
+// A page is one of those on the address for metrics.
 type page struct {
 	path, about string
 	handler     http.Handler
@@ -71,7 +71,8 @@ func health(r Running) http.HandlerFunc {
 	}
 }
 
-// elsewhere answers requests that are for none of the pages, or that are not GET.
+// elsewhere answers requests for no page with the paths that there are, and other
+// methods than GET.
 func elsewhere(all []page) http.HandlerFunc {
 	paths := []string{"/"}
 	for _, p := range all {

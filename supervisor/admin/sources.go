@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// ids is the line that says what has come of session ids, if that is of interest:
-// some are looked for in several places, or not all that came were known.
+// ids is the line that tells what became of session ids. It is empty where that is
+// of no interest: there is one place for ids, and all were found.
 func (s *Status) ids() string {
 	if len(s.Sources) < 2 && !slices.ContainsFunc(s.Sources, func(c Source) bool { return c.Dead+c.Unknown > 0 }) {
 		return ""
@@ -19,7 +19,7 @@ func (s *Status) ids() string {
 	return "ids: " + strings.Join(parts, "; ")
 }
 
-// outcome says what has come of the ids in one place.
+// outcome says what became of the ids in one place.
 func (c *Source) outcome() string {
 	var parts []string
 	for _, part := range []struct {

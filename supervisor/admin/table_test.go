@@ -52,7 +52,7 @@ SLOT  STATE     GEN  PID  UP    SESSIONS  RESTARTS  CRASHES  MEMORY
 	}
 }
 
-// Where there is one source and all ids are found, there is nothing to say.
+// With one source, all of whose ids were found, there is nothing to say.
 func TestIdsAreToldWhereTheyAreOfInterest(t *testing.T) {
 	for _, tt := range []struct {
 		sources []Source

@@ -84,7 +84,7 @@ func (t *target) remove() (sessions int) {
 }
 
 func (t *target) Bind(id []byte) bool {
-	// How a worker registers shows when it does, which may be long after it got ready.
+	// Only now it shows whether the worker registers late.
 	t.app.router.SetLate(t.member, t.worker.Link.RegistersLate())
 	err := t.app.router.Bind(t.member, id)
 	if err != nil {
