@@ -8,7 +8,8 @@
 //	if err != nil {
 //		log.Fatal(err)
 //	}
-//	if err := w.Serve(&http.Server{Handler: mux}); err != nil { // nil: stickyd has stopped
+//	err = w.Serve(&http.Server{Handler: mux})
+//	if !errors.Is(err, http.ErrServerClosed) { // which it is when stickyd has stopped
 //		log.Fatal(err)
 //	}
 //

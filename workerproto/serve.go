@@ -3,7 +3,6 @@ package workerproto
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
@@ -22,7 +21,13 @@ import (
 //   - While the worker drains, the same happens to the next request that has
 //     no session's id: it might start one, which should live elsewhere.
 //   - Once stickyd has stopped or is gone, Serve lets open requests finish, in
-//     the time that stickyd gave or a few seconds, and returns nil.
+//     the time that stickyd gave or a few seconds.
+//
+// As srv.Serve does, it always returns an error: http.ErrServerClosed, and
+// nothing wrapped around it, after that orderly end and after srv.Shutdown or
+// srv.Close; one that is net.ErrClosed after w.Close. A program that exits with
+// another status than 0 then, as log.Fatal(w.Serve(srv)) does, has not crashed
+// in stickyd's eyes: it was to end.
 //
 // Connections are given back where they carry HTTP/1.1 as stickyd saw it: not
 // from a TLS server in the worker, and not by http.Serve(w, handler), which
@@ -68,15 +73,17 @@ func (w *Worker) Serve(srv *http.Server) error {
 	if !errors.Is(err, ErrEnded) {
 		return err
 	}
-	return w.finish(srv, &fresh)
+	w.finish(srv, &fresh)
+	return http.ErrServerClosed
 }
 
 // freshGrace is how long a connection that has just come is waited for.
 const freshGrace = 3 * time.Second
 
-// finish lets open requests end. A connection that has just come is waited for
-// as well, for a while: Shutdown would drop its first request.
-func (w *Worker) finish(srv *http.Server, fresh *atomic.Int64) error {
+// finish lets open requests end, and says in the log where they don't in time. A
+// connection that has just come is waited for as well, for a while: Shutdown
+// would drop its first request.
+func (w *Worker) finish(srv *http.Server, fresh *atomic.Int64) {
 	ctx, cancel := context.WithDeadline(context.Background(), w.finishBy())
 	defer cancel()
 	poll := time.NewTicker(5 * time.Millisecond)
@@ -92,9 +99,8 @@ func (w *Worker) finish(srv *http.Server, fresh *atomic.Int64) error {
 		}
 	}
 	if err := srv.Shutdown(ctx); err != nil {
-		return fmt.Errorf("open requests were cut off: %w", err)
+		slog.Warn("open requests did not finish in time and are cut off", "err", err)
 	}
-	return nil
 }
 
 // A handback is the handler that gives away requests for other workers'

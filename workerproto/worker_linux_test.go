@@ -829,6 +829,24 @@ func TestDrainingWhenStickydIsGone(t *testing.T) {
 	}
 }
 
+// An accept loop need not know whether stickyd is there.
+func TestAcceptAfterTheEndIsNetErrClosed(t *testing.T) {
+	closed, _ := startWorker(t)
+	closed.Close()
+	ended, p := startWorker(t)
+	p.conn.CloseWrite()
+	plain, err := Listen("127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	plain.Close()
+	for name, w := range map[string]*Worker{"closed": closed, "ended": ended, "without stickyd": plain} {
+		if _, err := w.Accept(); !errors.Is(err, net.ErrClosed) {
+			t.Errorf("%s: Accept returns %v", name, err)
+		}
+	}
+}
+
 func TestAcceptAfterCloseDoesNotSayReady(t *testing.T) {
 	w, p := startWorker(t)
 	w.Close()

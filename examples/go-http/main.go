@@ -6,6 +6,7 @@ package main
 
 import (
 	"crypto/rand"
+	"errors"
 	"flag"
 	"fmt"
 	"log"
@@ -36,7 +37,7 @@ func main() {
 		ReadHeaderTimeout: 10 * time.Second,
 		IdleTimeout:       2 * time.Minute,
 	})
-	if err != nil { // nil: stickyd has stopped, and all requests are answered
+	if !errors.Is(err, http.ErrServerClosed) { // which it is when stickyd has stopped and all requests are answered
 		log.Fatal(err)
 	}
 }

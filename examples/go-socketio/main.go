@@ -5,6 +5,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"log"
 	"net"
@@ -62,7 +63,8 @@ func main() {
 		stop()
 	})
 	log.Printf("listening on %v", w.Addr())
-	if err := w.Serve(srv); err != nil { // in place of srv.Serve
+	err = w.Serve(srv)                         // in place of srv.Serve
+	if !errors.Is(err, http.ErrServerClosed) { // which it is when stickyd has stopped
 		log.Fatal(err)
 	}
 }

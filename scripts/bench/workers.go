@@ -5,6 +5,7 @@ package main
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"io"
 	"log"
@@ -39,7 +40,7 @@ func stickydWorker() {
 		log.Fatal(err)
 	}
 	bind := func(ctx context.Context, sid string) { w.Bind(ctx, sid) }
-	if err := w.Serve(&http.Server{Handler: newHandler(bind)}); err != nil {
+	if err := w.Serve(&http.Server{Handler: newHandler(bind)}); !errors.Is(err, http.ErrServerClosed) {
 		log.Fatal(err)
 	}
 }

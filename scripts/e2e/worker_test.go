@@ -41,6 +41,8 @@ func playWorker(kind string) {
 	case "gated":
 		awaitFile(os.Args[3])
 		runApp()
+	case "idiom":
+		runIdiom(os.Args[3])
 	case "short-lived":
 		time.AfterFunc(100*time.Millisecond, func() {
 			fmt.Println("that was all")
@@ -116,7 +118,7 @@ func runApp() {
 		<-w.Finishing() // sessions and connections live on
 		return
 	}
-	if err != nil {
+	if !errors.Is(err, http.ErrServerClosed) {
 		log.Fatal(err)
 	}
 }

@@ -64,7 +64,7 @@ func playWorker() {
 		}
 	})
 	mux.HandleFunc("/", func(rw http.ResponseWriter, r *http.Request) { fmt.Fprint(rw, w.Slot()) })
-	if err := w.Serve(&http.Server{Handler: mux}); err != nil {
+	if err := w.Serve(&http.Server{Handler: mux}); !errors.Is(err, http.ErrServerClosed) {
 		log.Fatal(err)
 	}
 	os.Exit(0)

@@ -15,6 +15,7 @@
 package demo
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -28,7 +29,7 @@ import (
 	"github.com/stickyd/stickyd/workerproto"
 )
 
-// Run serves the demo until stickyd ends.
+// Run serves the demo until stickyd ends, which is no error.
 func Run() error {
 	workers, _ := strconv.Atoi(os.Getenv(workerproto.EnvWorkers)) // before Listen removes it
 	w, err := workerproto.Listen("127.0.0.1:0")
@@ -43,7 +44,7 @@ func Run() error {
 		slot:     w.Slot(), workers: workers, pid: os.Getpid(), started: time.Now(),
 		kill: killSelf,
 	}
-	return w.Serve(&http.Server{
+	err = w.Serve(&http.Server{
 		Handler:           s.handler(),
 		ReadHeaderTimeout: 10 * time.Second,
 		ReadTimeout:       20 * time.Second,
@@ -51,6 +52,10 @@ func Run() error {
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    16 << 10,
 	})
+	if errors.Is(err, http.ErrServerClosed) {
+		return nil
+	}
+	return err
 }
 
 // killSelf ends the process as rudely as a crash would: nothing is closed,

@@ -29,6 +29,8 @@ after(async () => {
   if (!server) return; // before has failed
   assert.equal(status, 0, server.log());
   assert.doesNotMatch(server.log(), /panic|DATA RACE|another worker/);
+  const stopped = server.log().split('\n').filter(line => line.includes('"worker stopped"')).map(line => JSON.parse(line).exit);
+  assert.deepEqual(stopped, Array(3).fill('exit status 0'), 'what stickyd stops ends well');
 }, { timeout: 60_000 });
 
 // connect resolves to a client that is connected.
