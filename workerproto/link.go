@@ -416,7 +416,7 @@ func (l *Link) Hint() string {
 	if l.state == awaitHello {
 		return "does it use a stickyd worker library?"
 	}
-	return "it uses a stickyd worker library, but does not accept connections yet: does it call Serve or Accept?"
+	return "it uses a stickyd worker library, but is not ready: does it call Serve or Accept, and Ready where it has called HoldReady?"
 }
 
 // Close ends the conversation. It first handles what the worker had sent, so

@@ -55,7 +55,7 @@ type Worker struct {
 	deadline atomic.Int64  // UnixNano until which to drain, 0 if none was named
 	ended    chan struct{} // stickyd sends no more; nil without it
 	orphan   bool          // and is gone; set before ended is closed
-	ready    sync.Once
+	ready    readiness
 
 	write    sync.Mutex // the outbox, and the counters that go with it
 	out      outbox
@@ -86,7 +86,8 @@ type arrival struct {
 // environment variables that announce stickyd are removed, so that children
 // of this process don't take themselves for workers, Node programs among them.
 //
-// stickyd sends connections after the first call of Accept.
+// stickyd sends connections after the first call of Accept, unless HoldReady was
+// called.
 func Listen(addr string) (*Worker, error) {
 	value, ok := os.LookupEnv(EnvFD)
 	if !ok {
@@ -166,7 +167,7 @@ func (w *Worker) Accept() (net.Conn, error) {
 		return nil, net.ErrClosed
 	default:
 	}
-	w.ready.Do(func() { w.send(appendHeader(nil, Ready, 0, 0), -1) })
+	w.sayAccepting()
 	// TAKEN speaks for all connections before its own, so their fates are
 	// settled one by one.
 	w.order.Lock()
@@ -225,6 +226,7 @@ func (w *Worker) Close() error {
 	}
 	w.closing.Do(func() {
 		close(w.closed)
+		w.neverReady()
 		select {
 		case <-w.ended: // it knows
 		default:

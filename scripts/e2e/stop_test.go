@@ -18,15 +18,21 @@ import (
 func (s *server) beginSlow(file string) <-chan reply {
 	s.t.Helper()
 	before, _ := s.find("worker output", isSlow)
+	done := s.getMeanwhile("/slow?until=" + file)
+	s.awaitN(len(before)+1, "worker output", isSlow)
+	return done
+}
+
+// getMeanwhile asks for a path; the reply's status is -1 if there is none.
+func (s *server) getMeanwhile(path string) <-chan reply {
 	done := make(chan reply, 1)
 	go func() {
-		r, err := s.get("/slow?until=" + file)
+		r, err := s.get(path)
 		if err != nil {
 			r.status = -1
 		}
 		done <- r
 	}()
-	s.awaitN(len(before)+1, "worker output", isSlow)
 	return done
 }
 

@@ -41,6 +41,15 @@ func playWorker(kind string) {
 	case "gated":
 		awaitFile(os.Args[3])
 		runApp()
+	case "warms-up":
+		runAppAs(func(w *workerproto.Worker) {
+			w.HoldReady()
+			fmt.Println("warming up")
+			go func() {
+				awaitFile(os.Args[3])
+				w.Ready()
+			}()
+		})
 	case "idiom":
 		runIdiom(os.Args[3])
 	case "short-lived":
@@ -93,11 +102,15 @@ type app struct {
 	sessions map[string]int
 }
 
-func runApp() {
+func runApp() { runAppAs(func(*workerproto.Worker) {}) }
+
+// runAppAs calls begin before the app serves.
+func runAppAs(begin func(*workerproto.Worker)) {
 	w, err := workerproto.Listen("127.0.0.1:0")
 	if err != nil {
 		log.Fatal(err)
 	}
+	begin(w)
 	a := &app{worker: w, sessions: make(map[string]int)}
 	mux := http.NewServeMux()
 	mux.HandleFunc("/handshake", a.handshake)
