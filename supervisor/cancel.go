@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 )
 
 // ErrCancelled is what an operation ends with that Cancel has ended.
@@ -111,6 +110,6 @@ func (op *Operation) giveUp(left string, args ...any) error {
 
 func (op *Operation) logCancelled() {
 	if op.givenUp != nil {
-		op.s.log.Info("operation cancelled", "operation", op.name, "after", time.Since(op.since).Round(time.Millisecond), "reason", op.givenUp)
+		op.s.log.Info("operation cancelled", "operation", op.name, "after", op.age(), "reason", op.givenUp)
 	}
 }

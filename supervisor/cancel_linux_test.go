@@ -114,18 +114,18 @@ func TestCancelDrainsAnHeirThatServes(t *testing.T) {
 }
 
 func TestCancelOfAScaleUpTakesItBack(t *testing.T) {
-	s, c := runSupervisor(t, 1, nil)
+	s, _ := runSupervisor(t, 1, nil)
 	use(s, "hangs-in-slot-2")
 	ended := asked(func() error { return s.Scale(3, false, func(string) {}) })
 	awaitHeir(t, s, 2)
-	eventually(t, "the third", func() bool { return len(c.of(3)) == 1 })
+	eventually(t, "the third", func() bool { return s.Operation() == "scaling: 1 of 2 new workers are ready" })
 	var said said
 	if err := s.Cancel(said.say); err != nil {
 		t.Fatal(err)
 	}
 	const outcome = "cancelled by stickyd cancel; 1 worker as before"
 	expectEnd(t, <-ended, outcome)
-	said.is(t, "cancelling scaling: 0 of 2 new workers are ready", "scaling was "+outcome)
+	said.is(t, "cancelling scaling: 1 of 2 new workers are ready", "scaling was "+outcome)
 	eventually(t, "one slot", func() bool { return len(s.Status()) == 1 })
 	if s.wanted() != 1 {
 		t.Errorf("%d workers are wanted", s.wanted())

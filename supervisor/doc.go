@@ -27,7 +27,8 @@
 // # More than one generation
 //
 // A worker is replaced by an heir: another slot of the same number, on trial.
-// When it has been ready for a while the old slot is told to leave. What replaces
+// When it has been ready for a while the old slot is told to leave. A monitor
+// hears of crashes of heirs until all old workers are gone. What replaces
 // many, one after the other, is an operation, of which one is under way at a time
 // (Restart, Scale, Drain, and what Begin begins), and which Cancel ends; each
 // rolling restart begins a generation.

@@ -31,7 +31,10 @@ func (sl *slot) onOrder(o order) {
 	sl.leaving, sl.rests = true, o == takeRest
 	sl.publish(never)
 	switch sl.state {
-	case waiting, drained:
+	case waiting:
+		sl.s.log.Info("worker is not started again: its slot has another worker, or is to have none", "slot", sl.n)
+		sl.vacate()
+	case drained:
 		sl.vacate()
 	case starting:
 		sl.terminate()

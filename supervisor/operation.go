@@ -106,6 +106,9 @@ func (op *Operation) text() string {
 	return op.name + ": " + op.says
 }
 
+// age is for how long it has been under way.
+func (op *Operation) age() time.Duration { return time.Since(op.since).Round(time.Millisecond) }
+
 // End lets others begin.
 func (op *Operation) End() {
 	op.logCancelled()
@@ -163,14 +166,14 @@ var awaitPause = time.Second // tests have less of it
 
 // vacating returns awaitVacated for the slots, with Run held until it has been
 // called. It is called before an operation ends.
-func (s *Supervisor) vacating(slots []*slot, whose string, say func(string)) (wait func() error, err error) {
+func (s *Supervisor) vacating(ctx context.Context, slots []*slot, whose string, say func(string)) (wait func() error, err error) {
 	release, err := s.hold()
 	if err != nil {
 		return nil, err
 	}
 	return func() error {
 		defer release()
-		return s.awaitVacated(context.Background(), slots, whose, say)
+		return s.awaitVacated(ctx, slots, whose, say)
 	}, nil
 }
 

@@ -81,7 +81,7 @@ func (s *Supervisor) recycleOne(n int, outcome chan<- error) {
 	op.End()
 	outcome <- err
 	if err == nil {
-		wait() // what ends that early ends us, too
+		wait() // what ends that early ends us, too, or is in the log
 	}
 }
 

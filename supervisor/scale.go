@@ -1,6 +1,8 @@
 package supervisor
 
 import (
+	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"strconv"
@@ -41,19 +43,16 @@ func (op *Operation) Resize(n int, relative bool, say func(string)) (wait func()
 	case op.cancelled(): // in a step before
 		return nil, op.giveUp("%s as before", counted(from, "worker", "workers"))
 	case n > from:
-		if err := op.grow(from, n, say); err != nil {
-			return nil, err
-		}
-		return s.vacating(nil, "worker", say)
+		return op.grow(from, n, say)
 	case n == from:
 		op.Say(say, "there %s already", isOrAre(n))
-		return s.vacating(nil, "worker", say)
+		return s.vacating(context.Background(), nil, "worker", say)
 	}
 	if err := s.canSpareAbove(n); err != nil {
 		return nil, err
 	}
 	op.Say(say, "%s instead of %d", counted(n, "worker", "workers"), from)
-	return s.vacating(s.shrink(n), "worker", say)
+	return s.vacating(context.Background(), s.shrink(n), "worker", say)
 }
 
 // canSpareAbove returns an error if the slots above n have the only ready workers.
@@ -82,42 +81,62 @@ func (s *Supervisor) canSpareAbove(n int) error {
 	return fmt.Errorf("%w; fill what was drained first, with stickyd restart %s", err, strings.Join(rest[:min(few, len(rest))], " "))
 }
 
-// grow adds the slots from+1 to n. If one does not get ready, or the operation is
-// cancelled, all are given up.
-func (op *Operation) grow(from, n int, say func(string)) error {
+// grow adds the slots from+1 to n. If one does not get ready, or crashes before
+// all are, or the operation is cancelled, all are given up. wait returns an error
+// if one has crashed since.
+func (op *Operation) grow(from, n int, say func(string)) (wait func() error, err error) {
+	s, m := op.s, newMonitor(0)
+	again := fmt.Sprintf("when it is fixed: stickyd scale %d", n)
+	switch err := op.add(from, n, m, say); {
+	case errors.Is(err, ErrCancelled):
+		s.awaitVacated(op.ctx, s.shrink(from), "worker", say)
+		return nil, op.giveUp("%s as before", counted(from, "worker", "workers"))
+	case err != nil:
+		s.awaitVacated(op.ctx, s.shrink(from), "worker", say)
+		return nil, op.stopped("scaling", err, fmt.Sprintf("There %s, as before", isOrAre(from)), again)
+	}
+	op.Say(say, "%s", counted(n, "worker is ready", "workers are ready"))
+	return func() error {
+		if err := m.err(); err != nil {
+			return op.stopped("scaling", err, fmt.Sprintf("There %s all the same", isOrAre(n)), again)
+		}
+		return nil
+	}, nil
+}
+
+// add starts the slots from+1 to n, and returns when each has stood its trial, or
+// when one has failed it or crashed behind it.
+func (op *Operation) add(from, n int, m *monitor, say func(string)) (err error) {
 	s := op.s
 	s.mu.Lock()
 	s.workers = n
 	launch, generation := s.current, s.generation
 	s.mu.Unlock()
-	trials, added := make([]*trial, n-from), make([]*slot, n-from)
-	for i := range trials {
-		trials[i] = newTrial()
-		added[i] = newSlot(s, from+1+i, generation, launch, trials[i])
-		if !s.add(added[i]) {
-			return ErrStopping
+	ctx, stop := m.within(op.ctx)
+	defer stop()
+	outcomes := make(chan error, n-from)
+	for i := range n - from {
+		t := newTrial()
+		sl := newSlot(s, from+1+i, generation, launch, t)
+		sl.monitor = m
+		if !s.add(sl) {
+			outcomes <- ErrStopping
+			continue
 		}
+		go func() { outcomes <- t.await(ctx, sl) }()
 	}
 	ready := 0
-	var failed []error
-	for i, t := range trials {
-		op.Say(say, "%d of %d new workers are ready", ready, len(trials))
-		switch err := t.await(op, added[i]); {
-		case err == nil:
+	for range n - from {
+		op.Say(say, "%d of %d new workers are ready", ready, n-from)
+		switch outcome := <-outcomes; {
+		case outcome == nil:
 			ready++
-		case !errors.Is(err, ErrCancelled):
-			failed = append(failed, fmt.Errorf("worker %d: %w", from+1+i, err))
+		case err == nil || errors.Is(err, ErrCancelled):
+			err = outcome
+			stop() // the others go
 		}
 	}
-	if ready == len(trials) {
-		op.Say(say, "%s", counted(n, "worker is ready", "workers are ready"))
-		return nil
-	}
-	s.awaitVacated(op.ctx, s.shrink(from), "worker", say)
-	if len(failed) > 0 {
-		return fmt.Errorf("%s as before: %w", counted(from, "worker", "workers"), errors.Join(failed...))
-	}
-	return op.giveUp("%s as before", counted(from, "worker", "workers"))
+	return cmp.Or(m.err(), err)
 }
 
 // shrink lets the slots above n drain, and returns them. All have been told by
@@ -168,7 +187,7 @@ func (op *Operation) drain(n int, say func(string)) (wait func() error, err erro
 	}
 	sl.order(takeRest)
 	op.Say(say, "worker %d drains", n)
-	return op.s.vacating([]*slot{sl}, "worker", say)
+	return op.s.vacating(context.Background(), []*slot{sl}, "worker", say)
 }
 
 // spareable returns slot n, if another one is ready.

@@ -39,6 +39,7 @@ type slot struct {
 	generation int
 	launch     *Launch
 	trial      *trial        // nil: it has nothing to prove
+	monitor    *monitor      // hears of the first crash after that; nil: none does
 	orders     chan func()   // calls what it gets
 	gone       chan struct{} // closed when run has returned
 	vacated    chan struct{} // closed when it has no process and gets none
@@ -311,6 +312,7 @@ func (sl *slot) onLinkEnded(err error) {
 			limit = max(time.Until(w.drainUntil), finishGrace)
 		}
 		w.log(sl.s.log).Info("worker leaves of its own accord", "drain_timeout", limit.Round(time.Millisecond))
+		sl.report(&crash{slot: sl.n, how: "left of its own accord", ran: true, lines: w.last.get()})
 		sl.bury()
 		sl.awaitFinish(limit)
 		sl.checkFinished()
@@ -351,12 +353,13 @@ func (sl *slot) onExited() {
 
 // rest waits before the next process.
 func (sl *slot) rest(cause string, lines []string) {
+	c := sl.crash(cause, lines)
 	sl.w = nil
 	sl.past.crash(cause)
 	sl.deaths++
 	if sl.trial != nil {
 		sl.leaving = true // one that proves nothing is not tried again
-		sl.prove(errors.New(withLines(cause, lines)))
+		sl.prove(c)
 	} else {
 		sl.s.noteFailure(sl.n, cause, lines)
 	}
@@ -371,6 +374,7 @@ func (sl *slot) rest(cause string, lines []string) {
 	}
 	sl.s.log.Log(context.Background(), level, "worker will be started again", "slot", sl.n, "in", wait.Round(time.Millisecond), "deaths_in_a_row", sl.deaths, "cause", cause)
 	sl.enter(waiting, wait)
+	sl.report(c) // last: who hears of it looks at the slot
 }
 
 // vacate leaves the slot without a process.

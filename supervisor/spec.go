@@ -92,7 +92,7 @@ type Limits struct {
 	Recycling
 
 	Parallel   int // slots that a rolling restart replaces at a time
-	MaxUnready int // of those that it has replaced: with more of them not ready it stops
+	MaxUnready int // new workers that may crash behind their trials while it goes on; one more stops it
 
 	MaxDraining int // workers that drain or finish beside the one that has their slot's place, at least 1
 }

@@ -1,5 +1,7 @@
 package supervisor
 
+import "context"
+
 // A trial is what a worker stands that replaces another, or is one more: it has
 // to become ready, and to stay so for Limits.MinReady. If it does not, nothing
 // else is changed.
@@ -9,13 +11,13 @@ type trial struct {
 
 func newTrial() *trial { return &trial{outcome: make(chan error, 1)} }
 
-// await returns the outcome for sl, which was added. Where the operation is
-// cancelled first it is ErrCancelled.
-func (t *trial) await(op *Operation, sl *slot) error {
+// await returns the outcome for sl, which was added: nil, a *crash, ErrStopping,
+// or ErrCancelled where ctx is done first.
+func (t *trial) await(ctx context.Context, sl *slot) error {
 	select {
 	case err := <-t.outcome:
 		return err
-	case <-op.ctx.Done():
+	case <-ctx.Done():
 		sl.tell(sl.withdraw)
 		return <-t.outcome
 	}

@@ -87,7 +87,7 @@ func TestReloadOfACommandThatFails(t *testing.T) {
 			s.signal(syscall.SIGHUP)
 			e := s.awaitN(reloads+1, "not reached", func(e event) bool { return e.str("what") == "reload" })[reloads]
 			reloads++
-			for _, want := range append(tt.want, "worker 1: ", "0 of 2 workers replaced, the others left as they are") {
+			for _, want := range append(tt.want, "restart stopped: new worker 1 ", "0 of 2 slots run the new version", "stickyd reload tries it again") {
 				if !strings.Contains(out, want) || !strings.Contains(e.str("err"), want) {
 					t.Errorf("nothing says %q:\n%s\n%s", want, out, e.str("err"))
 				}

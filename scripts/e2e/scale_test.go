@@ -83,7 +83,7 @@ func TestScaleUpThatFails(t *testing.T) {
 	_, pids, control, gate := gated(t, 2, "--start-timeout", "300ms")
 	shut(t, gate)
 	status, out := ask(t, "scale", control, "3")
-	if status != 1 || !strings.Contains(out, "2 workers as before: worker 3: ") || !strings.Contains(out, "not ready in time") {
+	if status != 1 || !strings.Contains(out, "scaling stopped: new worker 3 failed: not ready in time") || !strings.Contains(out, "There are 2 workers, as before") {
 		t.Errorf("exit status %d: %s", status, out)
 	}
 	checkUntouched(t, control, pids, 0)

@@ -50,6 +50,8 @@ func playWorker(kind string) {
 				w.Ready()
 			}()
 		})
+	case "version":
+		runAppAs(func(*workerproto.Worker) { crashAsTold(os.Args[3]) })
 	case "idiom":
 		runIdiom(os.Args[3])
 	case "short-lived":
@@ -143,6 +145,21 @@ func awaitFile(path string) {
 			return
 		}
 		time.Sleep(10 * time.Millisecond) // nobody tells
+	}
+}
+
+// crashAsTold ends the process after the time that the file names, if it names one:
+// the program on disk is a bad version.
+func crashAsTold(version string) {
+	text, err := os.ReadFile(version)
+	if err != nil {
+		log.Fatal(err)
+	}
+	if d, err := time.ParseDuration(string(text)); err == nil {
+		time.AfterFunc(d, func() {
+			fmt.Println("no such table")
+			os.Exit(1)
+		})
 	}
 }
 

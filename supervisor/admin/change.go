@@ -52,7 +52,7 @@ func restartFlags(flags *flag.FlagSet, c *call) {
 		})
 	}
 	count("parallel", "restart at most `N` slots at a time, instead of as\nconfigured", &c.restart.Parallel)
-	count("max-unready", "go on though `N` of the new workers have died again,\ninstead of as configured", &c.restart.MaxUnready)
+	count("max-unready", "go on though `N` of the new workers have crashed,\ninstead of as configured", &c.restart.MaxUnready)
 }
 
 // takeSlots: all, as other process managers have it, is the same as none.

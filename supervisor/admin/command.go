@@ -61,8 +61,10 @@ const (
 
 	moreExplain = "With - for SID it is read from standard input, and then stands in no history of\n" +
 		"a shell and in no list of processes. One that begins with - goes behind --.\n"
-	moreRestart = "Each slot gets a new worker first; the old one gets no new sessions and ends\n" +
-		"when those that it has have ended, or at --drain-timeout.\n" + cancelling
+	moreRestart = "Each slot gets a new worker first, which has to stay ready for --min-ready; then\n" +
+		"the old one gets no new sessions and ends when those that it has have ended, or\n" +
+		"at --drain-timeout. A new worker that crashes before all old ones are gone stops\n" +
+		"the restart.\n" + cancelling
 	moreScale = "Workers that are too many drain. It holds until another scale, or a reload in\n" +
 		"which workers has changed.\n" + cancelling
 	moreDrain  = "It gets no new ones. Its slot rests until it is restarted.\n" + notWaiting

@@ -44,7 +44,7 @@ type Running interface {
 type RestartOptions struct {
 	Slots      []int `json:"slots,omitempty"`       // none: all
 	Parallel   int   `json:"parallel,omitempty"`    // slots at a time; 0: as configured
-	MaxUnready int   `json:"max_unready,omitempty"` // of the new workers that may have died again before it stops; 0: as configured
+	MaxUnready int   `json:"max_unready,omitempty"` // new workers that may crash before it stops; 0: as configured
 }
 
 func (o *RestartOptions) check() error {

@@ -139,8 +139,8 @@ type Config struct {
 	// 1024.
 	Parallel int
 
-	// MaxUnready is how many of the workers that a rolling restart has replaced
-	// may not be ready any more before it stops, 0 to 1024.
+	// MaxUnready is how many of the new workers may crash while a rolling restart
+	// goes on without stopping it, 0 to 1024.
 	MaxUnready int
 
 	// MaxDraining is how many old workers may drain beside the one that has their

@@ -207,7 +207,7 @@ var options = []option{
 	},
 	{
 		name: "max-unready", arg: "N", def: "0",
-		help: "new ones that died before it stops",
+		help: "new ones that may crash before it stops",
 		kind: one(number(0, 1024), func(l *loaded) *int { return &l.MaxUnready }),
 	},
 	{

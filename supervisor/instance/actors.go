@@ -116,7 +116,8 @@ func (a *app) restartFor(now *watched) {
 }
 
 // restartInTurn replaces all workers when no operation is under way. It does not
-// wait for the old ones to drain: the next change may come before.
+// wait for the old ones to drain: the next change may come before. A new worker
+// that crashes until they have is in the log.
 func (a *app) restartInTurn(now *watched) error {
 	op, err := a.supervisor.BeginInTurn("rolling restart")
 	if err != nil {

@@ -132,14 +132,14 @@ func (c *change) wait() error {
 	return errors.Join(errs...)
 }
 
-// outcome is nil, or says what was not reached, and what holds all the same.
+// outcome is nil, or says what was not reached, and what is in effect all the same.
 func (c *change) outcome() error {
 	if len(c.errs) == 0 {
 		return nil
 	}
-	text := "as before: " + strings.Join(c.fails, ", ")
+	text := "unchanged: " + strings.Join(c.fails, ", ")
 	if len(c.holds) > 0 {
-		text += "; but what is new holds of: " + strings.Join(c.holds, ", ")
+		text += "; in effect all the same: " + strings.Join(c.holds, ", ")
 	}
 	return fmt.Errorf("%w\n%s", errors.Join(c.errs...), text)
 }

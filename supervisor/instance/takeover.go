@@ -90,10 +90,15 @@ func (a *app) succeed(b *before, c *config.Config) error {
 		caller.Say(fmt.Sprintf("%s runs, after %v in which nobody was accepted", a.program.Version, gap))
 		wait, err := a.renewConfig(c, caller.Say)
 		if err != nil {
-			a.log.Error("not all of the new configuration holds", "err", err)
-			err = fmt.Errorf("the new program runs, but not all of its configuration holds: %w", err)
+			a.log.Error("not all of the new configuration is in effect", "err", err)
+			err = fmt.Errorf("the new program runs, but not all of its configuration is in effect: %w", err)
 		}
-		return func() { caller.End(errors.Join(err, wait())) }
+		return func() {
+			if failed := wait(); failed != nil {
+				err = errors.Join(err, fmt.Errorf("the new program runs, but: %w", failed))
+			}
+			caller.End(err)
+		}
 	}
 	return nil
 }
