@@ -183,12 +183,12 @@ func (s *Supervisor) vacating(ctx context.Context, slots []*slot, whose string, 
 func (s *Supervisor) awaitVacated(ctx context.Context, slots []*slot, whose string, say func(string)) error {
 	tick := time.NewTicker(awaitPause)
 	defer tick.Stop()
-	for said := (remainder{}); len(slots) > 0; {
+	for said := (Remainder{}); len(slots) > 0; {
 		select {
 		case <-slots[0].vacated:
 			slots = slots[1:]
 		case <-tick.C:
-			if now := remaining(slots); now != said && now.workers > 0 {
+			if now := remaining(slots); now != said && now.Workers > 0 {
 				said = now
 				say(now.text(whose))
 			}
@@ -201,34 +201,4 @@ func (s *Supervisor) awaitVacated(ctx context.Context, slots []*slot, whose stri
 		}
 	}
 	return nil
-}
-
-// A remainder is what is waited for.
-type remainder struct {
-	workers  int       // that still have a process
-	sessions int       // of theirs
-	until    time.Time // the last of them is killed
-}
-
-func remaining(slots []*slot) (r remainder) {
-	for _, sl := range slots {
-		now := sl.status.Load()
-		if now.PID == 0 {
-			continue
-		}
-		r.workers++
-		r.sessions += now.Left
-		if now.End.After(r.until) {
-			r.until = now.End
-		}
-	}
-	return r
-}
-
-func (r remainder) text(whose string) string {
-	text := "waiting for " + counted(r.workers, whose, whose+"s") + ", with " + counted(r.sessions, "session", "sessions")
-	if d := time.Until(r.until).Round(time.Second); d > 0 {
-		text += fmt.Sprintf("; at most %v more", d)
-	}
-	return text
 }

@@ -154,7 +154,7 @@ func (r *replacing) over(err error) error {
 // stopped returns the error that the restart ends with because of err.
 func (r *replacing) stopped(err error) error {
 	now := fmt.Sprintf("%d of %d slots run the new version", len(r.heirs), len(r.slots))
-	if n := remaining(r.old).workers; n > 0 {
+	if n := remaining(r.old).Workers; n > 0 {
 		now += ", and " + counted(n, "old worker still drains", "old workers still drain")
 	}
 	return r.op.stopped("restart", err, now, r.again())

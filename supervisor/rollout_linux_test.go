@@ -92,7 +92,7 @@ type clients struct {
 type client struct {
 	workerproto.Traffic // nobody calls it
 	incarnation         uint32
-	sessions            atomic.Int64
+	sessions, open      atomic.Int64
 	connections         atomic.Int64
 	ready, retired      atomic.Bool
 	untaken             []workerproto.Connection // before gone is closed
@@ -123,7 +123,7 @@ func (c *clients) Rejoin(w *Worker, incarnation uint32) (Client, error) {
 func (c *client) Incarnation() uint32             { return c.incarnation }
 func (c *client) Ready()                          { c.ready.Store(true) }
 func (c *client) Draining()                       { c.retired.Store(true) }
-func (c *client) Remaining() (sessions, open int) { return int(c.sessions.Load()), 0 }
+func (c *client) Remaining() (sessions, open int) { return int(c.sessions.Load()), int(c.open.Load()) }
 func (c *client) Connections() int64              { return c.connections.Load() }
 func (c *client) Release() int                    { return int(c.sessions.Swap(0)) }
 func (c *client) Leaving()                        {}

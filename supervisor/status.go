@@ -11,7 +11,6 @@ type SlotStatus struct {
 	Since      time.Time
 	Until      time.Time // when the time of one that drains or finishes is over
 	End        time.Time // when one that drains, finishes or stops is killed at the latest
-	Left       int       // sessions of one that drains
 	Leaving    bool      // no process follows this one
 	OnTrial    bool      // it has to prove itself before it replaces another
 
@@ -60,7 +59,6 @@ func (sl *slot) publish(d time.Duration) {
 		}
 		if sl.state == draining || sl.state == finishing {
 			now.Until = w.drainUntil
-			now.Left = now.sessions()
 		}
 		now.End = sl.end(d)
 	}

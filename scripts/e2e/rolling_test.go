@@ -37,8 +37,12 @@ func (b *background) output() string {
 
 func askMeanwhile(t *testing.T, verb, control string, flags ...string) *background {
 	t.Helper()
-	b := &background{t: t, end: make(chan struct{})}
-	b.cmd = exec.Command(binary, append([]string{verb, "--control", control}, flags...)...)
+	return runMeanwhile(t, exec.Command(binary, append([]string{verb, "--control", control}, flags...)...))
+}
+
+func runMeanwhile(t *testing.T, cmd *exec.Cmd) *background {
+	t.Helper()
+	b := &background{t: t, cmd: cmd, end: make(chan struct{})}
 	b.cmd.Stdout, b.cmd.Stderr = b, b
 	if err := b.cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -110,7 +114,7 @@ func TestRestartDrainsBySession(t *testing.T) {
 	kept.mustGet(t, "/use?sid="+owners[0].SID)
 	l := s.startLoad(owners)
 	restart := askMeanwhile(t, "restart", control)
-	restart.says("waiting for 2 old workers, with ")
+	restart.says("waiting for 2 old workers with ")
 	l.end()
 
 	st := askStatus(t, control)

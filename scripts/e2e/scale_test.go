@@ -34,7 +34,7 @@ func TestScale(t *testing.T) {
 			s.mustGet("/end?sid=" + owner.SID)
 		}
 	}
-	down.says("waiting for 1 worker, with ")
+	down.says("waiting for 1 worker with ")
 	st := askStatus(t, control)
 	if w := workerWith(st, last.PID); last.Slot != 4 || w == nil || w.State != "draining" || w.Sessions == 0 {
 		t.Errorf("the worker of %+v is %+v", last, w)
@@ -131,7 +131,7 @@ func TestDrainAndRestartOfASlot(t *testing.T) {
 		return owners[1]
 	}
 	drain := askMeanwhile(t, "drain", control, "1")
-	drain.says("waiting for 1 worker, with 1 session")
+	drain.says("waiting for 1 worker with 1 session")
 	s.checkSessions(owners)
 	for _, fresh := range s.beginSessions(4) {
 		if fresh.Slot != 2 {
