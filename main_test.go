@@ -48,7 +48,7 @@ var outside = map[string][]string{
 	"github.com/oklog/run":                           {"supervisor/instance"},
 	"github.com/BurntSushi/toml":                     {"supervisor/config"},
 	"github.com/coreos/go-systemd/v22/daemon":        {"supervisor/systemd"},
-	"golang.org/x/sys/unix":                          {"fdpass", "fdpass/address", "fdpass/poll", "routing/front", "supervisor", "supervisor/admin", "supervisor/upgrade"},
+	"golang.org/x/sys/unix":                          {"fdpass", "fdpass/address", "fdpass/poll", "routing/front", "supervisor", "supervisor/admin", "supervisor/logs", "supervisor/upgrade"},
 }
 
 func TestImportsPointDownward(t *testing.T) {

@@ -125,7 +125,7 @@ func (c *call) show(s *Status, first bool) error {
 // more of it than fits there; otherwise all of it, and what has scrolled out of
 // sight again: the head.
 func (c *call) page(s *Status, now time.Time) string {
-	width, height, isTerminal := screenOf(c.out)
+	width, height, isTerminal := logs.ScreenOf(c.out)
 	switch {
 	case !isTerminal:
 		return s.text(now, usualWidth, 0)

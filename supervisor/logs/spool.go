@@ -18,7 +18,9 @@ type spool struct {
 
 	mu      sync.Mutex
 	waiting []byte
-	dropped int // lines, since the last note
+	status  string // what is to stand below the last line
+	shown   string // what stands there
+	dropped int    // lines, since the last note
 	closed  bool
 	wake    chan struct{} // buffered 1: there is something to do
 	done    chan struct{} // closed when the goroutine has ended
@@ -79,13 +81,13 @@ func (s *spool) take(empty []byte) (lines []byte, ended bool) {
 		lines = append(lines, s.note(s.dropped)...)
 		s.dropped = 0
 	}
-	return lines, s.closed
+	return s.aboveStatus(lines), s.closed
 }
 
 // close returns when all is written, or late is done. Further calls are fine.
 func (s *spool) close(late context.Context) {
 	s.mu.Lock()
-	s.closed = true
+	s.closed, s.status = true, ""
 	s.rouse()
 	s.mu.Unlock()
 	select {

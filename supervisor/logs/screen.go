@@ -1,4 +1,4 @@
-package admin
+package logs
 
 import (
 	"io"
@@ -7,9 +7,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// screenOf returns the size of the terminal that to is, in characters. It may
+// ScreenOf returns the size of the terminal that to is, in characters. It may
 // change at any time.
-func screenOf(to io.Writer) (width, height int, ok bool) {
+func ScreenOf(to io.Writer) (width, height int, ok bool) {
 	f, ok := to.(*os.File)
 	if !ok {
 		return 0, 0, false
