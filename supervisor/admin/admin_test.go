@@ -137,13 +137,13 @@ func TestStopWaitsForTheEnd(t *testing.T) {
 	ownPlace(t)
 	path := filepath.Join(publicDirectory, "c.sock")
 	f, s, _ := serve(t, path, port3000)
-	f.status.Workers = []Worker{{Slot: 1, PID: 9, Sessions: 2}, {Slot: 2}}
+	f.remaining = "waiting for 1 worker with 2 sessions"
 	out := &lineWriter{lines: make(chan string, 10)}
 	returned := make(chan int, 1)
 	go func() { returned <- Command([]string{"stop", "--control", path}, out, io.Discard) }()
 	<-f.stopped
 	s.Finish(nil)
-	for _, want := range []string{"stopping: waiting for 1 worker, with 2 sessions\n", "stopped\n"} {
+	for _, want := range []string{"stopping: waiting for 1 worker with 2 sessions\n", "stopped\n"} {
 		if got := <-out.lines; got != want {
 			t.Errorf("said %q, want %q", got, want)
 		}

@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"fmt"
 	"os"
 	"sync"
 	"testing"
@@ -11,6 +12,7 @@ import (
 // fake is a stickyd that is asked.
 type fake struct {
 	status      Status
+	remaining   remainder
 	explanation Explanation
 	log         *logs.Logs
 
@@ -39,6 +41,12 @@ func newFake(t *testing.T) *fake {
 	}
 }
 
+// remainder is what the end waits for.
+type remainder string
+
+func (r remainder) String() string { return string(r) }
+
+func (f *fake) Remaining() fmt.Stringer        { return f.remaining }
 func (f *fake) Status() Status                 { return f.status }
 func (f *fake) Logs() *logs.Ring[logs.Line]    { return f.log.Lines() }
 func (f *fake) Events() *logs.Ring[logs.Event] { return f.log.Events() }

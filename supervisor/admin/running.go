@@ -23,6 +23,10 @@ type Running interface {
 
 	Stop() // as a signal does
 
+	// Remaining says what the end waits for. It is equal to what it was before
+	// where only time has passed.
+	Remaining() fmt.Stringer
+
 	Restart(o RestartOptions, say func(string)) error
 	Scale(s Scale, say func(string)) error
 	Reload(say func(string)) error

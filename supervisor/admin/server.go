@@ -151,7 +151,8 @@ func (s *Server) tells() (told func()) {
 	return sync.OnceFunc(s.telling.Done)
 }
 
-// stop says what is waited for, until Finish says how it ended.
+// stop says what is waited for, and again when that has changed, until Finish says
+// how it ended.
 func (s *Server) stop(rw http.ResponseWriter, r *http.Request) {
 	told := s.tells()
 	defer told()
@@ -159,9 +160,12 @@ func (s *Server) stop(rw http.ResponseWriter, r *http.Request) {
 	to := newLines(rw)
 	tick := time.NewTicker(progressPause)
 	defer tick.Stop()
-	for {
-		to.Encode(Progress{Message: remaining(s.running.Status())})
-		to.Flush()
+	for said := fmt.Stringer(nil); ; {
+		if now := s.running.Remaining(); now != said {
+			said = now
+			to.Encode(Progress{Message: "stopping: " + now.String()})
+			to.Flush()
+		}
 		select {
 		case <-tick.C:
 		case <-s.ended:
@@ -177,16 +181,4 @@ func (s *Server) stop(rw http.ResponseWriter, r *http.Request) {
 			return // who asked waits no longer; it goes on
 		}
 	}
-}
-
-// remaining says what stickyd waits for before it ends.
-func remaining(s Status) string {
-	workers, sessions := 0, 0
-	for _, w := range s.Workers {
-		if w.PID != 0 {
-			workers++
-			sessions += w.Sessions
-		}
-	}
-	return fmt.Sprintf("stopping: waiting for %s, with %s", count(workers, "worker"), count(sessions, "session"))
 }

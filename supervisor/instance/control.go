@@ -1,6 +1,8 @@
 package instance
 
 import (
+	"fmt"
+
 	"github.com/stickyd/stickyd/supervisor"
 	"github.com/stickyd/stickyd/supervisor/admin"
 	"github.com/stickyd/stickyd/supervisor/logs"
@@ -13,6 +15,9 @@ func (a *app) Stop() {
 	default: // it was asked already
 	}
 }
+
+// Remaining says what the end waits for.
+func (a *app) Remaining() fmt.Stringer { return a.remaining() }
 
 // Restart replaces workers.
 func (a *app) Restart(o admin.RestartOptions, say func(string)) error {

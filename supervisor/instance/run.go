@@ -24,6 +24,7 @@ func (a *app) run() (*frozen, error) {
 	ended := make(chan struct{})
 	defer close(ended)
 	g.Add(a.awaitSignal(hurryNow, ended))
+	g.Add(a.report(hurry))
 	g.Add(a.accept(hurry))
 	g.Add(a.sweeper())
 	g.Add(a.watch())
