@@ -15,7 +15,7 @@ var ErrCancelled = errors.New("cancelled by stickyd cancel")
 // cancelled is an error.
 func (s *Supervisor) Cancel(say func(string)) error {
 	if s.stopping.Err() != nil {
-		return errors.New("stickyd stops, which can't be cancelled")
+		return errors.New("stickyd is stopping, which cannot be cancelled")
 	}
 	op, text, err := s.cancel()
 	if err != nil {
@@ -32,15 +32,15 @@ func (s *Supervisor) Cancel(say func(string)) error {
 		return ErrStopping
 	}
 	if op.givenUp == nil {
-		say(op.name + " came to its end before that")
+		say(op.name + " ended before it could be cancelled")
 	} else {
 		say(op.name + " was " + op.givenUp.Error())
 	}
 	return nil
 }
 
-// nothingToCancel says so, and what somebody may have taken for it: who has
-// replaced workers, or scaled down, waits still.
+// nothingToCancel says so, and what may have been taken for an operation: a command
+// that has replaced workers, or scaled down, waits still.
 func (s *Supervisor) nothingToCancel() string {
 	n := 0
 	for _, sl := range s.Status() {
@@ -51,8 +51,8 @@ func (s *Supervisor) nothingToCancel() string {
 	if n == 0 {
 		return "nothing is under way"
 	}
-	return "nothing is under way that can be cancelled; " + counted(n, "worker drains", "workers drain") +
-		" on, which stickyd status shows"
+	return "nothing is under way that can be cancelled; " + counted(n, "worker still drains", "workers still drain") +
+		", see stickyd status"
 }
 
 // cancel tells the operation under way to give up. text is how far it was.

@@ -187,7 +187,7 @@ func TestCancelBesideWorkersThatDrain(t *testing.T) {
 	if err := s.Cancel(said.say); err != nil {
 		t.Error(err)
 	}
-	said.is(t, "nothing is under way that can be cancelled; 2 workers drain on, which stickyd status shows")
+	said.is(t, "nothing is under way that can be cancelled; 2 workers still drain, see stickyd status")
 	for _, one := range append(c.of(2), c.of(3)...) {
 		one.sessions.Store(0)
 	}
@@ -210,7 +210,7 @@ func TestCancelThatComesTooLate(t *testing.T) {
 	if err := <-cancelled; err != nil {
 		t.Error(err)
 	}
-	said.is(t, "cancelling upgrade", "upgrade came to its end before that")
+	said.is(t, "cancelling upgrade", "upgrade ended before it could be cancelled")
 	if c.log.has("operation cancelled") {
 		t.Error("the log says that it was cancelled")
 	}
@@ -253,7 +253,7 @@ func TestCommitOfWhatIsCancelled(t *testing.T) {
 func TestCancelOfTheEnd(t *testing.T) {
 	s, _ := runSupervisor(t, 1, nil)
 	s.Stop()
-	expectEnd(t, s.Cancel(func(string) {}), "stickyd stops, which can't be cancelled")
+	expectEnd(t, s.Cancel(func(string) {}), "stickyd is stopping, which cannot be cancelled")
 }
 
 // Who may not begin hears of what is under way, how far it is, and what ends it.

@@ -325,7 +325,7 @@ func TestDrainGoesOnAfterSupervisionWasFrozen(t *testing.T) {
 	if now := r.now.Status()[0].Until; now.Before(until) || now.After(until.Add(time.Since(before))) {
 		t.Errorf("it drained until %v, and does now until %v", until, now)
 	}
-	if err := <-ended; err == nil || !strings.Contains(err.Error(), "upgraded meanwhile") {
+	if err := <-ended; err == nil || !strings.Contains(err.Error(), "stickyd is being upgraded") {
 		t.Error("who waited was told ", err)
 	}
 	if got := r.now.Status(); len(got) != 3 || got[0].State != "draining" || got[1].Generation != 2 {

@@ -37,8 +37,8 @@ type underWay struct {
 // ErrStopping is what ends an operation that stickyd's end came before.
 var ErrStopping = errors.New("stickyd is stopping")
 
-// errUpgraded is what who waits for draining workers is told.
-var errUpgraded = errors.New("stickyd is upgraded meanwhile; the old workers go on draining, and stickyd status shows them")
+// errUpgraded ends a wait for draining workers.
+var errUpgraded = errors.New("stickyd is being upgraded; old workers go on draining and new ones are no longer watched, see stickyd status")
 
 // Begin starts an operation of that name, unless another one is under way, which
 // the error names. End must follow.
@@ -88,7 +88,7 @@ func (s *Supervisor) tryBegin(op *Operation, inTurn bool) (now *Operation, err e
 	return op, nil
 }
 
-// refusal is what who can't begin because of it is told.
+// refusal is the error of another operation that can't begin because of this one.
 func (op *Operation) refusal() error {
 	way := "or end it with stickyd cancel"
 	if op.committed {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -45,8 +46,10 @@ func TestWaitingIsSaidOnce(t *testing.T) {
 	}
 }
 
-func TestRemainderInWords(t *testing.T) {
-	in := func(d time.Duration) time.Time { return time.Now().Add(d + 400*time.Millisecond) }
+func TestRemainderInWords(t *testing.T) { synctest.Test(t, testRemainderInWords) }
+
+func testRemainderInWords(t *testing.T) {
+	in := func(d time.Duration) time.Time { return time.Now().Add(d) }
 	for _, tt := range []struct {
 		Remainder
 		long, short string

@@ -389,7 +389,7 @@ func TestDrainedSlotStaysEmptyUntilItIsRestarted(t *testing.T) {
 	if got := s.Status()[1]; got.State != "drained" || got.PID != 0 {
 		t.Errorf("%+v", got)
 	}
-	if err := s.Drain(1, func(string) {}); err == nil || !strings.Contains(err.Error(), "somebody has to serve") {
+	if err := s.Drain(1, func(string) {}); err == nil || !strings.Contains(err.Error(), "worker 1 is the only one that is ready") {
 		t.Error("the last one was drained: ", err)
 	}
 	var said said
@@ -434,7 +434,7 @@ func TestScaleDownKeepsTheLastReadyWorker(t *testing.T) {
 		relative bool
 	}{{2, false}, {-3, true}} {
 		err := s.Scale(tt.n, tt.relative, func(string) {})
-		if err == nil || !strings.Contains(err.Error(), "somebody has to serve; fill what was drained first, with stickyd restart 1") {
+		if err == nil || !strings.Contains(err.Error(), "none of the workers that would stay is ready; fill the drained slots first: stickyd restart 1") {
 			t.Errorf("scale by %v: %v", tt, err)
 		}
 	}

@@ -73,12 +73,12 @@ func (s *Supervisor) canSpareAbove(n int) error {
 	if !serves {
 		return nil
 	}
-	err := fmt.Errorf("cannot scale to %s: none of those that would stay is ready, and somebody has to serve", counted(n, "worker", "workers"))
+	err := fmt.Errorf("cannot scale to %s: none of the workers that would stay is ready", counted(n, "worker", "workers"))
 	if len(rest) == 0 {
-		return fmt.Errorf("%w; try again when one is, which stickyd status shows", err)
+		return fmt.Errorf("%w; try again when stickyd status shows that one is", err)
 	}
 	const few = 16
-	return fmt.Errorf("%w; fill what was drained first, with stickyd restart %s", err, strings.Join(rest[:min(few, len(rest))], " "))
+	return fmt.Errorf("%w; fill the drained slots first: stickyd restart %s", err, strings.Join(rest[:min(few, len(rest))], " "))
 }
 
 // grow adds the slots from+1 to n. If one does not get ready, or crashes before
@@ -194,12 +194,12 @@ func (op *Operation) drain(n int, say func(string)) (wait func() error, err erro
 func (s *Supervisor) spareable(n int) (*slot, error) {
 	sl := s.holder(n)
 	if sl == nil {
-		return nil, fmt.Errorf("there is no worker %d: they are numbered from 1 to %d", n, s.wanted())
+		return nil, fmt.Errorf("there is no worker %d; they are numbered 1 to %d", n, s.wanted())
 	}
 	for _, other := range s.Status() {
 		if other.Slot != n && other.State == ready.String() {
 			return sl, nil
 		}
 	}
-	return nil, fmt.Errorf("no worker but %d is ready, and somebody has to serve: scale up first, or restart it instead", n)
+	return nil, fmt.Errorf("worker %d is the only one that is ready; first stickyd scale +1, or stickyd restart %[1]d instead", n)
 }

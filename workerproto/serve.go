@@ -156,7 +156,7 @@ func (h *handback) elsewhere(c *workerConn, r *http.Request) bool {
 func (c *workerConn) sayUnavailable(rw http.ResponseWriter) {
 	rw.Header().Set("Connection", "close")
 	rw.Header().Set("Retry-After", "1")
-	http.Error(rw, "the server is coming to an end", http.StatusServiceUnavailable)
+	http.Error(rw, "the server is shutting down", http.StatusServiceUnavailable)
 }
 
 // sendBack returns the connection to stickyd with the request r on it, of

@@ -85,7 +85,7 @@ func TestReloadOfACommandThatFails(t *testing.T) {
 			f.write()
 			status, out := ask(t, "reload", control)
 			s.signal(syscall.SIGHUP)
-			e := s.awaitN(reloads+1, "not reached", func(e event) bool { return e.str("what") == "reload" })[reloads]
+			e := s.awaitN(reloads+1, "request of a signal failed", func(e event) bool { return e.str("what") == "reload" })[reloads]
 			reloads++
 			for _, want := range append(tt.want, "restart stopped: new worker 1 ", "0 of 2 slots run the new version", "stickyd reload tries it again") {
 				if !strings.Contains(out, want) || !strings.Contains(e.str("err"), want) {

@@ -111,7 +111,7 @@ func TestScaleBySignals(t *testing.T) {
 	s.signal(syscall.SIGTTOU)
 	s.awaitN(2, "done", func(e event) bool { return e.str("what") == "one worker less" })
 	s.signal(syscall.SIGTTOU)
-	if e := s.await("not reached", nil); !strings.Contains(e.str("err"), "may be 1 to 1024") {
+	if e := s.await("request of a signal failed", nil); !strings.Contains(e.str("err"), "may be 1 to 1024") {
 		t.Error("the last one was taken away: ", e.str("err"))
 	}
 	if now := pidsOf(askStatus(t, control)); len(now) != 1 || now[1] != pids[1] {
@@ -150,7 +150,7 @@ func TestDrainAndRestartOfASlot(t *testing.T) {
 	resting()
 	mustAsk(t, "upgrade", control)
 	resting()
-	if status, out := ask(t, "drain", control, "2"); status != 1 || !strings.Contains(out, "somebody has to serve") {
+	if status, out := ask(t, "drain", control, "2"); status != 1 || !strings.Contains(out, "worker 2 is the only one that is ready") {
 		t.Errorf("exit status %d: %s", status, out)
 	}
 	mustAsk(t, "restart", control, "1")

@@ -17,8 +17,8 @@ func (c *call) operate(ctx context.Context, verb string, what any) error {
 	return c.client.operate(ctx, "/v1/"+verb, what, func(line string) { fmt.Fprintln(c.out, line) })
 }
 
-// change is operate for what can be cancelled, of which who does not want to wait
-// any more should know.
+// change is operate for what can be cancelled, and says so to a user who interrupts
+// it.
 func (c *call) change(ctx context.Context, verb string, what any) error {
 	err := c.operate(ctx, verb, what)
 	if errors.Is(err, errNotWaited) {
@@ -39,7 +39,7 @@ func (c *call) where() string {
 func number(text string, least int) (int, error) {
 	n, err := strconv.Atoi(text)
 	if err != nil || n < least {
-		return 0, fmt.Errorf("%q is no number from %d on", text, least)
+		return 0, fmt.Errorf("%q is not a number from %d on", text, least)
 	}
 	return n, nil
 }
@@ -73,7 +73,7 @@ func takeSlots(c *call, given []string) error {
 func slotNumber(text string) (int, error) {
 	slot, err := number(text, 1)
 	if err != nil {
-		return 0, fmt.Errorf("%q is no number of a slot, as stickyd status shows them", text)
+		return 0, fmt.Errorf("%q is not a worker number; stickyd status lists them", text)
 	}
 	return slot, nil
 }
@@ -86,7 +86,7 @@ func takeScale(c *call, given []string) error {
 	}
 	n, err := strconv.Atoi(given[0]) // takes a sign
 	if err != nil {
-		return fmt.Errorf("%q is no number of workers", given[0])
+		return fmt.Errorf("%q is not a number of workers", given[0])
 	}
 	c.scale = Scale{Relative: strings.ContainsAny(given[0], "+-"), N: n}
 	return c.scale.check()
@@ -96,7 +96,7 @@ func scale(ctx context.Context, c *call) error { return c.change(ctx, "scale", c
 
 func takeSlot(c *call, given []string) (err error) {
 	if len(given) != 1 {
-		return errors.New("stickyd drain takes the number of a slot, as stickyd status shows it")
+		return errors.New("drain takes a worker number; stickyd status lists them")
 	}
 	c.slot, err = slotNumber(given[0])
 	return err
@@ -108,7 +108,7 @@ func takeSlotOrNone(c *call, given []string) (err error) {
 	case 1:
 		c.history.slot, err = slotNumber(given[0])
 	default:
-		err = errors.New("stickyd logs takes the number of one slot, as stickyd status shows it")
+		err = errors.New("logs takes one worker number; stickyd status lists them")
 	}
 	return err
 }

@@ -67,17 +67,18 @@ const (
 		"the restart.\n" + cancelling
 	moreScale = "Workers that are too many drain. It holds until another scale, or a reload in\n" +
 		"which workers has changed.\n" + cancelling
-	moreDrain  = "It gets no new ones. Its slot rests until it is restarted.\n" + notWaiting
-	moreReload = "What cannot change while stickyd runs is named.\n" + cancelling
+	moreDrain  = "It gets no new ones. Its slot stays empty until stickyd restart SLOT.\n" + notWaiting
+	moreReload = "It names the options that need an upgrade or a full restart.\n" + cancelling
 
 	moreUpgrade = "Process, workers, connections and sessions stay. BINARY is the one that runs, as\n" +
 		"it is on disk now, if it is not given. It also reads the configuration again and\n" +
 		"makes it hold, with a rolling restart if need be.\n" + cancelling
 
-	moreCancel = "A worker on trial is stopped, or drains if it has sessions; what was replaced\n" +
-		"stays replaced, and nothing else is. A scale up is taken back. It waits until\n" +
-		"the operation has ended, and says what it came to. That nothing is under way is\n" +
-		"no error. An upgrade can be cancelled while the other binary is checked.\n"
+	moreCancel = "Workers already replaced stay; the one being tried is stopped, or drained if it\n" +
+		"has sessions; no more are replaced. A scale up is taken back, and an upgrade\n" +
+		"goes no further than the check of the other binary. The command waits for the\n" +
+		"end of the operation and says what it came to. With none under way it does\n" +
+		"nothing.\n"
 )
 
 // IsVerb reports whether a word is one of the commands.
@@ -187,7 +188,7 @@ func (v *verb) usage(to io.Writer, flags *flag.FlagSet) {
 		help = strings.ReplaceAll(help, "\n", "\n"+strings.Repeat(" ", column))
 		fmt.Fprintf(to, "  %-*s%s\n", column-2, name+" "+arg, help)
 	})
-	fmt.Fprint(to, "\nExit status: 0 done, 1 not reached, 2 bad usage.\n")
+	fmt.Fprint(to, "\nExit status: 0 done, 1 failed, 2 bad usage.\n")
 }
 
 func (c *call) run(ctx context.Context, v verb) error {

@@ -92,7 +92,7 @@ func (d *drainRequest) check() error { return checkSlot(d.Slot) }
 
 func checkSlot(slot int) error {
 	if slot < 1 {
-		return fmt.Errorf("%d is no slot; they are numbered from 1", slot)
+		return fmt.Errorf("there is no worker %d; they are numbered from 1", slot)
 	}
 	return nil
 }

@@ -237,15 +237,15 @@ func TestWhatIsWrongWithFlags(t *testing.T) {
 		"status -x=1":               "unknown flag -x",
 		"status --control":          "--control needs a value",
 		"logs -n":                   "-n needs a value",
-		"logs -n x":                 `-n x: "x" is no number from 0 on`,
-		"events -n -1":              `-n -1: "-1" is no number from 0 on`,
-		"events -n=-1":              `-n -1: "-1" is no number from 0 on`,
-		"restart --parallel -2 1":   `--parallel -2: "-2" is no number from 1 on`,
-		"restart 1 --parallel 0":    `--parallel 0: "0" is no number from 1 on`,
+		"logs -n x":                 `-n x: "x" is not a number from 0 on`,
+		"events -n -1":              `-n -1: "-1" is not a number from 0 on`,
+		"events -n=-1":              `-n -1: "-1" is not a number from 0 on`,
+		"restart --parallel -2 1":   `--parallel -2: "-2" is not a number from 1 on`,
+		"restart 1 --parallel 0":    `--parallel 0: "0" is not a number from 1 on`,
 		"status --json=maybe":       "--json takes no value",
 		"events -f -1":              "events takes no argument: -1",
 		"explain --json -- ":        "explain takes the id of a session, or - for standard input",
-		"restart --max-unready= -1": `--max-unready : "" is no number from 1 on`,
+		"restart --max-unready= -1": `--max-unready : "" is not a number from 1 on`,
 	} {
 		args := strings.Fields(words)
 		wants := "stickyd: " + want + "\nstickyd " + args[0] + " --help shows how to use it\n"
@@ -295,12 +295,12 @@ func TestBadRequests(t *testing.T) {
 	_, _, ln := serve(t, "", port3000)
 	c := newClient(ln.Path())
 	for _, tt := range []struct{ method, path, body, want string }{
-		{"POST", "/v1/restart", `{"slots":[0]}`, "0 is no slot"},
+		{"POST", "/v1/restart", `{"slots":[0]}`, "there is no worker 0"},
 		{"POST", "/v1/restart", `{"parallel":-1}`, "cannot be negative"},
 		{"POST", "/v1/restart", `{"paralel":1}`, `unknown field "paralel"`},
 		{"POST", "/v1/restart", `{`, "not understood"},
 		{"POST", "/v1/restart", strings.Repeat(" ", bodyBytes+1), "too large"},
-		{"POST", "/v1/drain", "", "0 is no slot"},
+		{"POST", "/v1/drain", "", "there is no worker 0"},
 		{"POST", "/v1/scale", "", "0 workers are too few"},
 		{"GET", "/v1/logs?n=x", "", "n is no number"},
 		{"GET", "/v1/logs?slot=-1", "", "slot is no number"},

@@ -40,11 +40,14 @@ func (a *app) obey(s os.Signal) bool {
 	return true
 }
 
-func (a *app) logLine(line string) { a.log.Info(line) }
+// logProgress is how an operation that a signal asked for says how it goes.
+func (a *app) logProgress(line string) {
+	a.log.Info("progress of a signal's request", "progress", line)
+}
 
 func (a *app) reloadInTurn() {
 	a.inTurn(syscall.SIGHUP, "reload", &a.reloaded, 1, func(op *supervisor.Operation, _ int) (func() error, error) {
-		return a.reloadIn(op, a.logLine)
+		return a.reloadIn(op, a.logProgress)
 	})
 }
 
@@ -55,10 +58,10 @@ func (a *app) scaleInTurn(n int) {
 	}
 	a.inTurn(s, moreWorkers(n), &a.scaled, n, func(op *supervisor.Operation, n int) (func() error, error) {
 		if n == 0 {
-			a.log.Info("nothing is to do: as many signals asked for a worker less as for one more")
+			a.log.Info("nothing to do: as many signals asked for a worker less as for one more")
 			return nil, errLogged
 		}
-		return op.Resize(n, true, a.logLine)
+		return op.Resize(n, true, a.logProgress)
 	})
 }
 
@@ -69,7 +72,7 @@ func (a *app) upgradeInTurn() {
 	})
 }
 
-// errLogged is what inTurn need not log what came of.
+// errLogged ends what has logged itself how it went.
 var errLogged = errors.New("logged")
 
 func moreWorkers(n int) string {
@@ -88,9 +91,9 @@ func moreWorkers(n int) string {
 // inTurn does what a signal asks for when no operation is under way. What more of
 // it comes until then is added up in t.
 func (a *app) inTurn(s os.Signal, what string, t *supervisor.Tally, n int, do func(*supervisor.Operation, int) (func() error, error)) {
-	a.log.Info(what, "signal", s.String())
+	a.log.Info("signal received", "signal", s.String(), "what", what)
 	if now := a.supervisor.Operation(); now != "" {
-		a.log.Info("it is done when the operation under way has ended", "what", what, "operation", now)
+		a.log.Info("request of a signal waits for the operation under way", "what", what, "operation", now)
 	}
 	if !t.Add(n) {
 		return
@@ -106,7 +109,7 @@ func (a *app) inTurn(s os.Signal, what string, t *supervisor.Tally, n int, do fu
 		case errors.Is(err, supervisor.ErrFrozen): // takeWaiting takes it along
 		case err == errLogged:
 		case err != nil:
-			a.log.Error("not reached", "what", what, "err", err)
+			a.log.Error("request of a signal failed", "what", what, "err", err)
 		default:
 			a.log.Info("done", "what", what)
 		}
