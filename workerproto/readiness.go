@@ -1,15 +1,19 @@
 package workerproto
 
-import "sync"
+import (
+	"sync"
+	"sync/atomic"
+)
 
 // A readiness decides when a worker says READY: once, when the application
 // accepts connections and does not hold it back.
 type readiness struct {
+	over atomic.Bool // READY was said, or never will be
+
 	mu        sync.Mutex // held while READY is written, so that LEAVING comes behind it
 	accepting bool       // Accept was called
 	held      bool       // HoldReady was called, and Ready was not
 	released  bool       // Ready was called
-	over      bool       // READY was said, or never will be
 }
 
 // HoldReady has stickyd send no connections before Ready is called as well as
@@ -34,8 +38,12 @@ func (w *Worker) Ready() {
 	w.sayReadyLocked()
 }
 
-// sayAccepting notes that the application accepts connections.
+// sayAccepting notes that the application accepts connections. It costs nothing
+// but the first time.
 func (w *Worker) sayAccepting() {
+	if w.ready.over.Load() {
+		return
+	}
 	w.ready.mu.Lock()
 	defer w.ready.mu.Unlock()
 	w.ready.accepting = true
@@ -44,10 +52,10 @@ func (w *Worker) sayAccepting() {
 
 func (w *Worker) sayReadyLocked() {
 	r := &w.ready
-	if r.over || r.held || !r.accepting {
+	if r.over.Load() || r.held || !r.accepting {
 		return
 	}
-	r.over = true
+	r.over.Store(true)
 	w.send(appendHeader(nil, Ready, 0, 0), -1)
 }
 
@@ -55,5 +63,5 @@ func (w *Worker) sayReadyLocked() {
 func (w *Worker) neverReady() {
 	w.ready.mu.Lock()
 	defer w.ready.mu.Unlock()
-	w.ready.over = true
+	w.ready.over.Store(true)
 }
