@@ -222,6 +222,18 @@ func (c *Conn) PeerClosed() bool {
 	}
 }
 
+// Unread returns 0 if the peer has read all that was sent, as far as the system
+// tells (unix(7), SIOCOUTQ): 0 also where it does not, and of a closed Conn.
+func (c *Conn) Unread() (bytes int) {
+	fd, err := c.fd.Acquire()
+	if err != nil {
+		return 0
+	}
+	defer c.fd.Release()
+	n, _ := unread(fd)
+	return n
+}
+
 // Shutdown ends both directions: OnReadable's and OnWritable's functions are
 // called once more, and the peer reads end of file.
 func (c *Conn) Shutdown() {

@@ -2,6 +2,7 @@ package fdpass
 
 import (
 	"fmt"
+	"net/netip"
 	"os"
 
 	"golang.org/x/sys/unix"
@@ -100,4 +101,22 @@ func CloseAll(fds []int) {
 	for _, fd := range fds {
 		unix.Close(fd)
 	}
+}
+
+// LocalAddr returns the address of a socket's own end (getsockname(2)), an IPv4
+// address as such, or, of a Unix socket, its path.
+func LocalAddr(fd int) (at netip.AddrPort, path string, err error) {
+	name, err := unix.Getsockname(fd)
+	if err != nil {
+		return at, "", os.NewSyscallError("getsockname", err)
+	}
+	switch a := name.(type) {
+	case *unix.SockaddrInet4:
+		at = netip.AddrPortFrom(netip.AddrFrom4(a.Addr), uint16(a.Port))
+	case *unix.SockaddrInet6:
+		at = netip.AddrPortFrom(netip.AddrFrom16(a.Addr).Unmap(), uint16(a.Port))
+	case *unix.SockaddrUnix:
+		path = a.Name
+	}
+	return at, path, nil
 }

@@ -63,3 +63,7 @@ func received(fds []int) []int { return fds }
 // the descriptor, too, or it is a socket's. (One with SO_LINGER waits for its
 // peer, but no longer than until the scheduler's next signal.)
 func closeFD(fd int) { unix.RawSyscall(unix.SYS_CLOSE, uintptr(fd), 0, 0) }
+
+// unread returns how many bytes the peer has not read, in the kernel's way of
+// counting.
+func unread(fd int) (bytes int, err error) { return unix.IoctlGetInt(fd, unix.TIOCOUTQ) }
