@@ -6,7 +6,7 @@ func (r *Router) balanceLocked(q *Query) *Member {
 	switch {
 	case len(r.choice) > 0:
 		return r.balancer.Pick(r.choice, *q)
-	case q.From != nil && q.From.ready && (r.balancer.Bound() || q.From.hasRoom()):
+	case q.From != nil && q.From.ready && !q.From.away && (r.balancer.Bound() || q.From.hasRoom()):
 		return q.From // who could not take it is asked again: nobody else is there
 	}
 	return nil

@@ -12,7 +12,7 @@ const (
 	NoID    Lookup = iota // the connection has none
 	Found                 // known at first sight
 	Rescued               // known when its registration had been waited for
-	Dead                  // its owner has died
+	Dead                  // its owner has died, or is away
 	Never                 // never seen, or forgotten since
 )
 
@@ -40,6 +40,9 @@ func (r *Router) ownerLocked(q *Query) (*Member, Lookup) {
 	}
 	in, lookup, _ := r.table.trace(r.table.Key(q.Session))
 	owner := r.members[in]
+	if owner != nil && owner.away { // as good as dead, for now
+		owner, lookup = nil, Dead
+	}
 	switch {
 	case lookup == Found && owner == nil: // to rejoin
 		lookup = Never

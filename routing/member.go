@@ -29,8 +29,9 @@ type Member struct {
 	incarnation Incarnation
 	late        bool // see SetLate
 	reached     bool // was routed a connection, in which a session may begin
-	ready       bool // in Router.ready
+	ready       bool // gets what is new; in Router.ready, unless it is away
 	retired     bool // keeps its sessions, gets no new ones
+	away        bool // keeps its sessions, and can't be given any connection now
 	gone        bool
 	inFlight    int // routed to it and not yet taken
 	pending     int // connections that count as load by themselves
@@ -87,14 +88,49 @@ func (r *Router) Add(m *Member, late bool) {
 		return
 	}
 	m.late = late
-	r.addLocked(m)
-	r.serveLocked(m)
+	r.readyLocked(m)
+}
+
+func (r *Router) readyLocked(m *Member) {
+	m.ready = true
+	if !m.away {
+		r.addLocked(m)
+		r.serveLocked(m)
+	}
 }
 
 func (r *Router) addLocked(m *Member) {
-	m.ready = true
 	i, _ := slices.BinarySearchFunc(r.ready, m.place(), func(m *Member, p place) int { return m.place().compare(p) })
 	r.ready = slices.Insert(r.ready, i, m)
+}
+
+// Away says whether m can be given connections: while it is away it keeps its
+// sessions, whose connections go to other members, as those that wait for it do.
+func (r *Router) Away(m *Member, away bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if m.gone || m.away == away {
+		return
+	}
+	m.away = away
+	if away {
+		r.withdrawLocked(m)
+		return
+	}
+	if m.ready {
+		r.addLocked(m)
+	}
+	r.serveLocked(m)
+}
+
+// withdrawLocked takes m out of those that get what is new. Connections that
+// waited for m look for another member.
+func (r *Router) withdrawLocked(m *Member) {
+	r.ready = slices.DeleteFunc(r.ready, func(other *Member) bool { return other == m })
+	r.regrantLocked(&m.waiting)
+	if len(r.ready) == 0 { // what a retired member gave back, it gets again
+		r.regrantLocked(&r.waiting)
+	}
 }
 
 // Retire says that m keeps its sessions and gets no new ones. Connections that
@@ -107,11 +143,7 @@ func (r *Router) Retire(m *Member) {
 
 func (r *Router) retireLocked(m *Member) {
 	m.ready, m.retired = false, true
-	r.ready = slices.DeleteFunc(r.ready, func(other *Member) bool { return other == m })
-	r.regrantLocked(&m.waiting)
-	if len(r.ready) == 0 { // what a retired member gave back, it gets again
-		r.regrantLocked(&r.waiting)
-	}
+	r.withdrawLocked(m)
 }
 
 // Remove forgets m, which died at that time, and purges its sessions, whose

@@ -11,6 +11,7 @@ type MemberStatus struct {
 	Incarnation Incarnation
 	Ready       bool // gets new sessions
 	Retired     bool // keeps its sessions, gets no new ones
+	Away        bool // can't be given connections now, see Router.Away
 	Sessions    int
 	Untaken     int // connections routed to it and not yet taken
 	Open        int // connections that count as load: neither part of a session nor closed
@@ -23,7 +24,7 @@ func (r *Router) Members() []MemberStatus {
 	all := make([]MemberStatus, 0, len(r.members))
 	for _, m := range r.members {
 		all = append(all, MemberStatus{
-			Seat: m.Seat, Incarnation: m.incarnation, Ready: m.ready, Retired: m.retired,
+			Seat: m.Seat, Incarnation: m.incarnation, Ready: m.ready, Retired: m.retired, Away: m.away,
 			Sessions: m.sessions(), Untaken: m.inFlight, Open: m.pending,
 		})
 	}

@@ -152,7 +152,7 @@ func (r *Router) Try(q *Query) (_ Route, ok bool) {
 	if lookup == NoID {
 		m = r.balanceLocked(q)
 	}
-	if m == nil {
+	if m == nil || m.away {
 		q.Missed = true
 		return Route{}, false
 	}
@@ -205,7 +205,7 @@ func (r *Router) routeLocked(q *Query) (Route, *list.List) {
 	if owner != nil {
 		return r.reserveLocked(owner, lookup)
 	}
-	if q.Returned && !q.From.gone && (!q.From.retired || len(r.ready) == 0) {
+	if q.Returned && !q.From.gone && !q.From.away && (!q.From.retired || len(r.ready) == 0) {
 		return r.reserveLocked(q.From, lookup)
 	}
 	if m := r.balanceLocked(q); m != nil {
@@ -229,7 +229,7 @@ func (r *Router) reserveLocked(m *Member, l Lookup) (Route, *list.List) {
 // serveLocked gives the room that m has to those who wait, first to those who
 // can go nowhere else.
 func (r *Router) serveLocked(m *Member) {
-	for !m.gone && m.hasRoom() {
+	for !m.gone && !m.away && m.hasRoom() {
 		t := pop(&m.waiting)
 		if t == nil && m.ready {
 			t = pop(&r.waiting)

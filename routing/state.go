@@ -14,6 +14,7 @@ type MemberState struct {
 	Late        bool // see SetLate
 	Ready       bool // Add was called, and not yet Retire
 	Retired     bool
+	Away        bool
 	InFlight    int
 	Pending     int
 }
@@ -24,7 +25,7 @@ func (m *Member) State() MemberState {
 	defer m.router.mu.Unlock()
 	return MemberState{
 		Seat: m.Seat, Incarnation: m.incarnation,
-		Late: m.late, Ready: m.ready, Retired: m.retired,
+		Late: m.late, Ready: m.ready, Retired: m.retired, Away: m.away,
 		InFlight: m.inFlight, Pending: m.pending,
 	}
 }
@@ -59,11 +60,10 @@ func (r *Router) Rejoin(s MemberState, target any) (*Member, error) {
 		return nil, fmt.Errorf("incarnation %d can't be both ready and retired", s.Incarnation)
 	}
 	m := r.joinLocked(s.Seat, s.Incarnation, target)
-	m.retired, m.inFlight, m.pending = s.Retired, s.InFlight, s.Pending
+	m.retired, m.away, m.inFlight, m.pending = s.Retired, s.Away, s.InFlight, s.Pending
 	m.late, m.reached = s.Late, true // for all we know
 	if s.Ready {
-		r.addLocked(m)
-		r.serveLocked(m)
+		r.readyLocked(m)
 	}
 	return m, nil
 }
