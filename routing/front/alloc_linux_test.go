@@ -35,6 +35,7 @@ func (t *linked) Taken(n int)                     { t.router.Taken(t.member, n) 
 func (t *linked) Settled(n int)                   { t.router.Settled(t.member, n) }
 func (t *linked) Leaving()                        {}
 func (t *linked) Unreachable()                    {}
+func (t *linked) Reachable()                      {}
 func (t *linked) Returned(workerproto.Connection) {}
 func (t *linked) Declined(workerproto.Connection) {}
 

@@ -3,6 +3,7 @@ package front
 import (
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/stickyd/stickyd/routing/session"
@@ -35,15 +36,17 @@ type Config struct {
 // that whoever has got them has all of one configuration.
 type settings struct {
 	Config
-	needHead bool // not only the request line
-	peeks    bool // anything at all
+	tls      *atomic.Bool // see Front.PassTLS
+	needHead bool         // not only the request line
+	peeks    bool         // anything at all
 	*search
 	buffers sync.Pool // of *[]byte, see newBuffer
 }
 
-func newSettings(c Config, search *search) *settings {
+func newSettings(c Config, tls *atomic.Bool, search *search) *settings {
 	s := &settings{
 		Config:   c,
+		tls:      tls,
 		search:   search,
 		needHead: c.Sessions.NeedHeader() || c.Client == ForwardedFor,
 		peeks:    len(c.Sessions.Strings()) > 0 || c.Client == ForwardedFor,
@@ -61,7 +64,7 @@ func newSettings(c Config, search *search) *settings {
 // for what it waits for next. A lower MaxWaiting sends nobody away who waits. Where
 // there are Doors, call theirs.
 func (f *Front) SetConfig(c Config) {
-	f.settings.Store(newSettings(c, f.searchFor(c.Sessions.Strings())))
+	f.settings.Store(newSettings(c, &f.tls, f.searchFor(c.Sessions.Strings())))
 	f.waiters.setMax(c.MaxWaiting)
 }
 

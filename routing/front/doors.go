@@ -156,10 +156,7 @@ func (d *Doors) serve(ln *Listener) {
 	if err == nil {
 		return
 	}
-	select {
-	case d.failed <- err:
-	case <-d.ended:
-	}
+	d.Fail(err)
 }
 
 // Stop ends Serve, which must have been called, and closes all, see Front.Stop.
@@ -218,4 +215,35 @@ func (d *Doors) Addrs() (addrs []net.Addr) {
 // Owns reports whether one of them is at addr, on whatever host.
 func (d *Doors) Owns(addr string) bool {
 	return slices.ContainsFunc(*d.open.Load(), func(ln *Listener) bool { return ln.IsAt(addr) })
+}
+
+// Covering returns the address of the listener that clients of addr, which is
+// written as for Listen, come to, if there is one.
+func (d *Doors) Covering(addr string) (at net.Addr, ok bool) {
+	for _, ln := range *d.open.Load() {
+		if ln.stands(addr) || ln.IsAt(addr) && ln.hasAllHosts() {
+			return ln.Addr(), true
+		}
+	}
+	return nil, false
+}
+
+// Written returns the addresses of those that Open and Change have opened, as they
+// were given them.
+func (d *Doors) Written() (addrs []string) {
+	for _, ln := range *d.open.Load() {
+		if ln.written != "" {
+			addrs = append(addrs, ln.written)
+		}
+	}
+	return addrs
+}
+
+// Fail ends Serve with an error, unless it has ended.
+func (d *Doors) Fail(err error) {
+	select {
+	case d.failed <- err:
+	case <-d.ended:
+	case <-d.served:
+	}
 }

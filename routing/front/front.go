@@ -78,6 +78,7 @@ type Front struct {
 	ending   context.Context // done: nobody waits any more
 	end      context.CancelFunc
 	frozen   atomic.Bool // before ending is done: by Freeze
+	tls      atomic.Bool // see PassTLS
 	kept     kept
 }
 
@@ -91,6 +92,11 @@ func New(config Config, r *routing.Router, log *slog.Logger) *Front {
 	f.stopping, f.stop = context.WithCancel(f.ending)
 	return f
 }
+
+// PassTLS says whether a client that begins with TLS goes to a target like one
+// whose request has no session, since targets speak TLS themselves; else it is told
+// that nobody here does. It returns what was said before.
+func (f *Front) PassTLS(on bool) (before bool) { return f.tls.Swap(on) }
 
 // acceptPause is how long accepting pauses for want of descriptors.
 const acceptPause = 50 * time.Millisecond

@@ -159,7 +159,13 @@ func (l *Listener) stands(addr string) bool {
 func (l *Listener) covers(other *Listener) bool {
 	all, ok := l.addr.(*net.TCPAddr)
 	one, alsoOK := other.addr.(*net.TCPAddr)
-	return ok && alsoOK && all.Port == one.Port && all.IP.IsUnspecified() && !one.IP.IsUnspecified()
+	return ok && alsoOK && all.Port == one.Port && l.hasAllHosts() && !one.IP.IsUnspecified()
+}
+
+// hasAllHosts reports whether clients of any address of this machine come to it.
+func (l *Listener) hasAllHosts() bool {
+	tcp, ok := l.addr.(*net.TCPAddr)
+	return ok && tcp.IP.IsUnspecified()
 }
 
 // pending reports whether a connection is in the queue.

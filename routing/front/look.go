@@ -54,6 +54,8 @@ func (s *settings) look(c Conn, buf []byte) look {
 			s.note(buf[:n])
 		}
 		return seen
+	case status == session.TLSHello && s.tls.Load():
+		return look{verdict: route, client: s.client(c, &head)} // what is inside, nobody can see
 	case status != session.Incomplete:
 		return look{verdict: refuse, answer: answerTo(status)}
 	case n == len(buf):
