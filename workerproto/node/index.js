@@ -5,10 +5,12 @@
  *     const { attach } = require('stickyd');
  *     if (!attach(io)) httpServer.listen(3000); // by itself, without stickyd
  *
- * lib/ has one subject a file: what comes in (arrivals), what goes out
- * (channel), which sessions are here (sessions, sources, engine), what is open
- * (connections), and the way back for a request that is another worker's
- * (server, detour, replay).
+ * lib/ has one subject a file: the channel to stickyd (channel), the connections
+ * that come through it (arrivals) and are open (connections), which sessions are
+ * here (sessions), from requests (sources), responses (learn, told) and Engine.IO
+ * (engine), the way back for a request that is another worker's (server, detour,
+ * replay), and what the preload does to an application (unchanged, wrapper, bun,
+ * deno).
  */
 
 'use strict';
@@ -23,7 +25,7 @@ globalThis[first] ??= {
     unbind: require('./lib/sessions').unbind,
     worker: require('./lib/worker').worker,
   },
-  preload: () => require('./lib/unchanged').install(),
+  preload: script => require('./lib/unchanged').install(script),
 };
 
 module.exports = globalThis[first].exports;

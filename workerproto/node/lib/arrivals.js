@@ -5,17 +5,16 @@
 
 'use strict';
 
+const { hear } = require('./channel');
 const connections = require('./connections');
 const { leave } = require('./engine');
+const { noteNone } = require('./sessions');
 const { worker } = require('./worker');
 
-/**
- * What stickyd said of a connection that no server has claimed yet, by its
- * socket or, of one that comes as to a server that listens, by its handle.
- */
+/** What stickyd said of a connection that no server has claimed yet, by its native handle. */
 const announced = new WeakMap();
 
-/** Calls `accept(socket, data)` for connections that nobody else claims. */
+/** Gives a connection to a server: `accept(socket, data, key)`. */
 let accept;
 
 let listening = false;
@@ -24,31 +23,30 @@ let listening = false;
 function listen() {
   if (listening) return;
   listening = true;
-  process.prependListener('message', hear);
-  process.prependListener('internalMessage', (message, handle) => {
-    if (message?.act === 'newconn' && handle) announced.set(handle, { session: ofSession(message), injected: 0 });
-  });
+  hear('connection', hearConnection);
+  hear('drain', hearDrain);
+  process.prependListener('internalMessage', noteHandle);
+}
+
+/** Notes a connection that comes to a server that listens (newconn), or to setupWorker. */
+function noteHandle(message, handle) {
+  if (!handle) return;
+  if (message.act === 'newconn') {
+    announced.set(handle, { session: ofSession(message), injected: 0 });
+  } else if (message.msg?.type === 'sticky:connection') {
+    const data = message.msg.data = bytes(message.msg.data);
+    announced.set(handle, { session: ofSession(message.msg), injected: data.length });
+  }
 }
 
 const ofSession = message => message.stickyd?.session === true;
 
-function hear(message, socket) {
-  switch (message?.type) {
-    case 'sticky:connection':
-      if (socket) hearConnection(message, socket);
-      break;
-    case 'stickyd:drain':
-      hearDrain(message);
-      break;
-  }
-}
-
 function hearConnection(message, socket) {
-  const data = message.data = bytes(message.data);
-  // What brings bytes and no mark is stickyd's question whether somebody answers.
-  const probe = data.length > 0 && !message.stickyd;
-  if (!probe) announced.set(socket, { session: ofSession(message), injected: data.length });
-  accept?.(socket, data, probe);
+  if (!socket) return;
+  if (message.nobody) noteNone();
+  const data = message.data === undefined ? Buffer.alloc(0) : bytes(message.data);
+  announced.set(socket._handle, { session: message.session === true, injected: data.length });
+  accept?.(socket, data, message.key);
 }
 
 /** A Buffer, which is an object in JSON; the published library wants no Buffer where there is nothing. */
@@ -63,9 +61,7 @@ function hearDrain({ limit, finish }) {
   if (first) {
     worker.finish = notice;
     leave();
-    for (const { socket } of connections.all()) {
-      if (socket._httpMessage) socket._httpMessage.shouldKeepAlive = false;
-    }
+    connections.letGo();
   }
   worker.emit('drain', notice);
   if (first) worker.emit('finish', notice);
@@ -73,21 +69,20 @@ function hearDrain({ limit, finish }) {
 
 /** A server has a new connection: notes it if it came through stickyd. */
 function claim(socket) {
-  const key = announced.has(socket) ? socket : socket._handle;
-  const arrival = key && announced.get(key);
+  const handle = socket?._handle;
+  const arrival = handle && announced.get(handle);
   if (!arrival) return;
-  announced.delete(key);
+  announced.delete(handle);
   connections.open(socket, arrival);
 }
 
 /** Gives a server a connection of which those bytes were read already. */
 function inject(server, socket, data) {
   server.emit('connection', socket);
-  if (data.length > 0) socket.emit('data', Buffer.from(data));
+  if (data.length > 0) socket.emit('data', data);
 }
 
 exports.listen = listen;
 exports.claim = claim;
 exports.inject = inject;
-exports.isUnclaimed = socket => announced.has(socket);
 exports.setAccept = f => { accept = f; };

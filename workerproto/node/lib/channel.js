@@ -1,9 +1,16 @@
 /**
- * What goes to stickyd, through Node's own channel to the process that started
- * this one.
+ * What goes to stickyd, and what comes from it, through Node's own channel to
+ * the process that started this one.
+ *
+ * Messages between the two have a member cmd that begins with NODE_: the
+ * application hears none of them.
  */
 
 'use strict';
+
+const { runtime } = require('./worker');
+
+const cmd = 'NODE_STICKYD';
 
 /** Calls of those who wait for a message to be written. */
 const waiting = new Set();
@@ -16,20 +23,32 @@ const waiting = new Set();
  * stickyd has acknowledged that, or for room in the socket. Only the callback
  * says that it is out. What waits when the channel closes is never called back.
  */
-function send(message, handle) {
+function send(act, members, handle) {
   return new Promise(resolve => {
     const done = () => {
       waiting.delete(done);
       resolve();
     };
     waiting.add(done);
-    if (process.connected) original(message, handle, undefined, done);
+    if (process.connected) original({ cmd, act, ...members }, handle, undefined, done);
     else done();
   });
 }
 
 /** process.send, also when the preload has put another one in its place. */
 const original = process.send?.bind(process);
+
+/** Calls `listener(message, handle)` for messages of that act, and none of an application's. */
+function hear(act, listener) {
+  if (listeners.size === 0) process.prependListener('internalMessage', dispatch);
+  listeners.set(act, listener);
+}
+
+const listeners = new Map();
+
+function dispatch(message, handle) {
+  if (message?.cmd === cmd) listeners.get(message.act)?.(message, handle);
+}
 
 process.once('disconnect', () => {
   for (const done of waiting) done();
@@ -51,25 +70,24 @@ function flush() {
   const { closed, unbound } = gathered;
   Object.assign(gathered, { closed: 0, unbound: [] });
   flushing = false;
-  if (unbound.length > 0) send({ type: 'stickyd:unbind', ids: unbound });
-  if (closed > 0) send({ type: 'stickyd:closed', n: closed });
+  if (unbound.length > 0) send('unbind', { ids: unbound });
+  if (closed > 0) send('closed', { n: closed });
 }
 
 let greeted = false;
 
 /**
- * Says that this library is here: sessions are registered before their ids are
- * told, and the end of each connection is. Until then nothing of the latter
- * may be said.
+ * Says that this library is here. exact: it tells the end of each connection.
+ * hold: this worker is ready only when it says so.
  */
-function greet() {
-  if (greeted) return;
+function greet({ exact = runtime === 'node', hold = false } = {}) {
+  if (!greeted) send('hello', { version: 1, pid: process.pid, runtime, exact, hold });
+  else if (hold) send('hold');
   greeted = true;
-  send({ type: 'stickyd:hello', version: 1 });
 }
 
 exports.send = send;
+exports.hear = hear;
 exports.gather = gather;
 exports.greet = greet;
 exports.original = original;
-exports.hasGreeted = () => greeted;

@@ -6,7 +6,8 @@
 
 'use strict';
 
-const { gather, hasGreeted } = require('./channel');
+const { gather } = require('./channel');
+const { runtime } = require('./worker');
 
 /** Connection by socket. */
 const connections = new Map();
@@ -56,11 +57,19 @@ function open(socket, arrival) {
   connections.set(socket, connection);
   socket.once('close', () => {
     connections.delete(socket);
-    if (connection.uncount() && hasGreeted()) gather({ closed: 1 });
+    if (connection.uncount() && runtime === 'node') gather({ closed: 1 });
   });
 }
 
+/** No request is to come here any more: idle connections are closed, and others after their response. */
+function letGo() {
+  for (const { idle, socket } of connections.values()) {
+    if (idle) socket.destroy();
+    else if (socket._httpMessage) socket._httpMessage.shouldKeepAlive = false;
+  }
+}
+
 exports.open = open;
+exports.letGo = letGo;
 /** @returns {Connection | undefined} undefined if it did not come through stickyd */
 exports.of = socket => connections.get(socket);
-exports.all = () => connections.values();

@@ -79,7 +79,7 @@ function give(connection, handle, bytes) {
   socket._handle = null; // so that what follows does not close it
   socket.destroy();
   const close = () => handle.close();
-  send({ type: 'stickyd:return', session, data: bytes.toString('base64') }, handle).then(close, close);
+  send('return', { session, data: bytes.toString('base64') }, handle).then(close, close);
 }
 
 exports.moveRequest = moveRequest;

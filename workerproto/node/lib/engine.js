@@ -4,7 +4,7 @@
 
 'use strict';
 
-const { greet } = require('./channel');
+const { greet, send } = require('./channel');
 const { bind, unbind } = require('./sessions');
 
 const enrolled = new Set();
@@ -19,6 +19,7 @@ function enroll(engine) {
   if (!isEngine(engine)) return false;
   enrolled.add(engine);
   greet();
+  if (enrolled.size === 1) send('early');
   let generate = engine.generateId;
   const generateAndBind = async function (request, ...rest) {
     const id = await generate.call(this, request, ...rest);

@@ -8,25 +8,21 @@
 const { claim } = require('./arrivals');
 const connections = require('./connections');
 const { moveRequest, moveUpgrade } = require('./detour');
+const { learn } = require('./learn');
 const { noteEnd } = require('./replay');
-const { owned } = require('./sessions');
+const { owned, thereAreNone } = require('./sessions');
 const { worker } = require('./worker');
 
 const watched = new WeakSet();
 
 // Without the channel no connection can be given back, and none that is idle
 // is to keep the process alive.
-process.once('disconnect', () => {
-  for (const { idle, socket } of connections.all()) {
-    if (idle) socket.destroy();
-    else if (socket._httpMessage) socket._httpMessage.shouldKeepAlive = false;
-  }
-});
+process.once('disconnect', connections.letGo);
 
 /**
  * Comes between a server and its listeners.
  *
- * @param {import('node:http').Server} server
+ * @param {import('node:net').Server} server
  * @param {ReturnType<import('./sources').parse>} find
  */
 function watch(server, find) {
@@ -38,13 +34,12 @@ function watch(server, find) {
       case 'connection':
         claim(first);
         break;
-      case 'checkExpectation':
-        if (answersProbe(first, second)) return true;
-        // falls through
       case 'request':
       case 'checkContinue':
+      case 'checkExpectation':
         if (isElsewhere(find, first, connection => moveRequest(connection, first, second))) return true;
         if (worker.finish || !process.connected) second.shouldKeepAlive = false;
+        learn(find, first, second);
         break;
       case 'upgrade':
         if (isElsewhere(find, first, connection => moveUpgrade(connection, first, third))) return true;
@@ -52,13 +47,6 @@ function watch(server, find) {
     }
     return emit.apply(this, arguments);
   };
-}
-
-/** Answers stickyd's question whether this worker is ready, as Node does where nobody listens. */
-function answersProbe(request, response) {
-  if (request.headers.expect !== 'stickyd-probe' || connections.of(request.socket)) return false;
-  response.writeHead(417).end();
-  return true;
 }
 
 /** Reports whether a request is none of this worker's: it was moved, or is behind one that was. */
@@ -73,7 +61,7 @@ function isElsewhere(find, request, moves) {
 }
 
 /** Whether an id is of a session elsewhere. While this worker drains, a request without one is to start its session elsewhere, too. */
-const isForeign = id => (id === '' ? worker.drain && !worker.finish : !owned.has(id));
+const isForeign = id => (id === '' ? worker.drain && !worker.finish : !owned.has(id) && !thereAreNone());
 
 exports.watch = watch;
 exports.isWatched = server => watched.has(server);

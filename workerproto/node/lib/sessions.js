@@ -1,14 +1,27 @@
 /**
- * The sessions that this worker owns.
+ * The sessions that this worker owns, by id. An id is bytes, each written as the
+ * character of that number, since it is compared with what stands in a request:
+ * Node reads headers so, and stickyd bytes.
  */
 
 'use strict';
 
-const { gather, greet, send } = require('./channel');
+const { gather, greet, hear, send } = require('./channel');
 const connections = require('./connections');
-const { supervised } = require('./worker');
+const { settings, supervised } = require('./worker');
 
 const owned = new Set();
+
+/** Whether there is no session at any worker, as stickyd has said: then no request is another's. */
+let none = false;
+
+/** Whether ids are sent in headers, which have a byte for a character, where they can be. */
+const inHeaders = /^(header|cookie):/.test(settings.session[0]);
+
+/** The bytes of an id as an application has it, which is text. */
+function bytesOf(id) {
+  return inHeaders && !/[^\0-\xff]/.test(id) ? id : Buffer.from(id).latin1Slice();
+}
 
 /**
  * Registers a session with stickyd. When the promise has resolved, any request
@@ -20,16 +33,37 @@ const owned = new Set();
 async function bind(id, socket) {
   if (!supervised || id === '') return;
   greet();
+  await own(bytesOf(id), socket);
+}
+
+/** The same for an id in bytes. */
+function own(id, socket) {
   owned.add(id);
+  none = false;
   const adopted = connections.of(socket)?.uncount() ?? 0;
-  await send({ type: 'stickyd:bind', ids: [id], adopted });
+  return send('bind', { ids: [id], adopted });
 }
 
 /** Says that a session has ended. */
 function unbind(id) {
+  disown(bytesOf(id));
+}
+
+function disown(id) {
   if (owned.delete(id)) gather({ unbound: id });
+}
+
+/** Listens to what stickyd says of sessions. */
+function listen() {
+  hear('refused', ({ ids }) => ids.forEach(id => owned.delete(id))); // another worker's
+  hear('sessions', () => { none = false; });
 }
 
 exports.bind = bind;
 exports.unbind = unbind;
+exports.own = own;
+exports.disown = disown;
 exports.owned = owned;
+exports.listen = listen;
+exports.thereAreNone = () => none;
+exports.noteNone = () => { none = true; };

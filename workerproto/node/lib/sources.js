@@ -1,36 +1,40 @@
 /**
  * Where session ids stand in requests, as stickyd's --session has it: both must
  * find the same one in a request, or it would be given back for nothing
- * (routing/session in stickyd).
+ * (routing/session in stickyd). Ids are bytes, each written as the character of
+ * that number.
  */
 
 'use strict';
 
-/** The longest id, in bytes. */
-const longest = 256;
+const { cut, fit, trim, unquoted } = require('./text');
+const { tellers } = require('./told');
 
 /**
  * Reads sources such as `query:sid`, `header:NAME`, `cookie:NAME`,
  * `path:/PATTERN`, or `none`, which stands alone.
  *
  * @param {string[]} specs
- * @returns {(request: { url: string, rawHeaders: string[] }) => string} finds
- *   the id of a request, '' if it has none
+ * @returns {((request: { url: string, rawHeaders: string[] }) => string) & { told: Function[] }}
+ *   finds the id of a request, '' if it has none. told finds what a response says
+ *   of sessions; see told.js.
  */
 function parse(specs) {
-  if (specs.length === 1 && specs[0] === 'none') return () => '';
-  const finders = specs.map(spec => {
+  const finders = [];
+  const told = [];
+  for (const spec of specs.length === 1 && specs[0] === 'none' ? [] : specs) {
     const [, kind, name] = /^(query|header|cookie|path):(.+)$/s.exec(spec) ?? [];
     if (kind === undefined) throw new TypeError(`session source "${spec}" must be query:NAME, header:NAME, cookie:NAME or path:/PATTERN`);
-    return kinds[kind](name, spec);
-  });
-  return request => {
+    finders.push(kinds[kind](Buffer.from(name).latin1Slice(), spec));
+    if (tellers[kind]) told.push(tellers[kind](name));
+  }
+  return Object.assign(request => {
     for (const find of finders) {
       const id = find(request);
       if (id !== '') return id;
     }
     return '';
-  };
+  }, { told });
 }
 
 const kinds = {
@@ -51,7 +55,7 @@ const kinds = {
     for (const field of values(request, 'cookie')) {
       for (const pair of field.split(';')) {
         const [key, value, found] = cut(trim(pair), '=');
-        if (found && key === name) return fit(value.replace(/^"(.*)"$/s, '$1'));
+        if (found && key === name) return fit(unquoted(value));
       }
     }
     return '';
@@ -86,13 +90,6 @@ function split(target) {
   return { path, query };
 }
 
-function cut(text, separator) {
-  const at = text.indexOf(separator);
-  return at < 0 ? [text, '', false] : [text.slice(0, at), text.slice(at + 1), true];
-}
-
-const trim = text => text.replace(/^[ \t]+|[ \t]+$/g, '');
-
 function* values({ rawHeaders }, name) {
   const wanted = name.toLowerCase();
   for (let i = 0; i < rawHeaders.length; i += 2) {
@@ -100,14 +97,11 @@ function* values({ rawHeaders }, name) {
   }
 }
 
-const fit = id => (id.length > longest || Buffer.byteLength(id) > longest ? '' : id);
-
 /** Decodes what is percent-encoded; what is no escape stands for itself. */
 function decode(text, plusIsSpace) {
   if (plusIsSpace && text.includes('+')) text = text.replaceAll('+', ' ');
   if (!text.includes('%')) return text;
-  const bytes = text.replace(/%([0-9a-f]{2})/gi, (_, hex) => String.fromCharCode(parseInt(hex, 16)));
-  return Buffer.from(bytes, 'latin1').toString();
+  return text.replace(/%([0-9a-f]{2})/gi, (_, hex) => String.fromCharCode(parseInt(hex, 16)));
 }
 
 exports.parse = parse;

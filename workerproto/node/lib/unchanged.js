@@ -5,77 +5,135 @@
 
 'use strict';
 
+const cluster = require('node:cluster');
 const http = require('node:http');
 const Module = require('node:module');
+const net = require('node:net');
 const arrivals = require('./arrivals');
+const bun = require('./bun');
 const channel = require('./channel');
+const deno = require('./deno');
 const { enrollAll } = require('./engine');
 const { isWatched, watch } = require('./server');
 const sessions = require('./sessions');
 const { parse } = require('./sources');
+const { hideFromChildren, runtime, settings } = require('./worker');
 
-/** The server that listens, if one does: stickyd gives it the connections. */
-let door;
+/** The servers that listen without a socket of their own, by the key that stickyd has given each. */
+const doors = new Map();
 
 let installed = false;
 
-function install() {
+/** preload is the path of the script that stickyd has this process load, if it is that. */
+function install(preload) {
   if (installed) return;
   installed = true;
+  hideFromChildren(preload);
+  channel.greet();
+  sessions.listen();
   arrivals.listen();
-  arrivals.setAccept(acceptUnclaimed);
-  watchServers(parse(['query:sid']));
+  arrivals.setAccept((socket, data, key) => {
+    const server = runtime === 'bun' ? bun.server(key) : doors.get(key);
+    if (server) arrivals.inject(server, socket, data);
+    else socket.destroy();
+  });
+  watchServers(parse(settings.session));
+  watchListening();
+  watchAnswers();
   watchLoading();
+  watchAdoption();
   watchAnnouncements();
   dropClosing();
+  if (runtime === 'bun') bun.install();
+  if (runtime === 'deno') deno.install();
 }
 
-/** Watches each HTTP server from its first connection on. */
+/** Watches each HTTP server from its first connection on, and counts the connections of others. */
 function watchServers(find) {
-  const { emit } = http.Server.prototype;
-  http.Server.prototype.emit = function (event, ...args) {
-    if (event === 'listening' && !hasSocket(this)) door = this;
+  const { emit } = net.Server.prototype;
+  net.Server.prototype.emit = function (event, ...args) {
     if (event === 'connection' && !isWatched(this)) {
-      watch(this, find);
-      return this.emit(event, ...args);
+      if (!(this instanceof http.Server)) {
+        arrivals.claim(args[0]);
+      } else {
+        watch(this, find);
+        return this.emit(event, ...args);
+      }
     }
     return emit.call(this, event, ...args);
   };
 }
 
-/** Whether a server that listens accepts by itself. What stickyd gives the connections stands on a handle without a descriptor. */
-const hasSocket = ({ _handle }) => _handle?.fd >= 0;
+/**
+ * A server that wants its port to itself would listen by itself, and no other
+ * worker could. Under stickyd the port is shared, as by other servers. (A port
+ * that the system chooses is each worker's own.)
+ */
+function watchListening() {
+  const { listen } = net.Server.prototype;
+  net.Server.prototype.listen = function (options, ...rest) {
+    if (typeof options === 'object' && options !== null && (options.exclusive || options.reusePort) && Number(options.port) > 0) {
+      options = { ...options, exclusive: false, reusePort: false };
+    }
+    return listen.call(this, options, ...rest);
+  };
+}
 
-/** Enrolls engines as soon as there are any: require is asked for engine.io also where the application imports. */
+/** Learns which server has which key: stickyd says it, and then Node lets that server listen. */
+function watchAnswers() {
+  const { _getServer } = cluster;
+  if (typeof _getServer !== 'function') return;
+  let answer;
+  process.prependListener('internalMessage', message => { answer = message; });
+  cluster._getServer = function (server, query, callback) {
+    return _getServer.call(this, server, query, (error, ...rest) => {
+      const key = answer?.key;
+      if (!error && key !== undefined) {
+        doors.set(key, server);
+        server.once('close', () => doors.delete(key));
+      }
+      return callback(error, ...rest);
+    });
+  };
+}
+
+/** Enrolls engines as soon as there are any: require is asked for packages also where the application imports. */
 function watchLoading() {
   const load = Module._load;
   if (typeof load !== 'function') return;
   Module._load = function (request, ...rest) {
     const exported = load.call(this, request, ...rest);
     if (request === 'engine.io' || /[\\/]engine\.io[\\/]build[\\/]engine\.io\.js$/.test(request)) enrollAll(exported);
+    if (!adopted && /(^|[\\/])@socket\.io[\\/]sticky([\\/]|$)/.test(request)) channel.send('expects');
     return exported;
   };
 }
 
+let adopted = false;
+
+/** Says when setupWorker is called, of @socket.io/sticky or of what does the same: it listens for connections. */
+function watchAdoption() {
+  process.on('newListener', (event, listener) => {
+    if (adopted || event !== 'message' || !Function.prototype.toString.call(listener).includes('sticky:connection')) return;
+    adopted = true;
+    channel.send('adopts');
+  });
+}
+
 /**
  * Hears what setupWorker announces. It comes after the answer, so where the
- * engine was enrolled, stickyd knows it already; elsewhere it is passed on.
+ * engine was enrolled, stickyd knows it already.
  */
 function watchAnnouncements() {
   process.send = function (message, ...rest) {
-    const id = typeof message?.data === 'string' ? message.data : '';
+    const id = typeof message?.data === 'string' ? Buffer.from(message.data).latin1Slice() : '';
     switch (message?.type) {
       case 'sticky:connection':
-        if (sessions.owned.has(id)) return skip(rest);
-        sessions.owned.add(id);
-        break;
+        if (!sessions.owned.has(id)) sessions.own(id);
+        return skip(rest);
       case 'sticky:disconnection':
-        if (channel.hasGreeted()) {
-          sessions.unbind(id);
-          return skip(rest);
-        }
-        sessions.owned.delete(id);
-        break;
+        sessions.disown(id);
+        return skip(rest);
     }
     return channel.original(message, ...rest);
   };
@@ -95,17 +153,6 @@ function dropClosing() {
     if (event === 'request' && closes.test(Function.prototype.toString.call(listener))) return this;
     return prependListener.call(this, event, listener);
   };
-}
-
-/**
- * A connection that was given back comes as setupWorker wants it. Where there
- * is none, it goes to the server that listens. Nothing is read before.
- */
-function acceptUnclaimed(socket, data, probe) {
-  if (probe) return;
-  process.nextTick(() => {
-    if (door && arrivals.isUnclaimed(socket)) arrivals.inject(door, socket, data);
-  });
 }
 
 exports.install = install;

@@ -21,8 +21,13 @@ const swapped = async server => {
   return statuses;
 };
 
-test('two agents that swap sessions: 400 with the published 1.0.4', { timeout: patience }, () =>
-  serve({ SETUP: 'sticky-1' }, async server => assert.deepEqual(await swapped(server), [200, 200, 400, 400])));
+test('two agents that swap sessions: 400 with the published 1.0.4 alone', { timeout: patience }, () =>
+  serve({ SETUP: 'sticky-1', flags: ['--node-preload', 'off'] }, async server => assert.deepEqual(await swapped(server), [200, 200, 400, 400])));
+
+for (const SETUP of ['sticky-1', '@socket.io/sticky', 'listen']) {
+  test(`two agents that swap sessions: 200 with no flag, ${SETUP}`, { timeout: patience }, () =>
+    serve({ SETUP }, async server => assert.deepEqual(await swapped(server), [200, 200, 200, 200])));
+}
 
 for (const [version, node] of Object.entries(nodes)) {
   describe(version, () => {
@@ -47,7 +52,7 @@ test('two agents that swap sessions: 200 with a server that listens long after a
   const [PORT, OTHER_PORT] = [await freePort(), await freePort()];
   const env = { PORT, OTHER_PORT, SETUP_AFTER: 3000 };
   await serve({ ...ways['the preload and a server that listens'], env, flags: ['-l', `127.0.0.1:${PORT}`] }, async server => {
-    await server.until(events => events.filter(({ msg }) => msg.startsWith('a server that listened earlier')).length === 3);
+    await server.until(events => events.filter(({ msg }) => msg.startsWith('a server of the worker gets connections no longer')).length === 3);
     assert.deepEqual(await swapped(server), [200, 200, 200, 200]);
   });
 });

@@ -14,6 +14,7 @@ const told = ({ limit, deadline }) => ({ limit, late: deadline - Date.now() > li
 for (const event of ['drain', 'finish']) stickyd.worker.on(event, notice => process.send({ event, ...told(notice) }));
 for (const promise of ['draining', 'finishing']) stickyd.worker[promise].then(notice => process.send({ promise, ...told(notice) }));
 const { supervised, slot, slots } = stickyd.worker;
-process.send({ attached: stickyd.attach(io), supervised, slot, slots });
+const attached = stickyd.attach(io);
+process.send({ attached, supervised, slot, slots, hidden: !('STICKYD_FD' in process.env || 'STICKYD_NODE' in process.env) });
 io.engine.generateId = () => 'own';
 if (!supervised) server.listen(0, '127.0.0.1', () => process.send({ port: server.address().port }));

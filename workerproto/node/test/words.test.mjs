@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { fork } from 'node:child_process';
 import cluster from 'node:cluster';
-import { on, once } from 'node:events';
+import { EventEmitter, on, once } from 'node:events';
 import http from 'node:http';
 import net from 'node:net';
 import { describe, test } from 'node:test';
@@ -12,17 +12,24 @@ import { patience, request } from './harness.mjs';
 import { Wire } from './wire.mjs';
 
 const exec = fileURLToPath(new URL('words.cjs', import.meta.url));
+const cmd = 'NODE_STICKYD';
 const own = '/socket.io/?EIO=4&transport=polling';
 
 // play starts a worker as stickyd does, and is stickyd for it.
 async function play(serialization, test) {
   cluster.setupPrimary({ exec, serialization });
-  const worker = cluster.fork({ STICKYD_WORKER: '2', STICKYD_WORKERS: '3' });
-  const messages = on(worker, 'message', { signal: AbortSignal.timeout(patience) });
+  const worker = cluster.fork({ STICKYD_WORKER: '2', STICKYD_WORKERS: '3', STICKYD_FD: '3', STICKYD_NODE: JSON.stringify({ serialization }) });
+  const heard = new EventEmitter();
+  const messages = on(heard, 'message', { signal: AbortSignal.timeout(patience) });
+  worker.on('message', message => heard.emit('message', message));
+  worker.process.on('internalMessage', (message, handle) => {
+    if (message.cmd === cmd) heard.emit('message', message, handle); // the application hears none of them
+  });
   const hear = async () => {
-    const { value: [message, handle] } = await messages.next();
+    const { value: [{ cmd: _, ...message }, handle] } = await messages.next();
     return { ...message, handle };
   };
+  const say = (act, members, handle) => worker.send({ cmd, act, ...members }, handle);
   const hears = async expected => {
     const { handle, ...message } = await hear();
     assert.deepEqual(message, expected);
@@ -32,7 +39,7 @@ async function play(serialization, test) {
   await once(door, 'listening');
   const connect = async message => {
     const [wire, [socket]] = await Promise.all([Wire.connect(door.address()), once(door, 'connection')]);
-    worker.send({ type: 'sticky:connection', data: '', ...message }, socket);
+    say('connection', { session: false, ...message }, socket);
     return wire;
   };
   const get = async (wire, url) => {
@@ -40,9 +47,12 @@ async function play(serialization, test) {
     return wire.answer();
   };
   try {
-    await hears({ type: 'stickyd:hello', version: 1 });
-    await hears({ attached: true, supervised: true, slot: 2, slots: 3 });
-    await test({ worker, hear, hears, connect, get });
+    const { pid } = worker.process;
+    await hears({ act: 'hello', version: 1, pid, runtime: 'node', exact: true, hold: false });
+    await hears({ act: 'early' });
+    await hears({ act: 'adopts', attached: true });
+    await hears({ attached: true, supervised: true, slot: 2, slots: 3, hidden: true });
+    await test({ worker, hear, hears, say, connect, get });
   } finally {
     worker.process.kill('SIGKILL');
     await once(worker, 'exit');
@@ -57,97 +67,90 @@ for (const serialization of ['json', 'advanced']) {
     check('an id is registered before the answer that tells it, and its end is told', async ({ connect, get, hears }) => {
       const wire = await connect();
       await wire.send(`GET ${own} HTTP/1.1\r\nHost: h\r\n\r\n`);
-      await hears({ type: 'stickyd:bind', ids: ['own'], adopted: 1 });
+      await hears({ act: 'bind', ids: ['own'], adopted: 1 });
       assert.match((await wire.answer()).body, /"sid":"own"/);
       await wire.send(`POST ${own}&sid=own HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\n\r\n1`); // close
-      await hears({ type: 'stickyd:unbind', ids: ['own'] });
+      await hears({ act: 'unbind', ids: ['own'] });
       assert.equal((await wire.answer()).status, 200);
       await get(wire, '/bind');
-      await hears({ type: 'stickyd:bind', ids: ['mine'], adopted: 0 });
+      await hears({ act: 'bind', ids: ['mine'], adopted: 0 });
       await get(wire, '/unbind');
-      await hears({ type: 'stickyd:unbind', ids: ['mine'] });
+      await hears({ act: 'unbind', ids: ['mine'] });
       wire.close(); // counts no more
       const other = await connect();
       other.close();
-      await hears({ type: 'stickyd:closed', n: 1 });
+      await hears({ act: 'closed', n: 1 });
     });
 
     check('connections that count by themselves are counted off, once', async ({ connect, get, hears }) => {
       const one = await connect();
       await get(one, '/bind');
-      await hears({ type: 'stickyd:bind', ids: ['mine'], adopted: 1 });
-      const ofSession = await connect({ stickyd: { session: true } });
+      await hears({ act: 'bind', ids: ['mine'], adopted: 1 });
+      const ofSession = await connect({ session: true });
       await get(ofSession, '/?sid=mine');
       const plain = await connect();
       await get(plain, '/');
       one.close();
       ofSession.close();
       plain.close();
-      await hears({ type: 'stickyd:closed', n: 1 });
+      await hears({ act: 'closed', n: 1 });
     });
 
-    check('a question whether it is ready is answered, and is no connection', async ({ connect, hears }) => {
-      const wire = await connect({ data: 'GET / HTTP/1.1\r\nHost: stickyd\r\nExpect: stickyd-probe\r\nConnection: close\r\n\r\n' });
-      assert.equal((await wire.answer()).status, 417);
-      wire.close();
-      (await connect()).close();
-      await hears({ type: 'stickyd:closed', n: 1 });
-    });
-
-    check('a request of another worker is given back, and comes for good', async ({ connect, get, hear, hears, worker }) => {
+    check('a request of another worker is given back, and comes for good', async ({ connect, get, hear, hears, say }) => {
       const bytes = 'POST /?sid=other HTTP/1.1\r\nHost: h\r\nContent-Length: 7\r\n\r\nbo\xffdy';
       for (const session of [false, true]) {
-        const wire = await connect({ stickyd: { session } });
+        const wire = await connect({ session });
         await get(wire, '/');
         await wire.send(Buffer.from(bytes, 'latin1'));
         const { handle, data, ...message } = await hear();
-        assert.deepEqual(message, { type: 'stickyd:return', session });
+        assert.deepEqual(message, { act: 'return', session });
         assert.equal(Buffer.from(data, 'base64').latin1Slice(), bytes);
         const socket = new net.Socket({ handle, pauseOnCreate: true });
-        worker.send({ type: 'sticky:connection', data: Buffer.from(data, 'base64'), stickyd: { final: true } }, socket);
+        say('connection', { session: false, data: Buffer.from(data, 'base64'), final: true }, socket);
         await wire.send('!!');
         assert.equal((await wire.answer()).body, '/?sid=other');
         await get(wire, '/bind');
-        await hears({ type: 'stickyd:bind', ids: ['mine'], adopted: 1 });
+        await hears({ act: 'bind', ids: ['mine'], adopted: 1 });
         await get(wire, '/unbind');
-        await hears({ type: 'stickyd:unbind', ids: ['mine'] });
+        await hears({ act: 'unbind', ids: ['mine'] });
         wire.close();
       }
     });
 
-    check('the notices that no new sessions come, and that it is to end', async ({ connect, get, hears, worker }) => {
+    check('the notices that no new sessions come, and that it is to end', async ({ connect, get, hears, say }) => {
       const wire = await connect();
       await get(wire, '/bind');
-      await hears({ type: 'stickyd:bind', ids: ['mine'], adopted: 1 });
-      worker.send({ type: 'stickyd:drain', limit: 5000, finish: false });
+      await hears({ act: 'bind', ids: ['mine'], adopted: 1 });
+      say('drain', { limit: 5000, finish: false });
       await hears({ event: 'drain', limit: 5000, late: false });
       await hears({ promise: 'draining', limit: 5000, late: false });
-      worker.send({ type: 'stickyd:drain', limit: 1000, finish: false });
+      say('drain', { limit: 1000, finish: false });
       await hears({ event: 'drain', limit: 1000, late: false });
       assert.equal((await get(wire, '/?sid=mine')).headers.connection, 'keep-alive');
-      worker.send({ type: 'stickyd:drain', limit: 500, finish: true });
+      say('drain', { limit: 500, finish: true });
       await hears({ event: 'drain', limit: 500, late: false });
       await hears({ event: 'finish', limit: 500, late: false });
       await hears({ promise: 'finishing', limit: 500, late: false });
-      assert.equal((await get(wire, '/')).headers.connection, 'close');
+      await assert.rejects(get(wire, '/'), /the connection ended/); // it was idle
+      assert.equal((await get(await connect(), '/')).headers.connection, 'close'); // this one was on its way
     });
 
-    check('while it drains, a request that may begin a session is given back', async ({ connect, get, hear, hears, worker }) => {
+    check('while it drains, a request that may begin a session is given back', async ({ connect, get, hear, hears, say }) => {
       const upgrade = `GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n` +
         'Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n';
       const wires = [];
       for (let i = 0; i < 2; i++) wires.push(await connect());
       for (const wire of wires) await get(wire, '/');
-      worker.send({ type: 'stickyd:drain', limit: 5000, finish: false });
+      say('drain', { limit: 5000, finish: false });
       await hears({ event: 'drain', limit: 5000, late: false });
       await hears({ promise: 'draining', limit: 5000, late: false });
       const givenBack = async bytes => {
         const { handle, data, ...message } = await hear();
-        assert.deepEqual(message, { type: 'stickyd:return', session: false });
+        assert.deepEqual(message, { act: 'return', session: false });
         assert.equal(Buffer.from(data, 'base64').latin1Slice(), bytes);
         const socket = new net.Socket({ handle, pauseOnCreate: true });
-        worker.send({ type: 'sticky:connection', data: Buffer.from(data, 'base64'), stickyd: { final: true } }, socket);
-        await hears({ type: 'stickyd:bind', ids: ['own'], adopted: 1 });
+        say('connection', { session: false, data: Buffer.from(data, 'base64'), final: true }, socket);
+        await hears({ act: 'bind', ids: ['own'], adopted: 1 });
       };
       await wires[0].send(upgrade);
       await givenBack(upgrade);
@@ -168,7 +171,7 @@ test('by itself, the same file listens', { timeout: patience }, async () => {
   const messages = on(alone, 'message', { signal: AbortSignal.timeout(patience) });
   const hear = async () => (await messages.next()).value[0];
   try {
-    assert.deepEqual(await hear(), { attached: false, supervised: false, slot: 0, slots: 0 });
+    assert.deepEqual(await hear(), { attached: false, supervised: false, slot: 0, slots: 0, hidden: true });
     const url = `http://127.0.0.1:${(await hear()).port}`;
     const agent = new http.Agent({ keepAlive: true, maxSockets: 1 });
     assert.match((await request(url + own, { agent })).body, /"sid":"own"/);

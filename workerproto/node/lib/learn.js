@@ -1,0 +1,85 @@
+/**
+ * Sessions that the application tells its clients of by itself, in the header or
+ * cookie that stickyd's --session names: each is registered before the head of
+ * the response leaves this process.
+ */
+
+'use strict';
+
+const { own, disown, owned } = require('./sessions');
+
+/** Milliseconds after which a session is forgotten that nobody has asked for. */
+const idle = 24 * 3600 * 1000;
+
+/** When each session that was learnt is forgotten, by id. */
+const forgottenAt = new Map();
+
+/**
+ * Looks at what a response says of sessions, when its head is made.
+ *
+ * @param {ReturnType<import('./sources').parse>} find
+ */
+function learn(find, request, response) {
+  if (find.told.length === 0) return;
+  const asked = find(request);
+  if (forgottenAt.has(asked)) forgottenAt.set(asked, Date.now() + idle);
+  const { writeHead } = response;
+  if (typeof writeHead !== 'function') return;
+  response.writeHead = function (...args) {
+    for (const tell of find.told) {
+      for (const { id, ends, lasts } of tell(request, asked, args[0], name => headerOf(this, args, name))) {
+        if (ends) end(id);
+        else begin(id, lasts, asked, request.socket);
+      }
+    }
+    return writeHead.apply(this, args);
+  };
+}
+
+/** The value of a header as it will be sent: what writeHead is given counts more than what was set before. */
+function headerOf(response, args, name) {
+  const given = typeof args[1] === 'string' ? args[2] : args[1];
+  if (Array.isArray(given)) {
+    const flat = given.flat();
+    const values = flat.filter((_, i) => i % 2 === 1 && String(flat[i - 1]).toLowerCase() === name);
+    if (values.length > 0) return values;
+  } else if (given) {
+    const key = Object.keys(given).find(key => key.toLowerCase() === name);
+    if (key !== undefined) return given[key];
+  }
+  return response.getHeader(name);
+}
+
+/** Milliseconds for requests that are under way with an id that another has replaced. */
+const grace = 60_000;
+
+/** Registers a session, and has the response wait until stickyd knows it. */
+function begin(id, lasts = idle, instead, socket) {
+  forgottenAt.set(id, Date.now() + lasts);
+  if (instead !== id && forgottenAt.has(instead)) forgottenAt.set(instead, Date.now() + grace);
+  sweepSoon();
+  if (owned.has(id)) return;
+  socket.cork();
+  own(id, socket).then(() => socket.uncork());
+}
+
+function end(id) {
+  forgottenAt.delete(id);
+  disown(id);
+}
+
+/** Milliseconds between two looks at which sessions are to be forgotten. */
+const pause = 60_000;
+
+let timer;
+
+function sweepSoon() {
+  timer ??= setInterval(() => {
+    const now = Date.now();
+    for (const [id, at] of forgottenAt) {
+      if (at <= now) end(id);
+    }
+  }, pause).unref();
+}
+
+exports.learn = learn;
