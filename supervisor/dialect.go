@@ -1,7 +1,9 @@
 package supervisor
 
 import (
+	"encoding/json"
 	"errors"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -79,10 +81,21 @@ func (s *Supervisor) offer(w *Worker) []string {
 		// died, so a slot's number, which comes back, would not do.
 		env = append(env,
 			workerproto.EnvNodeChannel+"="+strconv.Itoa(controlFD),
-			workerproto.EnvNodeSerialization+"="+string(w.launch.Serialization),
-			workerproto.EnvNodeID+"="+strconv.FormatUint(uint64(w.terms.Incarnation), 10))
+			workerproto.EnvNodeSerialization+"="+string(w.launch.serialization()),
+			workerproto.EnvNodeID+"="+strconv.FormatUint(uint64(w.terms.Incarnation), 10),
+			workerproto.EnvNode+"="+w.forLibrary())
 	}
 	return env
+}
+
+// forLibrary is what the library in Node workers has to know, see
+// workerproto.EnvNode.
+func (w *Worker) forLibrary() string {
+	text, _ := json.Marshal(map[string]any{ // which can't fail
+		"session":       slices.Concat([]string{}, w.terms.Sessions),
+		"serialization": w.launch.serialization(),
+	})
+	return string(text)
 }
 
 // newLink takes ownership of conn.
@@ -108,21 +121,24 @@ func (s *Supervisor) nodeLink(conn *fdpass.Conn, w *Worker, how nodeipc.Serializ
 
 func (s *Supervisor) nodeOptions(w *Worker) nodeipc.Options {
 	return nodeipc.Options{
-		Hub: s.nodeHub, Log: w.log(s.log),
-		Listens: s.spec.Listens, Owns: s.spec.Owns, Open: s.spec.Open,
+		Hub: s.nodeHub, Log: w.log(s.log), Places: s.spec.Places,
+		WantsHelper: w.preload != "", WaitReady: w.launch.WaitReady,
 	}
 }
 
 // linkFor returns the link for a worker that has said something.
 //
 // Node's messages start with the brace of a JSON object, or with the highest
-// byte of a length that is never so great; that a worker was told how to write
-// does not mean that it can. Whatever else comes is left for the link that was
-// asked for, or the native one, to accept or to complain about.
+// byte of a length that is never so great; Bun's with a byte of its own, in JSON or
+// in a serialization that is no other runtime's. That a worker was told how to
+// write does not mean that it can. Whatever else comes is left for the link that
+// was asked for, or the native one, to accept or to complain about.
 func (s *Supervisor) linkFor(first byte, conn *fdpass.Conn, w *Worker) Link {
 	switch {
-	case first == '{':
+	case first == '{' || first == nodeipc.BunJSON:
 		return s.nodeLink(conn, w, nodeipc.JSON)
+	case first == nodeipc.BunAdvanced:
+		return s.nodeLink(conn, w, nodeipc.Unreadable)
 	case first == 0:
 		return s.nodeLink(conn, w, nodeipc.Advanced)
 	case w.launch.Protocol == Node:

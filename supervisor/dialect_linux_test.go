@@ -148,7 +148,7 @@ func TestPreloadIsAddedToWhatTheUserHasSet(t *testing.T) {
 		{[]string{"NODE_OPTIONS=--title="}, "/tmp/p.js", `NODE_OPTIONS=--title= --require "/tmp/p.js"`},
 		{nil, `/my "tmp\/p.js`, `NODE_OPTIONS=--require "/my \"tmp\\/p.js"`},
 	} {
-		s := New(Spec{Workers: 1, Launch: Launch{Env: tt.env, Preload: true}, Preload: func() (string, error) { return tt.path, nil }}, nil, slog.New(slog.DiscardHandler))
+		s := New(Spec{Workers: 1, Launch: Launch{Env: tt.env, Preload: PreloadOn}, Preload: func() (string, error) { return tt.path, nil }}, nil, slog.New(slog.DiscardHandler))
 		t.Setenv("NODE_OPTIONS", "")
 		env, err := s.environment(&Worker{launch: s.current}, nil)
 		if err != nil {
@@ -165,7 +165,7 @@ func TestPreloadIsAddedToWhatTheUserHasSet(t *testing.T) {
 		}
 	}
 	broken := errors.New("no space left")
-	s := New(Spec{Launch: Launch{Preload: true}, Preload: func() (string, error) { return "", broken }}, nil, slog.New(slog.DiscardHandler))
+	s := New(Spec{Launch: Launch{Preload: PreloadOn}, Preload: func() (string, error) { return "", broken }}, nil, slog.New(slog.DiscardHandler))
 	if _, err := s.environment(&Worker{launch: s.current}, nil); err != broken {
 		t.Error("started without:", err)
 	}

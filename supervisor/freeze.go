@@ -53,7 +53,8 @@ type WorkerState struct {
 	Stdout, Stderr OutputState
 	LastLines      exact.Strings
 	Memory         *MemoryState // nil: no limit
-	Link           linkState    // of none that is Gone
+	Inspector      int
+	Link           linkState // of none that is Gone
 }
 
 // An OutputState is one of a worker's streams.
@@ -202,7 +203,7 @@ func (w *Worker) frozenState() *WorkerState {
 		PID: w.PID, Incarnation: w.terms.Incarnation, Workers: w.terms.Workers,
 		Started: w.started, Ready: w.readyAt, Retired: w.retired, Gone: w.gone, Lost: w.lost,
 		Fault: string(w.fault), DrainLeft: left(w.drainUntil), Idle: w.idle,
-		Stdout: w.stdout.state(), Stderr: w.stderr.state(), LastLines: w.last.get(), Memory: w.memory.state(),
+		Stdout: w.stdout.state(), Stderr: w.stderr.state(), LastLines: w.last.get(), Memory: w.memory.state(), Inspector: w.inspector,
 	}
 	if !w.gone {
 		state.Link = stateOf(w.Link)

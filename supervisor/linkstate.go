@@ -62,16 +62,14 @@ func stateOf(l Link) linkState {
 	return linkState{Socket: -1}
 }
 
-// thawLink undoes stateOf. Links are run when all are thawed. reacquire is
-// nodeipc's. After an error the state owns what it owned.
-func (s *Supervisor) thawLink(state linkState, w *Worker, reacquire func(network, addr string, nth int) (release func(), err error)) (Link, error) {
+// thawLink undoes stateOf. Links are run when all are thawed. After an error the
+// state owns what it owned.
+func (s *Supervisor) thawLink(state linkState, w *Worker) (Link, error) {
 	switch {
 	case state.Native != nil:
 		return orError(workerproto.Thaw(state.Native, s.spec.Loop, readyHandler{w.client, w}, s.hub))
 	case state.Node != nil:
-		o := s.nodeOptions(w)
-		o.Reacquire = reacquire
-		return orError(nodeipc.Thaw(state.Node, s.spec.Loop, readyHandler{w.client, w}, o))
+		return orError(nodeipc.Thaw(state.Node, s.spec.Loop, readyHandler{w.client, w}, s.nodeOptions(w)))
 	case state.Socket < 0:
 		return overBefore(), nil
 	}

@@ -55,7 +55,7 @@ func (th *thawer) thaw() linkState {
 	th.t.Helper()
 	th.link.Freeze()
 	state := th.frozen()
-	l, err := th.s.thawLink(state, th.w, nil)
+	l, err := th.s.thawLink(state, th.w)
 	if err != nil {
 		th.t.Fatal(err)
 	}
@@ -115,7 +115,7 @@ func TestFirstWordWhileFrozen(t *testing.T) {
 	th.link.Freeze()
 	state := th.frozen()
 	th.worker.TrySend([]byte("GET / HTTP/1.1\r\n"), nil)
-	l, err := th.s.thawLink(state, th.w, nil)
+	l, err := th.s.thawLink(state, th.w)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -140,7 +140,7 @@ func TestThawAfterNoWord(t *testing.T) {
 		if len(state.fds()) > 0 {
 			t.Errorf("the state has %v", state.fds())
 		}
-		l, err := th.s.thawLink(state, th.w, nil)
+		l, err := th.s.thawLink(state, th.w)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -160,7 +160,7 @@ func TestThawFails(t *testing.T) {
 		{Native: &workerproto.LinkState{Socket: 1 << 20, Page: -1}},
 		{Node: &nodeipc.LinkState{Socket: 1 << 20}},
 	} {
-		if l, err := th.s.thawLink(state, th.w, nil); err == nil || l != nil {
+		if l, err := th.s.thawLink(state, th.w); err == nil || l != nil {
 			t.Errorf("thawed %v (%v)", l, err)
 		}
 	}

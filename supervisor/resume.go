@@ -32,6 +32,9 @@ func Resume(spec Spec, state *State, clients Clients, log *slog.Logger) (*Superv
 	launches := make([]*Launch, len(state.Launches))
 	for i := range launches {
 		launches[i] = &state.Launches[i]
+		if launches[i].Lessons == nil { // as of a build before them
+			launches[i].Lessons = new(Lessons)
+		}
 	}
 	s.current = launches[len(launches)-1]
 	for i := range state.Slots {
@@ -89,6 +92,8 @@ func resumeWorker(s *Supervisor, sl *slot, from *WorkerState) *Worker {
 		w.drainUntil = time.Now().Add(from.DrainLeft)
 	}
 	w.last.lines, w.memory = from.LastLines, from.Memory.group()
+	w.inspector = from.Inspector
+	s.inspectors.restore(w.inspector)
 	w.stdout = output{worker: w, stream: logs.Stdout}
 	w.stderr = output{worker: w, stream: logs.Stderr}
 	w.stdout.resume(from.Stdout)
@@ -105,7 +110,7 @@ func resumeWorker(s *Supervisor, sl *slot, from *WorkerState) *Worker {
 	if w.client, err = s.clients.Rejoin(w, from.Incarnation); err != nil {
 		w.client = s.clients.Join(w) // who gets what the worker had not taken
 	} else {
-		w.Link, err = s.thawLink(from.Link, w, s.spec.Reacquire)
+		w.Link, err = s.thawLink(from.Link, w)
 	}
 	if err != nil {
 		w.Link = loseLink(from.Link, err) // costs this worker, and no other

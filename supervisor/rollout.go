@@ -49,6 +49,7 @@ func (op *Operation) Restart(o Rollout, say func(string)) (wait func() error, er
 // workers, too, once all slots have it. That is when it returns; wait, which must
 // be called if there is no error, returns when the old workers are gone.
 func (op *Operation) Adopt(l *Launch, say func(string)) (wait func() error, err error) {
+	l.Lessons = new(Lessons)
 	return op.roll(l, Rollout{MaxUnready: -1}, say)
 }
 

@@ -128,6 +128,7 @@ func (c *client) Connections() int64              { return c.connections.Load() 
 func (c *client) Release() int                    { return int(c.sessions.Swap(0)) }
 func (c *client) Leaving()                        {}
 func (c *client) Unreachable()                    {}
+func (c *client) Reachable()                      {}
 
 func (c *client) Gone(untaken []workerproto.Connection) int {
 	c.untaken = untaken

@@ -301,6 +301,10 @@ func (sl *slot) onLinkEnded(err error) {
 		w.fault = endLost
 		sl.kill() // first, as below
 		sl.bury()
+	case sl.learnFromLink(err):
+		w.again = true
+		sl.kill()
+		sl.bury()
 	case errors.Is(err, workerproto.ErrProtocol):
 		w.log(sl.s.log).Error("worker broke the protocol, killing it", "err", err)
 		w.fault = endProtocol
@@ -331,14 +335,22 @@ func (sl *slot) onExited() {
 	w := sl.w
 	sessions := sl.bury()
 	wanted := sl.s.stopping.Err() != nil || sl.leaving && w.fault == ""
-	if wanted {
+	w.again = !wanted && (w.again || sl.learnFromDeath())
+	switch {
+	case w.again:
+	case wanted:
 		w.log(sl.s.log).Info("worker stopped", "exit", w.cause(), "sessions_lost", sessions)
-	} else {
+	default:
 		w.log(sl.s.log).Warn("worker died", "exit", w.cause(),
 			"up", time.Since(w.started).Round(time.Millisecond), "sessions_lost", sessions)
 	}
 	w.reaping.Wait()
 	w.tasks.Wait()
+	if w.again {
+		sl.w = nil
+		sl.enter(waiting, 0)
+		return
+	}
 	sl.s.noteEnd(sl.n, w.end(wanted))
 	if !w.readyAt.IsZero() && time.Since(w.readyAt) >= backoffHealthy {
 		sl.deaths = 0

@@ -43,7 +43,14 @@ func (s *Supervisor) spawn(w *Worker) (err error) {
 		w.stdout.close()
 		return err
 	}
-	cmd := exec.Command(w.launch.Argv[0], w.launch.Argv[1:]...)
+	w.inspector = s.inspectors.take(w.Slot, w.terms.Workers)
+	defer func() {
+		if err != nil {
+			s.inspectors.release(w.inspector)
+		}
+	}()
+	argv := withInspector(w.launch.Argv, w.inspector)
+	cmd := exec.Command(argv[0], argv[1:]...)
 	user, err := lookupCredentials(w.launch.Process.User, w.launch.Process.Group)
 	if err == nil {
 		cmd.Env, err = s.environment(w, user)
@@ -96,7 +103,7 @@ func (s *Supervisor) environment(w *Worker, user *credentials) ([]string, error)
 	for _, kv := range os.Environ() {
 		switch name, _, _ := strings.Cut(kv, "="); name {
 		case "LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES", "NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC",
-			workerproto.EnvNodeChannel, workerproto.EnvNodeSerialization, workerproto.EnvNodeID:
+			workerproto.EnvNodeChannel, workerproto.EnvNodeSerialization, workerproto.EnvNodeID, workerproto.EnvNode:
 		default:
 			env = append(env, kv)
 		}
@@ -105,29 +112,17 @@ func (s *Supervisor) environment(w *Worker, user *credentials) ([]string, error)
 		env = append(env, user.Env...)
 	}
 	env = append(env, w.launch.Env...)
-	if w.launch.Preload && s.spec.Preload != nil {
-		path, err := s.spec.Preload()
-		if err != nil {
+	if options := lastOf(env, "NODE_OPTIONS"); options != "" {
+		env = append(env, "NODE_OPTIONS="+countUpAll(options, w.inspector))
+	}
+	if w.launch.preloads() && s.spec.Preload != nil {
+		var err error
+		if w.preload, err = s.spec.Preload(); err != nil {
 			return nil, err
 		}
-		env = append(env, withPreload(env, path))
+		env = append(env, withPreload(env, w.launch.Argv, w.preload)...)
 	}
 	return append(append(env, s.mark), s.offer(w)...), nil
-}
-
-// withPreload is NODE_OPTIONS as env has it, and the path of a script to load.
-func withPreload(env []string, path string) string {
-	const name = "NODE_OPTIONS="
-	options := name
-	for _, kv := range env { // the last one counts
-		if strings.HasPrefix(kv, name) {
-			options = kv
-		}
-	}
-	if options != name {
-		options += " "
-	}
-	return options + `--require "` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(path) + `"`
 }
 
 // A commandError says that the command can't be executed, now or later, and

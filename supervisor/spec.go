@@ -37,19 +37,12 @@ type Spec struct {
 	// Guardian is the argv of a process that calls RunGuardian.
 	Guardian []string
 
-	// Listens is told where a server of a worker that gets its connections
-	// from us would listen by itself, as an address of stickyd's. It may be
-	// called from several goroutines and must not block.
-	Listens func(addr string)
-
-	// Owns, Open and Reacquire are nodeipc's.
-	Owns      func(addr string) bool
-	Open      func(network, addr string, nth int) (fd int, release func(), err error)
-	Reacquire func(network, addr string, nth int) (release func(), err error)
+	// Places are where servers of Node workers may listen.
+	Places nodeipc.Places
 
 	// Preload returns the path of a script that each Node process among the
-	// workers loads first, where Launch.Preload asks for it. It is called
-	// before each is started.
+	// workers is to load first, see Launch.Preload. It is called before each is
+	// started. nil: there is none.
 	Preload func() (path string, err error)
 
 	// Output gets each line that a worker writes, without its end. It may be
@@ -66,13 +59,26 @@ type Launch struct {
 
 	Protocol      Protocol
 	Serialization nodeipc.Serialization // of workers that speak Node's protocol
-	Preload       bool                  // see Spec.Preload
+	Preload       Preload
+	WaitReady     bool // a Node worker says when it is ready: process.send('ready')
 
 	Process ProcessSettings
 
 	Window   int      // see workerproto.Terms
 	Sessions []string // see workerproto.Terms
+
+	Lessons *Lessons // of its workers; NewSupervisor makes one where there is none
 }
+
+// A Preload says whether Node processes among the workers load Spec.Preload first.
+type Preload string
+
+// The ways.
+const (
+	PreloadAuto Preload = "auto" // they do, unless that keeps them from starting
+	PreloadOn   Preload = "on"
+	PreloadOff  Preload = "off"
+)
 
 // Limits say how long to wait for what. They may be changed while workers run,
 // and hold for all of them from then on. All durations are positive but where

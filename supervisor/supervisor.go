@@ -25,6 +25,8 @@ type Supervisor struct {
 	hub      *workerproto.Hub // where native workers meet
 	nodeHub  *nodeipc.Hub     // and those of Node
 
+	inspectors inspectors // of Node workers
+
 	stopping context.Context // done: bring the workers to an end
 	stop     context.CancelFunc
 	killing  context.Context // done: at once
@@ -59,6 +61,7 @@ func New(spec Spec, clients Clients, log *slog.Logger) *Supervisor {
 		current: &spec.Launch, workers: spec.Workers, generation: 1,
 		loop: crashLoop{failed: make(map[int]failure)}, ends: make(map[int]map[string]int64),
 	}
+	s.current.Lessons = new(Lessons)
 	s.limits.Store(&spec.Limits)
 	s.stopping, s.stop = context.WithCancel(context.Background())
 	s.killing, s.kill = context.WithCancel(context.Background())

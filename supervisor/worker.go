@@ -15,16 +15,19 @@ type Worker struct {
 	PID        int
 	Link       Link // to Hand it connections, once it is ready
 
-	launch  *Launch
-	client  Client
-	terms   workerproto.Terms
-	process *process
-	started time.Time
-	readyAt time.Time // zero: never
-	retired bool      // client.Draining was called
-	gone    bool      // client.Gone was called
-	lost    int       // sessions
-	fault   end       // why we killed it; "" if we did not
+	launch    *Launch
+	client    Client
+	terms     workerproto.Terms
+	process   *process
+	started   time.Time
+	readyAt   time.Time // zero: never
+	retired   bool      // client.Draining was called
+	gone      bool      // client.Gone was called
+	lost      int       // sessions
+	fault     end       // why we killed it; "" if we did not
+	preload   string    // path of what Node was to load first; "" for nothing
+	inspector int       // see inspectors
+	again     bool      // another is to be started in its place, as if nothing had happened
 
 	drainUntil time.Time // of one that drains or finishes: the end of its time
 	idle       int       // looks in a row at which it had nothing left
@@ -94,6 +97,7 @@ func (s *Supervisor) reap(w *Worker) {
 	}
 	w.process.reap()
 	s.guardian.remove(w.PID)
+	s.inspectors.release(w.inspector)
 	w.outOfMemory = w.memory.end()
 	w.stdout.finish(outputGrace)
 	w.stderr.finish(outputGrace)

@@ -141,6 +141,7 @@ func (l *listener) Unbind([]byte)       {}
 func (l *listener) Settled(n int)       { l.settled.Add(int64(n)) }
 func (l *listener) Leaving()            {}
 func (l *listener) Unreachable()        {}
+func (l *listener) Reachable()          {}
 func (l *listener) Declined(Connection) { l.t.Error("a connection was declined") }
 
 func (l *listener) Taken(n int) {

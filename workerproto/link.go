@@ -61,9 +61,12 @@ type Traffic interface {
 	// Leaving: the worker wants no new sessions.
 	Leaving()
 
-	// Unreachable: the worker lives on, and no connection can be given to it
-	// any more.
+	// Unreachable: the worker lives on and keeps its sessions, and no connection
+	// can be given to it until Reachable is called.
 	Unreachable()
+
+	// Reachable undoes Unreachable.
+	Reachable()
 
 	// Returned: the worker gives a connection back, for a request that is
 	// another worker's. The receiver owns c.

@@ -53,6 +53,7 @@ func (r *recorder) Taken(n int)     { r.say("taken %d", n) }
 func (r *recorder) Settled(n int)   { r.say("settled %d", n) }
 func (r *recorder) Leaving()        { r.say("leaving") }
 func (r *recorder) Unreachable()    { r.say("unreachable") }
+func (r *recorder) Reachable()      { r.say("reachable") }
 
 func (r *recorder) Bind(id []byte) bool {
 	r.say("bind %s", id)

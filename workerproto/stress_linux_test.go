@@ -26,6 +26,7 @@ func (k *tollkeeper) Taken(n int)           { k.taken.Add(int64(n)) }
 func (k *tollkeeper) Settled(int)           {}
 func (k *tollkeeper) Leaving()              {}
 func (k *tollkeeper) Unreachable()          {}
+func (k *tollkeeper) Reachable()            {}
 func (k *tollkeeper) Returned(c Connection) { fdpass.Close(c.FD) }
 func (k *tollkeeper) Declined(c Connection) {
 	k.declined.Add(1)

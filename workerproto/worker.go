@@ -30,6 +30,7 @@ const (
 	EnvNodeChannel       = "NODE_CHANNEL_FD"
 	EnvNodeSerialization = "NODE_CHANNEL_SERIALIZATION_MODE"
 	EnvNodeID            = "NODE_UNIQUE_ID"
+	EnvNode              = "STICKYD_NODE" // what the library in Node has to know, in JSON
 )
 
 // helloTimeout is how long Listen waits for stickyd's answer.
@@ -97,7 +98,7 @@ func Listen(addr string) (*Worker, error) {
 		}
 		return &Worker{plain: ln, draining: make(chan struct{})}, nil
 	}
-	for _, name := range []string{EnvFD, EnvWorker, EnvWorkers, EnvProtocol, EnvNodeChannel, EnvNodeSerialization, EnvNodeID} {
+	for _, name := range []string{EnvFD, EnvWorker, EnvWorkers, EnvProtocol, EnvNodeChannel, EnvNodeSerialization, EnvNodeID, EnvNode} {
 		os.Unsetenv(name)
 	}
 	fd, err := strconv.Atoi(value)

@@ -73,11 +73,14 @@ func makeOwn(dir string) error {
 
 // nameFor is what the socket of this process is called, if it listens at addr:
 // by the port, for people, and by the process, since the next stickyd may listen
-// there while this one still ends.
+// there while this one still ends. addr is nil as long as it listens nowhere.
 func nameFor(addr net.Addr) string {
 	listens := "unix"
-	if tcp, ok := addr.(*net.TCPAddr); ok {
-		listens = strconv.Itoa(tcp.Port)
+	switch a := addr.(type) {
+	case nil:
+		listens = "new"
+	case *net.TCPAddr:
+		listens = strconv.Itoa(a.Port)
 	}
 	return listens + "-" + strconv.Itoa(os.Getpid())
 }

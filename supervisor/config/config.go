@@ -50,9 +50,13 @@ type Config struct {
 	// "json".
 	Serialization string
 
-	// NodePreload says that Node workers load the preload of the npm package
-	// stickyd first.
-	NodePreload bool
+	// NodePreload says whether Node workers load the preload of the npm package
+	// stickyd first: "auto", unless that keeps them from starting, "on" or "off".
+	NodePreload string
+
+	// WaitReady says that a Node worker is ready only when its application has
+	// said process.send('ready').
+	WaitReady bool
 
 	// Window is how many connections a worker may hold that its application
 	// has not yet accepted, 1 to 250.

@@ -44,6 +44,7 @@ func TestDefaults(t *testing.T) {
 		Session:         []string{"query:sid"},
 		Protocol:        "auto",
 		Serialization:   "advanced",
+		NodePreload:     "auto",
 		Window:          64,
 		HeadTimeout:     10 * time.Second,
 		HeadBytes:       16384,
@@ -83,6 +84,7 @@ var samples = map[string]sample{
 	"protocol":            {"node", `"node"`},
 	"serialization":       {"json", `"json"`},
 	"node-preload":        {"on", `"on"`},
+	"wait-ready":          {"true", `true`},
 	"window":              {"65", `65`},
 	"head-timeout":        {"11s", `"11s"`},
 	"head-bytes":          {"2048", `2_048`},
@@ -141,7 +143,7 @@ func TestEveryOptionCanBeSetByFlagAndByFile(t *testing.T) {
 		if o.place == fileOnly {
 			continue
 		}
-		if flag := load(t, "--"+o.name, s.flag, "--", "x"); !reflect.DeepEqual(flag, file) {
+		if flag := load(t, "--"+o.name+"="+s.flag, "--", "x"); !reflect.DeepEqual(flag, file) {
 			t.Errorf("%s: the flag gives %+v, the file %+v", o.name, flag, file)
 		}
 	}

@@ -124,6 +124,8 @@ func unknownKey(key string) error {
 // false if it does not have this form.
 func (f form) texts(value any) ([]string, bool) {
 	switch v := value.(type) {
+	case bool:
+		return []string{strconv.FormatBool(v)}, f == formBoolean
 	case int64:
 		return []string{strconv.FormatInt(v, 10)}, f == formInteger || f == formMixed
 	case string:

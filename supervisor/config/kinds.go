@@ -34,6 +34,7 @@ type form int
 const (
 	formString  form = iota // "10s"
 	formInteger             // 64
+	formBoolean             // true; as a flag it takes no value
 	formMixed               // "auto" or 4
 	formList                // [":3000"], or ":3000" alone
 	formArgv                // ["node", "server.js"]; a string alone could mean a shell's line
@@ -43,6 +44,7 @@ const (
 var formNames = map[form]string{
 	formString:  "a string",
 	formInteger: "a whole number",
+	formBoolean: "true or false",
 	formMixed:   "a whole number or a string",
 	formList:    "an array of strings",
 	formArgv:    "an array of strings",

@@ -83,10 +83,16 @@ var options = []option{
 		kind:   one(choice("advanced", "json"), func(l *loaded) *string { return &l.Serialization }),
 	},
 	{
-		name: "node-preload", arg: "HOW", def: "off",
+		name: "node-preload", arg: "HOW", def: "auto",
 		effect: Replaced,
-		help:   "give Node workers the preload",
-		kind:   one(onOff(), func(l *loaded) *bool { return &l.NodePreload }),
+		help:   "load the preload in Node workers",
+		kind:   one(choice("auto", "on", "off"), func(l *loaded) *string { return &l.NodePreload }),
+	},
+	{
+		name:   "wait-ready",
+		effect: Replaced,
+		help:   "wait for process.send('ready') of Node",
+		kind:   one(yes(), func(l *loaded) *bool { return &l.WaitReady }),
 	},
 	{
 		name: "window", arg: "N", def: "64",

@@ -168,15 +168,6 @@ func choice(words ...string) rule[string] {
 	}}
 }
 
-// onOff is on or off.
-func onOff() rule[bool] {
-	words := choice("on", "off")
-	return rule[bool]{words.form, words.allowed, func(text string) (bool, error) {
-		word, err := words.parse(text)
-		return word == "on", err
-	}}
-}
-
 // orNone stores the word none as "".
 func orNone(r rule[string]) rule[string] {
 	return rule[string]{r.form, r.allowed, func(text string) (string, error) {
@@ -342,7 +333,7 @@ func controlSocket() rule[string] {
 
 // yes is a flag that needs no value.
 func yes() rule[bool] {
-	return rule[bool]{formString, "", func(text string) (bool, error) {
+	return rule[bool]{formBoolean, "", func(text string) (bool, error) {
 		value, err := strconv.ParseBool(text)
 		if err != nil {
 			return false, errors.New("takes no value")

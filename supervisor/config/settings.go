@@ -87,7 +87,7 @@ func (s setting) quoted(text string) bool {
 		return false
 	}
 	switch s.option.kind.form {
-	case formInteger:
+	case formInteger, formBoolean:
 		return false
 	case formMixed:
 		_, err := strconv.Atoi(text)

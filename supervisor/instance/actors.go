@@ -22,8 +22,8 @@ func (a *app) accept(hurry context.Context) (execute func() error, interrupt fun
 				defer close(done)
 				for {
 					select {
-					case addr := <-a.wanted:
-						a.follow(addr)
+					case <-a.places.changed:
+						a.settlePlaces()
 					case <-ended:
 						return
 					}

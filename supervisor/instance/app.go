@@ -19,42 +19,43 @@ import (
 
 // An app is the rooms, joined.
 type app struct {
-	program    *Program
-	config     atomic.Pointer[config.Config]
-	log        *logs.Logs
-	table      *routing.Table
-	router     *routing.Router
-	front      *front.Front
-	doors      *front.Doors
-	sockets    *front.Sockets
-	spec       supervisor.Spec
-	supervisor *supervisor.Supervisor
-	endpoints  *admin.Endpoints
-	manager    *systemd.Manager
-	loop       *poll.Loop // waits for clients and workers; nil: the runtime's poller does
-	preload    *node.Copy // nil: none
-	before     *meta      // what another app knew when it was frozen; nil: this is the first
-	started    time.Time
-	upgrades   atomic.Int64
-	reloads    atomic.Int64
-	reloaded   supervisor.Tally           // signals that ask for a reload
-	scaled     supervisor.Tally           // those that ask for a worker more, or less
-	upgraded   supervisor.Tally           // those that ask for an upgrade
-	tasks      sync.WaitGroup             // operations that signals began
-	asked      chan struct{}              // buffered 1: to stop, on the control socket
-	phase      atomic.Int32               // running, stopping or freezing
-	frozen     *frozen                    // set when it goes on elsewhere
-	lost       error                      // why it does not, though it was to
-	ended      error                      // what the supervisor ended with, once run.Group has
-	members    map[uint32]*routing.Member // of before, by incarnation, until resume
-	renew      func() (wait func())       // is called by resume, and then wait; nil for none
-	watched    atomic.Pointer[watched]    // what the workers are of, since the last change; nil: nobody knows
-	dead       deadWorkers                // for Explain
-	unpacking  sync.Mutex                 // held to use preload
-	opening    sync.Mutex                 // held to change doors, endpoints and followed
-	sweep      chan struct{}              // buffered 1: dead sessions are in the table
-	wanted     chan string                // buffered 1: where workers would listen
-	followed   bool                       // follow has dealt with that
+	program     *Program
+	config      atomic.Pointer[config.Config]
+	log         *logs.Logs
+	table       *routing.Table
+	router      *routing.Router
+	front       *front.Front
+	doors       *front.Doors
+	sockets     *front.Sockets
+	places      *places
+	spec        supervisor.Spec
+	supervisor  *supervisor.Supervisor
+	endpoints   *admin.Endpoints
+	manager     *systemd.Manager
+	loop        *poll.Loop // waits for clients and workers; nil: the runtime's poller does
+	preload     *node.Copy // nil: none
+	before      *meta      // what another app knew when it was frozen; nil: this is the first
+	started     time.Time
+	upgrades    atomic.Int64
+	reloads     atomic.Int64
+	reloaded    supervisor.Tally           // signals that ask for a reload
+	scaled      supervisor.Tally           // those that ask for a worker more, or less
+	upgraded    supervisor.Tally           // those that ask for an upgrade
+	tasks       sync.WaitGroup             // operations that signals began
+	asked       chan struct{}              // buffered 1: to stop, on the control socket
+	phase       atomic.Int32               // running, stopping or freezing
+	frozen      *frozen                    // set when it goes on elsewhere
+	lost        error                      // why it does not, though it was to
+	ended       error                      // what the supervisor ended with, once run.Group has
+	members     map[uint32]*routing.Member // of before, by incarnation, until resume
+	renew       func() (wait func())       // is called by resume, and then wait; nil for none
+	watched     atomic.Pointer[watched]    // what the workers are of, since the last change; nil: nobody knows
+	dead        deadWorkers                // for Explain
+	unpacking   sync.Mutex                 // held to use preload
+	opening     sync.Mutex                 // held to change doors, endpoints, followed and defaultOpen
+	sweep       chan struct{}              // buffered 1: dead sessions are in the table
+	followed    bool                       // the log was told that where workers listen is ignored
+	defaultOpen bool                       // stickyd listens where it does if nobody says where
 }
 
 // The phases of an app. It enters one of the two others at most, and that once.
@@ -73,7 +74,7 @@ func (p *Program) build(c *config.Config, table *routing.Table) (*app, error) {
 	a := &app{
 		program: p, log: logs.New(c.LogFormat, c.LogLevel, os.Stdout, os.Stderr),
 		started: time.Now(), asked: make(chan struct{}, 1),
-		sweep: make(chan struct{}, 1), wanted: make(chan string, 1),
+		sweep:    make(chan struct{}, 1),
 		reloaded: supervisor.Tally{Operation: "reload", Limit: 1},
 		scaled:   supervisor.Tally{Operation: "scaling", Limit: supervisor.MaxWorkers},
 		upgraded: supervisor.Tally{Operation: "upgrade", Limit: 1},
@@ -93,6 +94,7 @@ func (p *Program) build(c *config.Config, table *routing.Table) (*app, error) {
 		a.table = routing.NewTable(routing.NewKey())
 	}
 	a.sockets = front.NewSockets(a.log.Logger)
+	a.places = newPlaces(a)
 	a.router = routing.NewRouter(balancer, a.table, func() { a.supervisor.Sync() })
 	a.front = front.New(frontConfig(c, sources), a.router, a.log.Logger)
 	a.doors = front.NewDoors(a.front, a.loop, a.log.Logger)

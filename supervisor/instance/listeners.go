@@ -23,12 +23,15 @@ func (a *app) changeListeners(old, now *config.Config) error {
 		cancel()
 		return err
 	}
-	if !slices.Equal(old.Listen, now.Listen) {
-		if err := a.doors.Change(ctx, now.Listen); err != nil {
+	if !slices.Equal(old.Listen, now.Listen) || old.ListenByDefault != now.ListenByDefault {
+		addrs := a.addressesOf(now)
+		if err := a.doors.Change(ctx, addrs); err != nil {
 			cancel()
 			return errors.Join(err, a.endpoints.ChangeMetrics(old.Metrics))
 		}
-		a.endpoints.Follow(a.doors.Addrs()[0])
+		a.defaultOpen = now.ListenByDefault && slices.Equal(addrs, now.Listen)
+		a.places.note(addrs...)
+		a.endpoints.Follow(a.firstAddr())
 	}
 	return nil
 }
@@ -37,4 +40,12 @@ func (a *app) setFront(c front.Config) {
 	a.opening.Lock()
 	defer a.opening.Unlock()
 	a.doors.SetConfig(c)
+}
+
+// addressesOf returns where clients are to connect.
+func (a *app) addressesOf(c *config.Config) []string {
+	if claimed := a.places.claimed(); c.ListenByDefault && len(claimed) > 0 {
+		return claimed
+	}
+	return c.Listen
 }

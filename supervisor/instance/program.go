@@ -48,7 +48,8 @@ func (p *Program) Check(c *config.Config) error {
 }
 
 // Run works as c says until it is told to stop or can't go on, and logs the
-// error that it returns. started is called when clients can connect at addr.
+// error that it returns. started is called when clients can connect at addr, which
+// is nil where a worker may yet say what that is to be.
 func (p *Program) Run(c *config.Config, started func(addr net.Addr)) error {
 	p.begin()
 	a, err := p.build(c, nil)
@@ -57,7 +58,7 @@ func (p *Program) Run(c *config.Config, started func(addr net.Addr)) error {
 		err = a.start()
 	}
 	if err == nil {
-		started(a.doors.Addrs()[0])
+		started(a.firstAddr())
 	}
 	return p.run(a, err)
 }

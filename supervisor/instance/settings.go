@@ -38,8 +38,8 @@ func (a *app) specOf(c *config.Config, sources session.Sources) supervisor.Spec 
 		Memory:   c.WorkerMemory,
 		Launcher: a.program.Launcher,
 		Guardian: a.program.Guardian,
-		Listens:  a.want, Owns: a.doors.Owns, Open: a.openSocket, Reacquire: a.sockets.Reacquire,
-		Preload: a.preloadPath,
+		Places:   a.places,
+		Preload:  a.preloadPath,
 		Output: func(w *supervisor.Worker, stream logs.Stream, line []byte) {
 			a.log.Line(w.Slot, w.PID, stream, line)
 		},
@@ -48,7 +48,7 @@ func (a *app) specOf(c *config.Config, sources session.Sources) supervisor.Spec 
 
 func launchOf(c *config.Config, sources session.Sources) supervisor.Launch {
 	return supervisor.Launch{
-		Argv: c.Command, Env: c.Env, Preload: c.NodePreload,
+		Argv: c.Command, Env: c.Env, Preload: supervisor.Preload(c.NodePreload), WaitReady: c.WaitReady,
 		Protocol: supervisor.Protocol(c.Protocol), Serialization: nodeipc.Serialization(c.Serialization),
 		Process: supervisor.ProcessSettings{User: c.User, Group: c.Group, OpenFiles: c.WorkerNoFile, Nice: c.WorkerNice},
 		Window:  c.Window, Sessions: sources.Strings(),

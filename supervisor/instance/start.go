@@ -3,6 +3,7 @@ package instance
 import (
 	"errors"
 	"fmt"
+	"net"
 
 	"github.com/stickyd/stickyd/routing/front"
 	"github.com/stickyd/stickyd/routing/session"
@@ -34,7 +35,7 @@ func (a *app) start() error {
 	if err := a.preflight(); err != nil {
 		return err
 	}
-	if c.NodePreload {
+	if c.NodePreload == "on" {
 		var err error
 		if a.preload, err = node.Unpack(); err != nil {
 			return err
@@ -43,7 +44,7 @@ func (a *app) start() error {
 	err := a.endpoints.ChangeMetrics(c.Metrics) // before clients come, whom a failure would turn away
 	if err == nil {
 		if err = a.listen(c); err == nil {
-			err = a.endpoints.OpenControl(c.Control, a.doors.Addrs()[0])
+			err = a.endpoints.OpenControl(c.Control, a.firstAddr())
 		}
 	}
 	if err != nil {
@@ -54,8 +55,17 @@ func (a *app) start() error {
 	return err
 }
 
-// listen opens the listeners, but for the default one where a service manager
-// has opened some.
+// firstAddr is where clients connect first of all, nil if that is not known yet.
+func (a *app) firstAddr() net.Addr {
+	if addrs := a.doors.Addrs(); len(addrs) > 0 {
+		return addrs[0]
+	}
+	return nil
+}
+
+// listen opens the listeners. The default one has to wait: a worker may say where
+// it wants to listen, and then that is the place, or a service manager has opened
+// some.
 func (a *app) listen(c *config.Config) error {
 	inherited, err := systemd.Listeners()
 	supervisor.CloseOnExec()
@@ -68,6 +78,9 @@ func (a *app) listen(c *config.Config) error {
 		}
 	}
 	a.spareDefault(c)
+	if c.ListenByDefault {
+		return nil
+	}
 	return a.doors.Open(c.Listen)
 }
 
@@ -77,14 +90,6 @@ func (a *app) spareDefault(c *config.Config) {
 	if c.ListenByDefault && a.doors.Adopted() {
 		c.ListenByDefault, c.Listen = false, nil
 	}
-}
-
-// openSocket opens a socket for workers, who may not have what root may.
-func (a *app) openSocket(network, addr string, nth int) (fd int, release func(), err error) {
-	if a.config.Load().User != "" {
-		return a.sockets.OpenUnprivileged(network, addr, nth)
-	}
-	return a.sockets.Open(network, addr, nth)
 }
 
 // preloadPath returns the path of what Node workers load first.

@@ -19,27 +19,27 @@ import (
 // A meta is what the rooms knew when they were frozen, beside the session
 // table. It owns the descriptors in it.
 type meta struct {
-	Config     config.Config
-	Started    time.Time
-	At         time.Time // when accepting ended
-	Upgrades   int64
-	Reloads    int64
-	Reload     bool // signals have asked for it
-	Scale      int  // and for so many workers more
-	Upgrade    bool // and for another one
-	Watched    *watched
-	Followed   bool
-	Preload    string // directory
-	Listeners  []front.ListenerState
-	Front      front.State
-	Sockets    []front.SocketState
-	Router     routing.RouterState
-	Members    []routing.MemberState
-	Dead       map[uint32]deadWorker `json:"-"` // by incarnation; another program gets no sessions of theirs
-	Supervisor *supervisor.State     // nil in what is only to be checked
-	Endpoints  admin.EndpointsState
-	Caller     int // who asked for it; -1: nobody
-	Logs       logs.State
+	Config                config.Config
+	Started               time.Time
+	At                    time.Time // when accepting ended
+	Upgrades              int64
+	Reloads               int64
+	Reload                bool // signals have asked for it
+	Scale                 int  // and for so many workers more
+	Upgrade               bool // and for another one
+	Watched               *watched
+	Followed, DefaultOpen bool
+	Preload               string // directory
+	Listeners             []front.ListenerState
+	Front                 front.State
+	Sockets               []front.SocketState
+	Router                routing.RouterState
+	Members               []routing.MemberState
+	Dead                  map[uint32]deadWorker `json:"-"` // by incarnation; another program gets no sessions of theirs
+	Supervisor            *supervisor.State     // nil in what is only to be checked
+	Endpoints             admin.EndpointsState
+	Caller                int // who asked for it; -1: nobody
+	Logs                  logs.State
 }
 
 // table is the name of the session table in a state.

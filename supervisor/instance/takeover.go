@@ -129,7 +129,7 @@ func (a *app) caller(b *before) *admin.Caller {
 // restore fills the rooms with what they knew.
 func (a *app) restore(b *before) (err error) {
 	m := b.meta
-	a.started, a.followed, a.before = m.Started, m.Followed, m
+	a.started, a.followed, a.defaultOpen, a.before = m.Started, m.Followed, m.DefaultOpen, m
 	a.upgrades.Store(m.Upgrades)
 	a.reloads.Store(m.Reloads)
 	a.log.Restore(m.Logs)
@@ -149,9 +149,10 @@ func (a *app) restore(b *before) (err error) {
 			syscall.Close(ln.FD) // else they would queue up
 		}
 	}
-	if len(a.doors.Addrs()) == 0 {
+	if len(a.doors.Addrs()) == 0 && len(m.Listeners) > 0 {
 		return errors.New("cannot take over any listener")
 	}
+	a.front.PassTLS(a.places.anyTLS())
 	a.restoreEndpoints(m)
 	return nil
 }
@@ -167,7 +168,7 @@ func (a *app) restoreEndpoints(m *meta) {
 		return
 	}
 	a.endpoints.CloseControl()
-	if err := a.endpoints.OpenControl(path, a.doors.Addrs()[0]); err != nil {
+	if err := a.endpoints.OpenControl(path, a.firstAddr()); err != nil {
 		a.log.Error("nobody can ask or tell this process anything", "err", err)
 	}
 }

@@ -41,6 +41,7 @@ func (t *target) Flush() { t.worker.Link.Flush() }
 func (t *target) Incarnation() uint32 { return uint32(t.member.Incarnation()) }
 
 func (t *target) Ready() {
+	t.app.listenByDefault()
 	t.app.router.Add(t.member, t.worker.Link.RegistersLate())
 	t.app.manager.Ready() // whoever waits for that can connect
 }
@@ -61,12 +62,12 @@ func (t *target) Connections() int64 { return t.handed.Load() }
 
 func (t *target) Release() (sessions int) { return t.remove() }
 
-// Unreachable: another worker tells the clients that their sessions are gone.
 func (t *target) Unreachable() {
-	if sessions := t.remove(); sessions > 0 {
-		t.app.log.Warn("a worker takes no more connections, so its sessions are lost", "slot", t.worker.Slot, "pid", t.worker.PID, "sessions_lost", sessions)
-	}
+	t.app.log.Warn("a worker takes no connections until it listens again", "slot", t.worker.Slot, "pid", t.worker.PID)
+	t.app.router.Away(t.member, true)
 }
+
+func (t *target) Reachable() { t.app.router.Away(t.member, false) }
 
 // remove takes the worker out of the router, once, and returns how many sessions
 // that costs.

@@ -9,15 +9,52 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
+	"strings"
 	"sync"
 	"syscall"
 )
 
-//go:embed package.json index.js preload.js lib/*.js
+//go:embed index.js preload.js lib/*.js
 var files embed.FS
 
-// A Copy is the package in a temporary directory: Node loads modules from files
+// preloadName is the file's: one that is CommonJS whatever package.json says.
+const preloadName = "preload.cjs"
+
+// Preload returns the preload as one script: under Node's permission model a file
+// may be allowed that is to be loaded first, and none that it loads.
+func Preload() []byte {
+	var b bytes.Buffer
+	b.WriteString("'use strict';\n// Made of stickyd's package for Node workers. See its workerproto/node.\n" +
+		"process.send && ((outer) => {\nconst modules = {\n")
+	fs.WalkDir(files, ".", func(name string, entry fs.DirEntry, _ error) error {
+		if !entry.IsDir() {
+			content, _ := files.ReadFile(name) // it is there
+			module := strings.TrimSuffix(path.Base(name), ".js")
+			fmt.Fprintf(&b, "%q(module, exports, require) {\n%s\n},\n", module, content)
+		}
+		return nil
+	})
+	b.WriteString(`};
+const loaded = {};
+function require(name) {
+  if (!name.startsWith('.')) return outer(name);
+  name = name.split('/').pop();
+  if (!loaded[name]) {
+    const module = loaded[name] = { exports: {} };
+    modules[name](module, module.exports, require);
+  }
+  return loaded[name].exports;
+}
+require.cache = outer.cache;
+require('./preload');
+})(require);
+`)
+	return b.Bytes()
+}
+
+// A Copy is the preload in a temporary directory: Node loads scripts from files
 // only.
 type Copy struct {
 	mu   sync.Mutex
@@ -62,7 +99,7 @@ func (c *Copy) Preload() (path string, err error) {
 	if err := c.unpack(); err != nil {
 		return "", fmt.Errorf("cannot unpack the preload for Node workers: %w", err)
 	}
-	return filepath.Join(c.dir, "preload.js"), nil
+	return filepath.Join(c.dir, preloadName), nil
 }
 
 func (c *Copy) unpack() error {
@@ -71,17 +108,7 @@ func (c *Copy) unpack() error {
 			return err
 		}
 	}
-	return fs.WalkDir(files, ".", func(name string, entry fs.DirEntry, err error) error {
-		if err != nil || name == "." {
-			return err
-		}
-		to := filepath.Join(c.dir, filepath.FromSlash(name))
-		if entry.IsDir() {
-			// Others must be able to enter it, whatever the umask.
-			return errors.Join(os.MkdirAll(to, 0o755), os.Chmod(to, 0o755))
-		}
-		return writeIfMissing(to, name)
-	})
+	return writeIfMissing(filepath.Join(c.dir, preloadName), Preload())
 }
 
 // isOurs says whether the directory is the one that was made. Once that is
@@ -126,11 +153,7 @@ func (c *Copy) makeDir() (err error) {
 }
 
 // writeIfMissing gives a file its name when it is whole: a worker may be looking.
-func writeIfMissing(to, name string) error {
-	content, err := files.ReadFile(name)
-	if err != nil {
-		return err
-	}
+func writeIfMissing(to string, content []byte) error {
 	if there, err := os.ReadFile(to); err == nil && bytes.Equal(there, content) {
 		return nil
 	}

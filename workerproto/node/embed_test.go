@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strconv"
+	"strings"
 	"syscall"
 	"testing"
 )
@@ -15,30 +17,23 @@ func TestCopyIsWholeAndHeals(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var names []string
-	for _, pattern := range []string{"*.js", "lib/*.js", "package.json"} {
-		found, _ := filepath.Glob(pattern)
-		names = append(names, found...)
-	}
 	check := func() {
 		t.Helper()
 		path, err := c.Preload()
-		if err != nil || path != filepath.Join(c.dir, "preload.js") {
+		if err != nil || path != filepath.Join(c.dir, preloadName) {
 			t.Fatal(path, err)
 		}
-		for _, name := range names {
-			want, _ := os.ReadFile(name)
-			if got, err := os.ReadFile(filepath.Join(c.dir, name)); !bytes.Equal(got, want) {
-				t.Errorf("%s has %d bytes of %d, %v", name, len(got), len(want), err)
-			}
-			if info, err := os.Stat(filepath.Join(c.dir, name)); err == nil && info.Mode().Perm() != 0o644 {
-				t.Error(name, "is", info.Mode())
-			}
+		if got, err := os.ReadFile(path); !bytes.Equal(got, Preload()) {
+			t.Errorf("it has %d bytes of %d, %v", len(got), len(Preload()), err)
+		}
+		if info, err := os.Stat(path); err == nil && info.Mode().Perm() != 0o644 {
+			t.Error("it is", info.Mode())
 		}
 	}
 	check()
-	os.Remove(filepath.Join(c.dir, "preload.js"))
-	os.WriteFile(filepath.Join(c.dir, "index.js"), []byte("half"), 0o644)
+	os.WriteFile(filepath.Join(c.dir, preloadName), []byte("half"), 0o644)
+	check()
+	os.Remove(filepath.Join(c.dir, preloadName))
 	check()
 	os.RemoveAll(c.dir)
 	check()
@@ -61,7 +56,7 @@ func TestCopyIsForAllUsers(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer c.Remove()
-	for name, want := range map[string]os.FileMode{".": 0o755, "lib": 0o755, "preload.js": 0o644, "lib/worker.js": 0o644} {
+	for name, want := range map[string]os.FileMode{".": 0o755, preloadName: 0o644} {
 		if info, err := os.Stat(filepath.Join(c.dir, name)); err != nil || info.Mode().Perm() != want {
 			t.Error(name, info.Mode(), err)
 		}
@@ -89,7 +84,7 @@ func TestCopyIsNotReadFromADirectoryOfOthers(t *testing.T) {
 		if path, err := c.Preload(); err != nil || filepath.Dir(path) == old {
 			t.Error(path, err)
 		}
-		if _, err := os.Stat(filepath.Join(old, "preload.js")); err == nil {
+		if _, err := os.Stat(filepath.Join(old, preloadName)); err == nil {
 			t.Error("unpacked into it")
 		}
 	}
@@ -107,5 +102,22 @@ func TestPreloadIsAbsolute(t *testing.T) {
 	defer c.Remove()
 	if path, err := c.Preload(); err != nil || !filepath.IsAbs(path) {
 		t.Error(path, err)
+	}
+}
+
+// All of the package is in the one script, and nothing else is loaded.
+func TestPreloadIsOneScript(t *testing.T) {
+	script := string(Preload())
+	names, _ := filepath.Glob("lib/*.js")
+	for _, name := range append(names, "index.js", "preload.js") {
+		text, err := os.ReadFile(name)
+		if err != nil || !strings.Contains(script, string(text)) {
+			t.Error(name, "is not in it", err)
+		}
+	}
+	for _, name := range regexp.MustCompile(`require\('\./([^']+)'\)`).FindAllStringSubmatch(script, -1) {
+		if !strings.Contains(script, strconv.Quote(filepath.Base(name[1]))+"(module") {
+			t.Error("it loads", name[1])
+		}
 	}
 }

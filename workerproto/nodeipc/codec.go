@@ -1,6 +1,7 @@
 package nodeipc
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/stickyd/stickyd/workerproto"
@@ -14,7 +15,22 @@ type Serialization string
 const (
 	JSON     Serialization = "json"     // Buffers become objects
 	Advanced Serialization = "advanced" // V8's structured clone: Buffers stay Buffers
+
+	// Unreadable is what Bun writes in place of Advanced: a Link ends with
+	// ErrSerialization at its first byte, and the next worker is told to use JSON.
+	Unreadable Serialization = "unreadable"
 )
+
+// What Bun begins with: a message of its own in JSON, and one in JavaScriptCore's
+// structured clone.
+const (
+	BunJSON     = 0x02
+	BunAdvanced = 0x01
+)
+
+// ErrSerialization is what Run returns where the worker writes what stickyd can't
+// read.
+var ErrSerialization = errors.New("nodeipc: the worker's messages are in another serialization")
 
 // maxMessage bounds a message in bytes. Node has no limit of its own.
 const maxMessage = 64 << 20
@@ -30,16 +46,27 @@ type codec interface {
 	// stickyd can't read it, not that the worker did something wrong.
 	decode(frame []byte) (object, error)
 
+	// text returns the string in a frame, if it is one.
+	text(frame []byte) (text string, ok bool)
+
 	// encode returns a frame.
 	encode(o object) []byte
 }
 
 func (s Serialization) codec() codec {
-	if s == JSON {
+	switch s {
+	case JSON:
 		return jsonCodec{}
+	case Unreadable:
+		return noCodec{}
 	}
 	return v8Codec{}
 }
+
+// noCodec reads nothing. What it writes nobody gets.
+type noCodec struct{ jsonCodec }
+
+func (noCodec) frame([]byte, int) (int, error) { return 0, ErrSerialization }
 
 func protocolErrorf(format string, args ...any) error {
 	return fmt.Errorf("%w: %s", workerproto.ErrProtocol, fmt.Sprintf(format, args...))

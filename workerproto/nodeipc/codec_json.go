@@ -19,7 +19,19 @@ func (jsonCodec) frame(b []byte, searched int) (int, error) {
 	return 0, nil
 }
 
-func (jsonCodec) decode(frame []byte) (object, error) { return jsonObject(frame, 1) }
+func (jsonCodec) decode(frame []byte) (object, error) { return jsonObject(withoutMark(frame), 1) }
+
+func (jsonCodec) text(frame []byte) (text string, ok bool) {
+	return text, json.Unmarshal(frame, &text) == nil
+}
+
+// withoutMark is a frame without what marks it as no application's.
+func withoutMark(frame []byte) []byte {
+	if len(frame) > 0 && frame[0] == BunJSON {
+		return frame[1:]
+	}
+	return frame
+}
 
 // jsonObject reads an object that is so deep.
 func jsonObject(text []byte, depth int) (object, error) {

@@ -22,7 +22,12 @@ type LinkState struct {
 	Left          bool   // the worker had said that it would end it
 	Broken        string `json:",omitempty"` // why it is to be ended
 
-	Online, Ready, Leaving, Helper, Adopts bool
+	Online, Ready, Away, Leaving, Adopts bool
+	WaitReady, SaidReady                 bool
+	Wrapper                              string `json:",omitempty"`
+	Process                              int    `json:",omitempty"`
+	Bound                                bool
+	Helper                               helperState
 
 	Buffered []byte `json:",omitempty"` // received
 	Loose    []int  `json:",omitempty"` // descriptors that were
@@ -33,23 +38,26 @@ type LinkState struct {
 	Parcels   []parcelState `json:",omitempty"`
 	Sent      int           // how many of them
 	Acked     int64
+	Plain     int64
 	Accepting []parcelState `json:",omitempty"`
 	Took      workerproto.Age
 	Seq       int
 
-	NoMore, Finish, Finishing bool // Link's ended, finish and finishing
+	NoMore bool // Link's ended
 
-	Door, DoorName string
-	Certain        bool
-	Undecided      []listen                `json:",omitempty"`
-	Shared         map[string]sharedSocket `json:",omitempty"`
+	Servers []*server `json:",omitempty"`
 
 	Load  int
 	Since []workerproto.Age `json:",omitempty"`
-	Exact bool
 
 	Namespaces map[string]string `json:",omitempty"` // see seat
+	Engine     string            `json:",omitempty"`
 	Old        bool
+}
+
+type helperState struct {
+	Here, Expects, Exact, Early, Door, Nobody bool
+	Runtime                                   string
 }
 
 type outgoingState struct {
@@ -61,6 +69,7 @@ type parcelState struct {
 	workerproto.Connection
 	Frame []byte
 	Seq   int
+	Door  string
 	End   int64
 	Nacks int
 	Age   workerproto.Age
@@ -138,18 +147,18 @@ func (l *Link) State() *LinkState {
 	}
 	s := &LinkState{
 		Terms: l.terms, Serialization: l.serialization, Socket: l.socket,
-		Online: l.online, Ready: l.ready, Leaving: l.leaving, Helper: l.helper.Load(), Adopts: l.adopts.Load(),
+		Online: l.online, Ready: l.ready, Away: l.away, Leaving: l.leaving, Adopts: l.adopts.Load(),
+		WaitReady: l.waitReady, SaidReady: l.saidReady, Wrapper: l.wrapper, Process: l.process,
+		Bound: l.bound, Helper: l.helper.state(),
 		Buffered: slices.Clone(l.stream.buf[l.stream.start:]), Loose: l.stream.fds,
 		Pushed:  l.out.pushed,
-		Parcels: l.parcelStates(l.parcels.queue), Sent: l.parcels.sent, Acked: l.parcels.acked,
+		Parcels: l.parcelStates(l.parcels.queue), Sent: l.parcels.sent, Acked: l.parcels.acked, Plain: l.parcels.plain,
 		Accepting: l.parcelStates(l.accepting),
 		Took:      workerproto.AgeAt(l.took, l.frozenAt), Seq: l.seq,
-		NoMore: l.ended, Finish: l.finish, Finishing: l.finishing,
-		Door: l.door, DoorName: l.doorName, Certain: l.certain,
-		Undecided: l.undecided, Shared: l.shared,
-		Namespaces: seat.namespaces, Old: seat.old,
+		NoMore: l.ended, Servers: l.serverStates(),
+		Namespaces: seat.namespaces, Engine: seat.engine, Old: seat.old,
 	}
-	s.Load, s.Since, s.Exact = l.load.state(l.frozenAt)
+	s.Load, s.Since = l.load.state(l.frozenAt)
 	for _, f := range l.out.queue {
 		s.Outbox = append(s.Outbox, outgoingState{f.bytes, f.fd})
 	}
@@ -163,7 +172,7 @@ func (l *Link) State() *LinkState {
 	}
 	if s.Socket < 0 { // nothing is sent or handled any more
 		fdpass.CloseAll(s.Loose)
-		s.Buffered, s.Loose, s.Outbox, s.Shared = nil, nil, nil, nil
+		s.Buffered, s.Loose, s.Outbox, s.Servers = nil, nil, nil, nil
 	}
 	l.out, l.parcels, l.accepting, l.socket = outbox{conn: l.conn}, parcels{}, nil, -1
 	l.stream = stream{conn: l.conn, codec: l.codec}
@@ -177,9 +186,36 @@ func complaint(err error) string {
 
 func (l *Link) parcelStates(list []*parcel) (states []parcelState) {
 	for _, p := range list {
-		states = append(states, parcelState{p.Connection, p.frame, p.seq, p.end, p.nacks, workerproto.AgeAt(p.at, l.frozenAt), p.probed != nil})
+		states = append(states, parcelState{p.Connection, p.frame, p.seq, p.door, p.end, p.nacks, workerproto.AgeAt(p.at, l.frozenAt), p.ours != nil})
 	}
 	return states
+}
+
+// serverStates returns the servers, with what workers have in common. They are
+// given up by nobody: what they have is open in the worker as well. l.read is held.
+func (l *Link) serverStates() []*server {
+	if l.patience != nil {
+		l.patience.Stop()
+	}
+	for _, s := range l.servers {
+		s.Data = l.hub.sharedData(s.dataName())
+	}
+	return l.servers
+}
+
+func (h *helper) state() helperState {
+	return helperState{
+		Here: h.here, Expects: h.expects, Exact: h.exact.Load(), Early: h.early.Load(), Door: h.door.Load(),
+		Nobody: h.nobody.Load(), Runtime: h.runtime,
+	}
+}
+
+func (h *helper) restore(s helperState) {
+	h.here, h.expects, h.runtime = s.Here, s.Expects, s.Runtime
+	h.exact.Store(s.Exact)
+	h.early.Store(s.Early)
+	h.door.Store(s.Door)
+	h.nobody.Store(s.Nobody)
 }
 
 // Thaw makes a Link of a state, as workerproto.Thaw does. The options are
@@ -202,21 +238,23 @@ func Thaw(s *LinkState, loop *poll.Loop, h workerproto.Handler, o Options) (*Lin
 		l.endAs(s)
 		return l, nil
 	}
-	for key, socket := range s.Shared {
-		l.shared[key] = l.reacquired(socket, o.Reacquire)
-	}
-	l.hub.restore(l, seat{namespaces: s.Namespaces, old: s.Old})
+	l.reacquire()
+	l.hub.restore(l, seat{namespaces: s.Namespaces, engine: s.Engine, old: s.Old})
 	return l, nil
 }
 
 func (l *Link) restore(s *LinkState) {
-	l.online, l.ready, l.leaving = s.Online, s.Ready, s.Leaving
-	l.helper.Store(s.Helper)
+	l.online, l.ready, l.away, l.leaving = s.Online, s.Ready, s.Away, s.Leaving
+	l.waitReady, l.saidReady, l.wrapper, l.process = s.WaitReady, s.SaidReady, s.Wrapper, s.Process
+	if l.bound = s.Bound; l.bound {
+		l.hub.noteBound()
+	}
+	l.helper.restore(s.Helper)
 	l.adopts.Store(s.Adopts)
 	if l.online {
 		close(l.probe)
 	}
-	if l.ready {
+	if l.ready || l.helper.here || l.wrapper != "" {
 		l.stopProbe()
 	}
 	l.stream.buf, l.stream.fds = s.Buffered, s.Loose
@@ -225,12 +263,14 @@ func (l *Link) restore(s *LinkState) {
 	}
 	l.out.pushed = s.Pushed
 	now := time.Now()
-	l.parcels = parcels{queue: parcelsOf(s.Parcels, now), sent: s.Sent, acked: s.Acked}
+	l.parcels = parcels{queue: parcelsOf(s.Parcels, now), sent: s.Sent, acked: s.Acked, plain: s.Plain, apart: s.Helper.Runtime == deno}
 	l.accepting = parcelsOf(s.Accepting, now)
 	l.took, l.seq = s.Took.Before(now), s.Seq
-	l.ended, l.finish, l.finishing = s.NoMore, s.Finish, s.Finishing
-	l.door, l.doorName, l.certain, l.undecided = s.Door, s.DoorName, s.Certain, s.Undecided
-	l.load.restore(s.Load, s.Since, s.Exact, now)
+	l.ended = s.NoMore
+	for _, one := range s.Servers {
+		l.servers = append(l.servers, new(*one))
+	}
+	l.load.restore(s.Load, s.Since, s.Helper.Exact, now)
 	if s.Broken != "" {
 		l.broken = protocolErrorf("%s", s.Broken)
 	}
@@ -238,30 +278,48 @@ func (l *Link) restore(s *LinkState) {
 
 func parcelsOf(states []parcelState, now time.Time) (list []*parcel) {
 	for _, s := range states {
-		p := &parcel{Connection: s.Connection, frame: s.Frame, seq: s.Seq, end: s.End, nacks: s.Nacks, at: s.Age.Before(now)}
+		p := &parcel{Connection: s.Connection, frame: s.Frame, seq: s.Seq, door: s.Door, end: s.End, nacks: s.Nacks, at: s.Age.Before(now)}
 		if s.Ours {
-			p.probed = make(chan struct{})
+			p.ours = func() {}
 		}
 		list = append(list, p)
 	}
 	return list
 }
 
-// reacquired returns a socket that this program has, too. Without it the worker
-// still has its own copy.
-func (l *Link) reacquired(socket sharedSocket, reacquire func(network, addr string, nth int) (release func(), err error)) sharedSocket {
-	release, err := reacquire(socket.Network, socket.Addr, socket.Nth)
-	if err != nil {
-		l.log.Warn("a socket of a server of the worker was lost", "network", socket.Network, "addr", socket.Addr, "err", err)
-		release = func() {}
+// reacquire takes up what the worker's servers have.
+func (l *Link) reacquire() {
+	l.read.Lock()
+	defer l.read.Unlock()
+	for _, s := range l.servers {
+		l.hub.keepData(s.dataName(), s.Data)
+		switch {
+		case !s.Answered:
+		case s.Role == doorRole:
+			s.release = l.places.Reclaim(s.where(), s.TLS)
+			if !s.Demoted {
+				l.addDoor(s)
+			}
+		case !l.helper.bindsItself():
+			l.reacquireShared(s)
+		}
 	}
-	socket.release = release
-	return socket
+}
+
+// reacquireShared takes up a socket that this program has, too. Without it the
+// worker still has its own copy.
+func (l *Link) reacquireShared(s *server) {
+	release, err := l.places.Reacquire(s.Network, s.Addr, s.Nth)
+	if err != nil {
+		l.log.Warn("a socket of a server of the worker was lost", "network", s.Network, "addr", s.Addr, "err", err)
+		return
+	}
+	s.release = func(bool) { release() }
 }
 
 // endAs makes a Link one whose Run has returned.
 func (l *Link) endAs(s *LinkState) {
-	l.ended, l.finish, l.over = true, true, true
+	l.ended, l.over = true, true
 	switch {
 	case s.Error != "":
 		l.failed = protocolErrorf("%s", s.Error)
@@ -274,22 +332,36 @@ func (l *Link) endAs(s *LinkState) {
 	close(l.ran)
 }
 
-// resume sends what waits in a Link that was thawed.
+// resume sends what waits in a Link that was thawed, and asks anew for what its
+// servers wait for.
 func (l *Link) resume() {
+	l.read.Lock()
+	defer l.read.Unlock()
 	l.write.Lock()
-	defer l.write.Unlock()
 	if l.broken != nil { // while it was frozen
+		l.write.Unlock()
 		l.conn.Shutdown() // ends Run, which hears first what was said
 		return
 	}
 	l.advanceLocked()
 	l.flushLocked()
+	l.write.Unlock()
+	for _, s := range slices.Clone(l.servers) {
+		switch {
+		case s.Role == undecided:
+			l.decide(s)
+		case !s.Answered:
+			l.makeDoor(s)
+		case s.Listening && !s.Open:
+			l.confirm(s.Key)
+		}
+	}
 }
 
 // endedBy returns what Run returns. read and write are held.
 func (l *Link) endedBy() error {
 	for _, err := range []error{l.broken, l.failed} {
-		if errors.Is(err, workerproto.ErrProtocol) {
+		if errors.Is(err, workerproto.ErrProtocol) || err == ErrSerialization {
 			return err
 		}
 	}

@@ -81,7 +81,7 @@ func newRoom(t *testing.T, loop *poll.Loop, hub *Hub, how Serialization, incarna
 }
 
 func (r *room) options(hub *Hub, how Serialization) Options {
-	return Options{Serialization: how, Hub: hub, Log: slog.New(slog.DiscardHandler)}
+	return Options{Serialization: how, Hub: hub, Log: slog.New(slog.DiscardHandler), Places: &peer{told: newRecorder(r.t)}}
 }
 
 func (r *room) run() {
@@ -190,7 +190,7 @@ process.on('message', (message, socket) => {
     return process.send({ source: '_sio_adapter', type: 4, uid: 'a', nsp: '/', last: said });
   }
   if (message.type !== 'sticky:connection') return;
-  if (!message.stickyd) return socket.destroy(); // a probe
+  if (!message.stickyd) return socket.destroy(); // a probe, which it does not answer
   const name = Buffer.from(message.data).toString();
   if (Number(name.split(' ')[1]) % 3 > 0) {
     process.send({ type: 'sticky:connection', data: name });
@@ -200,8 +200,9 @@ process.on('message', (message, socket) => {
   handle.readStop();
   socket._handle = null; // or the socket would close it before it has left
   socket.destroy();
-  process.send({ type: 'stickyd:return', session: false, data: Buffer.from(name).toString('base64') }, handle, () => handle.close());
+  process.send({ cmd: 'NODE_STICKYD', act: 'return', session: false, data: Buffer.from(name).toString('base64') }, handle, () => handle.close());
 });
+process.send({ type: 'sticky:connection', data: '' }); // as setupWorker does
 let said = 0;
 let stopped = false;
 function talk() { // again when that is out
@@ -306,17 +307,22 @@ func handUntil(t *testing.T, stop <-chan struct{}, r *room, l *listener) (n int)
 		}
 		fdpass.Close(pair[1])
 		r.mu.RLock()
-		if err := r.link.Hand(workerproto.Connection{FD: pair[0], Replay: fmt.Append(nil, "connection ", n)}); err != nil {
+		switch err := r.link.Hand(workerproto.Connection{FD: pair[0], Replay: fmt.Append(nil, "connection ", n)}); err {
+		case nil:
+			n++
+		case errNobody: // the script has not begun
+			fdpass.Close(pair[0])
+			runtime.Gosched()
+		default:
 			t.Error("Hand:", err)
 		}
 		r.link.Flush()
 		r.mu.RUnlock()
-		n++
 	}
 }
 
 // thaw makes the peer's link another, of what JSON keeps of it.
-func (p *peer) thaw(t *testing.T, reacquire func(network, addr string, nth int) (release func(), err error)) *LinkState {
+func (p *peer) thaw(t *testing.T) *LinkState {
 	t.Helper()
 	p.link.Freeze()
 	if err := <-p.ran; err != workerproto.ErrFrozen {
@@ -324,12 +330,7 @@ func (p *peer) thaw(t *testing.T, reacquire func(network, addr string, nth int) 
 	}
 	state := reload(t, p.link)
 	var err error
-	p.link, err = Thaw(state, nil, p.told, Options{
-		Hub: NewHub(), Log: slog.New(slog.DiscardHandler),
-		Listens: func(addr string) { p.told.say("listens %s", addr) },
-		Owns:    func(addr string) bool { return strings.HasSuffix(addr, ":3000") },
-		Open:    p.open, Reacquire: reacquire,
-	})
+	p.link, err = Thaw(state, nil, p.told, Options{Hub: NewHub(), Log: slog.New(slog.DiscardHandler), Places: p})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -337,65 +338,92 @@ func (p *peer) thaw(t *testing.T, reacquire func(network, addr string, nth int) 
 	return state
 }
 
-// Servers that wait for an answer get it from the link that was thawed; sockets
-// that they share are acquired again by the same name, and given up by it.
+// Sockets that servers share are acquired again by the same name, and given up by
+// it.
 func TestFreezeBesideServers(t *testing.T) {
 	p := newPeer(t, JSON, nil)
 	p.start()
-	p.sayCluster(object{{"act", "queryServer"}, {"seq", 1}, {"address", "127.0.0.1"}, {"port", 4000}, {"addressType", 4}, {"index", 0}})
+	p.asks(1, 4, "127.0.0.1", 4000, 0, 0)
 	_, fd := p.hear() // the socket
 	fdpass.Close(fd)
-	var acquired []string
-	state := p.thaw(t, func(network, addr string, nth int) (func(), error) {
-		acquired = append(acquired, fmt.Sprint(network, " ", addr, " ", nth))
-		return func() { p.told.say("released again") }, nil
-	})
+	state := p.thaw(t)
 	if len(state.Parcels) != 1 || !state.Parcels[0].Ours || state.Sent != 1 {
 		t.Errorf("parcels %v, %d of them sent", state.Parcels, state.Sent)
 	}
-	if fmt.Sprint(acquired) != "[tcp4 127.0.0.1:4000 0]" {
-		t.Errorf("acquired %q again", acquired)
-	}
+	p.told.await("reacquired tcp4 127.0.0.1:4000 0")
 	p.ack()
-	p.sayCluster(object{{"act", "close"}, {"seq", 2}, {"key", keyOf(state)}})
+	p.sayCluster(object{{"act", "close"}, {"seq", 2}, {"key", state.Servers[0].Key}})
 	p.told.await("released again")
 	if strings.Contains(p.told.all(), "released tcp4") {
 		t.Error("the socket was given up while the link was frozen")
 	}
 }
 
-func keyOf(s *LinkState) string {
-	for key := range s.Shared {
-		return key
+// Servers that get connections go on to, with what they have in common; one that
+// had said that it listens is asked again whether it still does.
+func TestFreezeBesideDoors(t *testing.T) {
+	p := newPeer(t, JSON, nil)
+	p.hello()
+	p.sayCluster(object{{"act", "queryServer"}, {"address", nil}, {"port", 4000}, {"addressType", 4}, {"index", 0}, {"seq", 1},
+		{"data", object{{"ticketKeys", "t"}}}})
+	key := p.isDoor(1)
+	p.sayCluster(object{{"act", "listening"}, {"address", nil}, {"port", 4000}, {"addressType", 4}, {"index", 0}, {"seq", 2}})
+	_, fd := p.hear()
+	fdpass.Close(fd)
+	p.thaw(t)
+	p.told.await("reclaimed :4000 tls=true")
+	p.ack() // the ping before
+	_, fd = p.hear()
+	fdpass.Close(fd)
+	p.ack()
+	p.told.await("ready")
+	if data, _ := p.link.hub.data("<nil> 4 0 4000").(object); data.text("ticketKeys") != "t" {
+		t.Error("what servers have in common is", data)
 	}
-	return ""
+	_, socket := connect(t)
+	p.hand(workerproto.Connection{FD: socket})
+	o, fd := p.hear()
+	fdpass.Close(fd)
+	if o.inner("msg").text("key") != key {
+		t.Error("handed as", o)
+	}
+	p.sayCluster(object{{"act", "close"}, {"key", key}, {"seq", 3}})
+	p.told.await("unreachable")
+	p.thaw(t)
+	p.told.await("unreachable")
+	if err := p.link.Hand(workerproto.Connection{}); err != errNobody {
+		t.Error("Hand:", err)
+	}
 }
 
 // A server whose place was not decided is decided on later.
 func TestFreezeBeforeADecision(t *testing.T) {
-	p := newPeer(t, JSON, nil)
-	p.sayCluster(object{{"act", "online"}, {"seq", 0}})
-	_, probe := p.hear()
-	p.sayCluster(object{{"act", "queryServer"}, {"seq", 1}, {"address", "127.0.0.1"}, {"port", 4000}, {"addressType", 4}, {"index", 0}})
-	p.link.Sync()
-	state := p.thaw(t, nil)
-	if len(state.Undecided) != 1 || state.Undecided[0].Addr != "127.0.0.1:4000" || !state.Online || state.Ready {
-		t.Errorf("undecided %v, online %t, ready %t", state.Undecided, state.Online, state.Ready)
-	}
-	p.ack() // the old probe
-	fdpass.Close(probe)
-	for {
-		message, fd := p.hear()
-		if fd >= 0 { // another probe; nobody answers
-			p.ack()
-			fdpass.Close(fd)
-			continue
+	for _, helped := range []bool{false, true} {
+		p := newPeer(t, JSON, nil)
+		p.elsewhere.Store(true)
+		if helped {
+			p.hello()
 		}
-		if ack, _ := message.number("ack"); ack == 1 {
-			break
+		p.sayCluster(object{{"act", "online"}, {"seq", 0}})
+		p.asks(1, 4, "127.0.0.1", 4000, 0, 0)
+		p.link.Sync()
+		state := p.thaw(t)
+		if len(state.Servers) != 1 || state.Servers[0].Addr != "127.0.0.1:4000" || state.Servers[0].Role != undecided || !state.Online || state.Ready {
+			t.Errorf("servers %v, online %t, ready %t", state.Servers, state.Online, state.Ready)
 		}
+		for {
+			message, fd := p.hear()
+			if fd >= 0 { // a probe; nobody answers
+				p.ack()
+				fdpass.Close(fd)
+				continue
+			}
+			if ack, _ := message.number("ack"); ack == 1 {
+				break
+			}
+		}
+		p.told.await("claimed 127.0.0.1:4000")
 	}
-	p.told.await("listens 127.0.0.1:4000")
 }
 
 // A conversation that is over stays so, with what the worker never took.
@@ -489,7 +517,7 @@ func TestTooSlowWhileFrozen(t *testing.T) {
 	p.link.relay([]byte("{}\n"))
 	state := p.link.State()
 
-	l, err := Thaw(state, nil, p.told, Options{Hub: hub, Log: slog.New(slog.DiscardHandler)})
+	l, err := Thaw(state, nil, p.told, Options{Hub: hub, Log: slog.New(slog.DiscardHandler), Places: p})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -531,7 +559,7 @@ func TestStateOfAWorkerThatDoesNotRead(t *testing.T) {
 			if n := len(state.Outbox); (state.Broken != "") != tt.broken || (n == 0) != tt.broken {
 				t.Errorf("the state has %d frames, and says of the worker %q", n, state.Broken)
 			}
-			l, err := Thaw(state, nil, p.told, Options{Hub: NewHub(), Log: slog.New(slog.DiscardHandler)})
+			l, err := Thaw(state, nil, p.told, Options{Hub: NewHub(), Log: slog.New(slog.DiscardHandler), Places: p})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -568,17 +596,22 @@ func TestThawIsWhole(t *testing.T) {
 	connection := workerproto.Connection{FD: 1003, Replay: []byte("GET"), Session: true, Refusals: 2}
 	state := &LinkState{
 		Terms: workerproto.Terms{Incarnation: 7}, Serialization: JSON, Socket: socket,
-		Online: true, Ready: true, Leaving: true, Helper: true, Adopts: true,
+		Online: true, Ready: true, Away: true, Leaving: true, Adopts: true, WaitReady: true, SaidReady: true,
+		Wrapper: "npm", Process: 4711, Bound: true,
+		Helper:   helperState{Here: true, Expects: true, Exact: true, Early: true, Door: true, Nobody: true, Runtime: deno},
 		Buffered: []byte("half"), Loose: []int{1001},
 		Outbox: []outgoingState{{[]byte("frame"), 1003}, {[]byte("other"), -1}}, Pushed: 77,
-		Parcels: []parcelState{{connection, []byte("frame"), 3, 70, 1, age, true}}, Sent: 1, Acked: 60,
-		Accepting: []parcelState{{connection, []byte("frame"), 3, 70, 1, age, false}},
-		Took:      age, Seq: 5, NoMore: true, Finish: true, Finishing: true,
-		Door: "d", DoorName: "n", Certain: true,
-		Undecided: []listen{{1, "k", "n", "tcp", "a:1", 1, 1, "a", true, 1}},
-		Shared:    map[string]sharedSocket{"k": {Network: "tcp", Addr: "a:1", Nth: 1}},
-		Load:      3, Since: []workerproto.Age{age}, Exact: true,
-		Namespaces: map[string]string{"u": "/"}, Old: true,
+		Parcels: []parcelState{{connection, []byte("frame"), 3, "d", 70, 1, age, true}}, Sent: 1, Acked: 60, Plain: 50,
+		Accepting: []parcelState{{connection, []byte("frame"), 3, "d", 70, 1, age, false}},
+		Took:      age, Seq: 5, NoMore: true,
+		Servers: []*server{
+			{listen: listen{1, "k", "n", "tcp", "a:1", 1, 1, true, 1}, Role: undecided, Data: json.RawMessage(`"x"`)},
+			{listen: listen{1, "d", "m", "tcp", "a:1", 1, 1, true, 1}, Role: doorRole, At: "127.0.0.1:1", Answered: true, Listening: true, Open: true},
+			{listen: listen{1, "e", "m", "tcp", "a:2", 1, 2, true, 1}, Role: doorRole, Demoted: true, At: "127.0.0.1:1", Answered: true},
+			{listen: listen{1, "s", "o", "tcp", "a:1", 1, 1, true, 1}, Role: shared, Answered: true},
+		},
+		Load: 3, Since: []workerproto.Age{age},
+		Namespaces: map[string]string{"u": "/"}, Engine: "e", Old: true,
 	}
 	v := reflect.ValueOf(*state)
 	for i := range v.NumField() {
@@ -588,13 +621,12 @@ func TestThawIsWhole(t *testing.T) {
 	}
 	want, _ := json.Marshal(state)
 	l, err := Thaw(state, nil, nil, Options{
-		Hub: NewHub(), Log: slog.New(slog.DiscardHandler),
-		Reacquire: func(string, string, int) (func(), error) { return nil, unix.EMFILE }, // as good as any
+		Hub: NewHub(), Log: slog.New(slog.DiscardHandler), Places: &peer{told: newRecorder(t)},
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if l.out.size != 10 || l.hub.byUID["u"] != l || l.probing.Err() == nil {
+	if l.out.size != 10 || l.hub.byUID["u"] != l || l.hub.byEngine["e"] != l || len(l.doors) != 1 || l.probing.Err() == nil {
 		t.Errorf("%d bytes wait, the hub knows %v, the worker is asked whether it is ready: %t", l.out.size, l.hub.byUID, l.probing.Err() == nil)
 	}
 	close(l.ran) // it never runs
@@ -623,7 +655,7 @@ func TestFreezeDoesNotCount(t *testing.T) {
 	state := p.link.State()
 	earliest := time.Now().Add(-waited)
 	var err error
-	if p.link, err = Thaw(state, nil, p.told, Options{Hub: NewHub(), Log: slog.New(slog.DiscardHandler)}); err != nil {
+	if p.link, err = Thaw(state, nil, p.told, Options{Hub: NewHub(), Log: slog.New(slog.DiscardHandler), Places: p}); err != nil {
 		t.Fatal(err)
 	}
 	latest := time.Now().Add(-waited)
@@ -639,12 +671,12 @@ func TestFreezeInTheMiddleOfAMessage(t *testing.T) {
 	p := newPeer(t, JSON, nil)
 	p.start()
 	frame := p.stream.codec.encode(object{{"cmd", "NODE_HANDLE"}, {"type", "net.Native"},
-		{"msg", object{{"type", "stickyd:return"}, {"session", true}, {"data", "R0VU"}}}})
+		{"msg", object{{"cmd", ours}, {"act", "return"}, {"session", true}, {"data", "R0VU"}}}})
 	_, fd := connect(t)
 	p.sayRaw(frame[:20], fd)
 	fdpass.Close(fd)
 	p.link.Sync()
-	if state := p.thaw(t, nil); len(state.Buffered) != 20 || len(state.Loose) != 1 {
+	if state := p.thaw(t); len(state.Buffered) != 20 || len(state.Loose) != 1 {
 		t.Errorf("the state has %d bytes and %d descriptors that came", len(state.Buffered), len(state.Loose))
 	}
 	p.sayRaw(frame[20:])

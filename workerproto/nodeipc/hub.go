@@ -2,12 +2,20 @@ package nodeipc
 
 import (
 	"bytes"
+	"encoding/json"
+	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
 )
 
-// adapterSource marks the messages of @socket.io/cluster-adapter.
-const adapterSource = "_sio_adapter"
+// What marks messages that are for other workers: those of
+// @socket.io/cluster-adapter, by their member source, and those of
+// @socket.io/cluster-engine (lib/cluster.ts), by _source.
+const (
+	adapterSource = "_sio_adapter"
+	engineSource  = "_eio"
+)
 
 // Types of adapter messages that mean something here. Versions 0.2 (without
 // uid; dist/index.js of @socket.io/cluster-adapter) and 0.3 (MessageType in
@@ -27,24 +35,58 @@ const (
 	maxAdapterName = 1 << 10
 )
 
-// A Hub is where the cluster adapters of all workers meet: what one says goes
-// to the others, as it came, and answers go to who has asked. Its methods may
-// be called from any goroutine; none blocks.
+// A Hub is where all workers meet: what the cluster adapter or engine of one says
+// goes to the others, as it came, and answers go to the one that has asked. It also
+// keeps what their servers have in common. Its methods may be called from any
+// goroutine; none blocks.
 type Hub struct {
-	mu    sync.Mutex
-	seats map[*Link]*seat
-	byUID map[string]*Link // who an adapter of version 0.3 belongs to
+	bound atomic.Bool // some worker has registered a session, ever
+
+	mu       sync.Mutex
+	seats    map[*Link]*seat
+	byUID    map[string]*Link // whose an adapter of version 0.3 is
+	byEngine map[string]*Link // whose a cluster engine is
+	common   map[string]json.RawMessage
+	noted    map[string]bool
 }
 
 // A seat is what the hub knows of one worker.
 type seat struct {
 	namespaces map[string]string // of its adapters of version 0.3, by uid
+	engine     string            // name of its cluster engine, "" for none
 	old        bool              // it has spoken version 0.2
 }
 
 // NewHub returns a hub without workers.
 func NewHub() *Hub {
-	return &Hub{seats: make(map[*Link]*seat), byUID: make(map[string]*Link)}
+	return &Hub{
+		seats: make(map[*Link]*seat), byUID: make(map[string]*Link), byEngine: make(map[string]*Link),
+		common: make(map[string]json.RawMessage), noted: make(map[string]bool),
+	}
+}
+
+// noteBound notes that a worker has registered a session, and tells the libraries
+// that were told that none has.
+func (h *Hub) noteBound() {
+	if h.bound.Swap(true) {
+		return
+	}
+	h.mu.Lock()
+	links := slices.Collect(maps.Keys(h.seats))
+	h.mu.Unlock()
+	for _, l := range links {
+		if l.helper.nobody.Swap(false) {
+			l.send(object{{"cmd", ours}, {"act", "sessions"}})
+		}
+	}
+}
+
+// first reports whether it is called for the first time with that name.
+func (h *Hub) first(name string) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	defer func() { h.noted[name] = true }()
+	return !h.noted[name]
 }
 
 func (h *Hub) join(l *Link) {
@@ -76,6 +118,9 @@ func (h *Hub) restore(l *Link, s seat) {
 	for uid := range s.namespaces {
 		h.byUID[uid] = l
 	}
+	if s.engine != "" {
+		h.byEngine[s.engine] = l
+	}
 }
 
 // takeLocked takes out l and returns its seat, nil if it has none.
@@ -87,6 +132,9 @@ func (h *Hub) takeLocked(l *Link) *seat {
 	delete(h.seats, l)
 	for uid := range s.namespaces {
 		delete(h.byUID, uid)
+	}
+	if h.byEngine[s.engine] == l {
+		delete(h.byEngine, s.engine)
 	}
 	return s
 }
@@ -118,7 +166,21 @@ func (h *Hub) leave(l *Link) {
 	}
 }
 
-// relay passes an adapter's message on. frame is valid during the call.
+// concerns reports whether a message is for other workers.
+func (h *Hub) concerns(m object) bool {
+	return m.text("source") == adapterSource || m.text("_source") == engineSource
+}
+
+// relayUnread passes on a message that stickyd can't read, if it is for others.
+func (h *Hub) relayUnread(from *Link, frame []byte) {
+	for member, source := range map[string]string{"source": adapterSource, "_source": engineSource} {
+		if bytes.Contains(frame, []byte(source)) {
+			h.relay(from, object{{member, source}}, frame)
+		}
+	}
+}
+
+// relay passes a message on. frame is valid during the call.
 func (h *Hub) relay(from *Link, m object, frame []byte) {
 	receivers := h.receivers(from, m)
 	if len(receivers) == 0 {
@@ -137,6 +199,9 @@ func (h *Hub) receivers(from *Link, m object) []*Link {
 	s := h.seats[from]
 	if s == nil {
 		return nil
+	}
+	if m.text("_source") == engineSource {
+		return h.engineReceiversLocked(from, s, m)
 	}
 	uid := m.text("uid")
 	if uid == "" {
@@ -158,6 +223,19 @@ func (h *Hub) receivers(from *Link, m object) []*Link {
 		return []*Link{to}
 	}
 	return nil // it is gone
+}
+
+// engineReceiversLocked: a message of a cluster engine names its sender, and may
+// name the one that it is for.
+func (h *Hub) engineReceiversLocked(from *Link, s *seat, m object) []*Link {
+	if name := m.text("senderId"); s.engine == "" && name != "" && len(name) <= maxAdapterName && h.byEngine[name] == nil {
+		s.engine = name
+		h.byEngine[name] = from
+	}
+	if to := h.byEngine[m.text("recipientId")]; to != nil && to != from {
+		return []*Link{to}
+	}
+	return h.othersLocked(from)
 }
 
 func (h *Hub) oldReceiversLocked(from *Link, s *seat, m object) []*Link {

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/stickyd/stickyd/fdpass"
 	"github.com/stickyd/stickyd/workerproto"
 )
 
@@ -137,4 +138,77 @@ func TestHubRemembersNoLongNames(t *testing.T) {
 		}
 		hub.mu.Unlock()
 	}
+}
+
+// engineMessage is what a cluster engine says.
+func engineMessage(members ...member) object {
+	return append(object{{"_source", engineSource}, {"type", 1}}, members...)
+}
+
+// What a cluster engine says goes to the worker that it is for, where that is
+// known, else to all others, as from the primary of @socket.io/cluster-engine.
+func TestEnginesHearOfEachOther(t *testing.T) {
+	for _, s := range serializations {
+		t.Run(string(s), func(t *testing.T) {
+			hub := NewHub()
+			a, b, c := newPeer(t, s, hub), newPeer(t, s, hub), newPeer(t, s, hub)
+			for _, p := range []*peer{a, b, c} {
+				p.start()
+			}
+			a.say(engineMessage(member{"senderId", "aaaaaa"}, member{"recipientId", "bbbbbb"}, member{"text", "who"}))
+			for _, p := range []*peer{b, c} { // nobody knows b yet
+				if o, _ := p.hear(); o.text("text") != "who" {
+					t.Error("heard", o)
+				}
+			}
+			b.say(engineMessage(member{"senderId", "bbbbbb"}, member{"recipientId", "aaaaaa"}, member{"text", "me"}))
+			if o, _ := a.hear(); o.text("text") != "me" {
+				t.Error("heard", o)
+			}
+			a.say(engineMessage(member{"senderId", "aaaaaa"}, member{"recipientId", "bbbbbb"}, member{"text", "you"}))
+			if o, _ := b.hear(); o.text("text") != "you" {
+				t.Error("heard", o)
+			}
+			c.silent()
+			b.link.Close()
+			a.say(engineMessage(member{"senderId", "aaaaaa"}, member{"recipientId", "bbbbbb"}, member{"text", "gone?"}))
+			if o, _ := c.hear(); o.text("text") != "gone?" {
+				t.Error("heard", o)
+			}
+		})
+	}
+}
+
+// A library that was told that there is no session at all hears of the first.
+func TestNewsOfTheFirstSession(t *testing.T) {
+	hub := NewHub()
+	a, b := newPeer(t, Advanced, hub), newPeer(t, Advanced, hub)
+	for _, p := range []*peer{a, b} {
+		p.hello()
+		p.asks(1, 4, nil, 4000, 0, 0)
+		p.isDoor(1)
+		p.listening(nil, 4, 4000)
+		p.told.await("ready")
+	}
+	_, socket := connect(t)
+	back := func(p *peer) (nobody any) {
+		p.hand(workerproto.Connection{FD: dup(t, socket), Replay: []byte("GET ")})
+		o, fd := p.hear()
+		fdpass.Close(fd)
+		p.ack()
+		return o.inner("msg").get("nobody")
+	}
+	if back(a) != true {
+		t.Error("it is not told that there is no session")
+	}
+	b.sayOurs("bind", member{"ids", []any{"s"}})
+	b.told.await("bind s")
+	if o, _ := a.hear(); o.text("act") != "sessions" {
+		t.Error("told", o)
+	}
+	b.silent() // it was not told that there is none
+	if back(a) != nil {
+		t.Error("it is told again that there is no session")
+	}
+	fdpass.Close(socket)
 }

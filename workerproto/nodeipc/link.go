@@ -27,42 +27,44 @@ type Link struct {
 	handler       workerproto.Handler
 	hub           *Hub
 	log           *slog.Logger
-	listens       func(addr string)
-	owns          func(addr string) bool
-	open          func(network, addr string, nth int) (fd int, release func(), err error)
+	places        Places
+	wantsHelper   bool // stickyd has had Node load a library of ours
 	load          load
-	helper        atomic.Bool // the worker uses a library of ours
-	adopts        atomic.Bool // it has called setupWorker
+	adopts        atomic.Bool // it has called setupWorker, or attach
 
 	usual, usualOfSession []byte // the frames that most connections come with
 	usualAck              []byte // and the one that answers them
 
-	read    sync.Mutex // held while receiving, and while the handler is told
-	stream  stream
-	online  bool  // Node runs
-	ready   bool  // connections may come
-	leaving bool  // it disconnects of its own accord
-	failed  error // what ended receiving, io.EOF included
+	read      sync.Mutex // held while receiving, and while the handler is told
+	stream    stream
+	helper    helper
+	online    bool   // Node runs
+	wrapper   string // the program that started the one that speaks, such as npm; "" for none
+	process   int    // pid of the one that speaks; 0: it has not said
+	waitReady bool   // the application says when it is ready
+	saidReady bool   // it has
+	ready     bool   // connections may come
+	away      bool   // though it is ready, nobody in it gets connections
+	bound     bool   // it has registered a session, ever
+	leaving   bool   // it disconnects of its own accord
+	failed    error  // what ended receiving, io.EOF included
 
-	undecided []listen                // servers that wait for an answer
-	shared    map[string]sharedSocket // servers' own sockets, by key
-	doorName  string                  // of the door, as the worker has it
-	certain   bool                    // it listens where stickyd does
-	hurry     context.CancelFunc      // ends waiting for a probe's answer
+	servers  []*server          // that listen or want to, in the order in which they asked
+	patience *time.Timer        // runs out for those that are undecided; nil: none has to wait
+	hurry    context.CancelFunc // ends waiting for a probe's answer
 
 	write     sync.Mutex // taken inside read, never the other way round
 	out       outbox
 	stuck     bool // the socket is full, and the writer waits for room
 	parcels   parcels
-	accepting []*parcel // acknowledged, and not yet accepted by the server
-	warned    bool      // that it can't have connections that were read from
-	took      time.Time // when the worker took a connection last
-	door      string    // key of the server that gets connections; "" if setupWorker does
-	seq       int       // of the last cluster message sent
-	ended     bool      // no more connections are handed over
-	finish    bool      // it was asked to disconnect, or will be
-	finishing bool      // it will be, when all parcels are delivered
-	broken    error     // why the conversation was ended here
+	asking    *time.Timer // looks again whether the worker has read what was sent; nil: it need not
+	accepting []*parcel   // acknowledged, and not yet accepted by the server
+	warned    bool        // that it can't have connections that were read from
+	took      time.Time   // when the worker took a connection last
+	doors     []door      // servers that get connections; none: whoever adopts does
+	seq       int         // of the last cluster message sent
+	ended     bool        // no more connections are handed over
+	broken    error       // why the conversation was ended here
 
 	life      context.Context // done when Run comes to its end
 	end       context.CancelFunc
@@ -84,30 +86,22 @@ type Options struct {
 	Serialization Serialization
 	Hub           *Hub
 	Log           *slog.Logger // names the worker
+	Places        Places
 
-	// Listens is told where a server of the worker wants to listen, as
-	// "host:port" or "unix:/path". It must not block.
-	Listens func(addr string)
+	// WantsHelper says that stickyd has had Node load a library of ours.
+	WantsHelper bool
 
-	// Owns reports whether stickyd itself listens there, on whatever host.
-	Owns func(addr string) bool
-
-	// Open opens a socket for a server of the worker. The descriptor is the
-	// caller's; release is called when the server needs the socket no longer.
-	// Network and addr are as in package net, nth tells alike ones apart.
-	Open func(network, addr string, nth int) (fd int, release func(), err error)
-
-	// Reacquire is Open for a socket that is open already, and that the server
-	// has: of a Link that was thawed. It may be nil for others.
-	Reacquire func(network, addr string, nth int) (release func(), err error)
+	// WaitReady says that the worker is ready only when its application has said
+	// so: process.send('ready').
+	WaitReady bool
 }
 
 // NewLink takes ownership of conn. Run must be called.
 func NewLink(conn *fdpass.Conn, terms workerproto.Terms, h workerproto.Handler, o Options) *Link {
 	c := o.Serialization.codec()
 	l := &Link{
-		conn: conn, codec: c, serialization: o.Serialization, terms: terms, handler: h, hub: o.Hub, log: o.Log, listens: o.Listens, owns: o.Owns, open: o.Open,
-		shared: make(map[string]sharedSocket),
+		conn: conn, codec: c, serialization: o.Serialization, terms: terms, handler: h,
+		hub: o.Hub, log: o.Log, places: o.Places, wantsHelper: o.WantsHelper, waitReady: o.WaitReady,
 		load:   load{begun: make(chan struct{}, 1)},
 		stream: stream{conn: conn, codec: c},
 		out:    outbox{conn: conn},
@@ -116,8 +110,8 @@ func NewLink(conn *fdpass.Conn, terms workerproto.Terms, h workerproto.Handler, 
 		ran:    make(chan struct{}),
 		socket: -1,
 	}
-	l.usual = l.nodeHandle(netSocket, object{{"type", "sticky:connection"}, {"data", ""}})
-	l.usualOfSession = l.nodeHandle(netSocket, object{{"type", "sticky:connection"}, {"data", ""}, {"stickyd", ofSession}})
+	l.usual = l.nodeHandle(asSocket, object{{"type", "sticky:connection"}, {"data", ""}})
+	l.usualOfSession = l.nodeHandle(asSocket, object{{"type", "sticky:connection"}, {"data", ""}, {"stickyd", ofSession}})
 	l.usualAck = c.encode(handleAck)
 	l.life, l.end = context.WithCancel(context.Background())
 	l.probing, l.stopProbe = context.WithCancel(l.life)
@@ -160,7 +154,7 @@ func (l *Link) Run() error {
 
 	l.read.Lock()
 	defer l.read.Unlock()
-	l.unshareAll()
+	l.dropAll()
 	l.write.Lock()
 	defer l.write.Unlock()
 	return l.endedBy()
@@ -218,19 +212,22 @@ func (l *Link) receive() (n int, err error) {
 // the next Flush: the caller sees to it that no more than the window are
 // untaken. After an error the caller owns it still.
 //
-// The error is errNoReplay for a connection that a worker has read from, where
-// this one can't be told what was read: it would wait for a request that has come.
+// The error is errNobody while no server of the worker gets connections, and
+// errNoReplay for a connection that a worker has read from, where this one can't be
+// told what was read: it would wait for a request that has come.
 func (l *Link) Hand(c workerproto.Connection) error {
 	l.write.Lock()
 	defer l.write.Unlock()
 	switch {
 	case l.ended:
 		return workerproto.ErrEnded
+	case len(l.doors) == 0 && !l.adopts.Load():
+		return errNobody
 	case len(c.Replay) > 0 && !l.replaysLocked():
 		if !l.warned {
 			l.warned = true
 			l.log.Warn("connections that other workers give back can't go to this one: it uses neither the package stickyd nor setupWorker(io)",
-				"hint", "--node-preload on lets all workers use the package")
+				"hint", "does --node-preload off, or a program that clears NODE_OPTIONS, keep the package from it?")
 		}
 		return errNoReplay
 	}
@@ -238,12 +235,16 @@ func (l *Link) Hand(c workerproto.Connection) error {
 	return nil
 }
 
-var errNoReplay = errors.New("nodeipc: the worker takes no connection that was read from")
+var (
+	errNobody   = errors.New("nodeipc: nobody in the worker listens")
+	errNoReplay = errors.New("nodeipc: the worker takes no connection that was read from")
+)
 
 // replaysLocked reports whether somebody in the worker listens to the message
-// that brings what was read: our library, or setupWorker, without which a server
-// must listen to get connections.
-func (l *Link) replaysLocked() bool { return l.door == "" || l.helper.Load() || l.adopts.Load() }
+// that brings what was read: our library, or setupWorker.
+func (l *Link) replaysLocked() bool {
+	return l.helper.exact.Load() || l.adopts.Load()
+}
 
 // Flush sends what Hand has taken, as far as the worker is ready for it, and
 // does not wait.
@@ -262,35 +263,56 @@ func (l *Link) Flush() {
 	}
 }
 
-// advanceLocked sends the parcels that may go, and what is to follow the last.
+// advanceLocked sends the parcels that may go.
 func (l *Link) advanceLocked() {
-	for p := l.parcels.next(l.out.pushed); p != nil; p = l.parcels.next(l.out.pushed) {
+	for !l.mustWaitLocked() {
+		p := l.parcels.next(l.out.pushed)
+		if p == nil {
+			return
+		}
 		l.pushLocked(p.frame, p.FD)
 	}
-	if l.finishing && len(l.parcels.queue) == 0 && len(l.accepting) == 0 {
-		l.finishing = false
-		l.clusterLocked(object{{"act", "disconnect"}})
+}
+
+// askPause is the time between looks whether the worker has read what was sent.
+const askPause = time.Millisecond
+
+// mustWaitLocked reports whether the next parcel has to wait until the worker has
+// read what was sent, and sees to it that it goes then.
+func (l *Link) mustWaitLocked() bool {
+	if !l.parcels.mustAsk() || l.broken != nil || l.conn.Unread() == 0 && l.out.size == 0 {
+		return false
 	}
+	if l.asking == nil {
+		l.asking = time.AfterFunc(askPause, func() {
+			l.write.Lock()
+			defer l.write.Unlock()
+			l.asking = nil
+			if !l.frozen {
+				l.advanceLocked()
+			}
+		})
+	}
+	return true
 }
 
 // Drain tells a worker that gets no new sessions, if it uses a library of
 // ours, how long it has for those that it has; one that uses a published
-// library has no ear for that. finish tells any worker that no connection will
-// come at all: once it has what was handed over, it is asked to disconnect, as
-// Node's cluster module does it. It then closes the channel, answers what is
-// open, and ends when nothing keeps it alive.
+// library has no ear for that. finish says that no connection will come at all.
+//
+// The channel stays open, as under Node's own primary, which an application may
+// write to until its end: it is the worker's process that is waited for.
 func (l *Link) Drain(limit time.Duration, finish bool) {
+	l.read.Lock()
+	defer l.read.Unlock()
 	l.write.Lock()
 	defer l.write.Unlock()
-	if l.finish {
+	if l.ended {
 		return
 	}
-	if l.helper.Load() {
-		l.sendLocked(object{{"type", "stickyd:drain"}, {"limit", int(limit.Milliseconds())}, {"finish", finish}})
-	}
-	if finish {
-		l.ended, l.finish, l.finishing = true, true, true
-		l.advanceLocked()
+	l.ended = finish
+	if l.helper.here {
+		l.sendLocked(object{{"cmd", ours}, {"act", "drain"}, {"limit", int(limit.Milliseconds())}, {"finish", finish}})
 	}
 }
 
@@ -326,6 +348,9 @@ func (l *Link) pushLocked(frame []byte, fd int) {
 		return
 	}
 	l.out.push(frame, fd)
+	if fd < 0 {
+		l.parcels.plain = l.out.pushed
+	}
 	l.flushLocked()
 }
 
@@ -362,7 +387,7 @@ func (l *Link) UntakenSince() (at time.Time, ok bool) {
 	defer l.write.Unlock()
 	for _, list := range [][]*parcel{l.accepting, l.parcels.queue} {
 		for _, p := range list {
-			if p.probed == nil && !p.at.IsZero() && (!ok || p.at.Before(at)) {
+			if p.ours == nil && !p.at.IsZero() && (!ok || p.at.Before(at)) {
 				at, ok = p.at, true
 			}
 		}
@@ -375,18 +400,39 @@ func (l *Link) UntakenSince() (at time.Time, ok bool) {
 
 // RegistersLate says that the worker may announce a session after it answered
 // the request that started it: the published libraries do.
-func (l *Link) RegistersLate() bool { return !l.helper.Load() }
+func (l *Link) RegistersLate() bool { return l.adopts.Load() && !l.helper.early.Load() }
+
+// Process returns the pid of the process that speaks, which need not be the one
+// that was started, and 0 where it has not said.
+func (l *Link) Process() int {
+	l.read.Lock()
+	defer l.read.Unlock()
+	return l.process
+}
+
+// Helped reports whether there is a library of ours in the worker.
+func (l *Link) Helped() bool {
+	l.read.Lock()
+	defer l.read.Unlock()
+	return l.helper.here
+}
 
 // Hint says what may be wrong with a worker that does not get ready.
 func (l *Link) Hint() string {
 	l.read.Lock()
 	defer l.read.Unlock()
-	if !l.online {
+	switch {
+	case l.waitReady && !l.saidReady && l.open():
+		return "its server listens; it has not said process.send('ready'), which --wait-ready waits for"
+	case l.wrapper != "" && !l.helper.here:
+		return l.wrapper + " runs, and no Node program that it has started has said anything: " + wrapperHint(l.wrapper)
+	case !l.online:
 		return "Node has opened its channel and has not said that it runs"
+	case l.helper.expects:
+		return "@socket.io/sticky is loaded, but setupWorker(io) was not called yet"
 	}
-	return "Node runs, but neither was setupWorker(io) called nor does it listen. " +
-		"If the command is a launcher such as npm, npx, nodemon or tsx, it has taken the channel for itself: " +
-		"run the script with node, as in stickyd -- node server.js"
+	return "Node runs, but neither does it listen, nor was setupWorker(io) called. " +
+		"A server that listens in a process that it has started, or with the option exclusive or reusePort, is out of stickyd's reach"
 }
 
 // Close ends the conversation. It first handles what the worker had sent, so
@@ -410,11 +456,11 @@ func (l *Link) Close() []workerproto.Connection {
 
 	l.write.Lock()
 	defer l.write.Unlock()
-	l.ended, l.finish = true, true
+	l.ended = true
 	l.out.drop() // its descriptors are the parcels'
 	var orphans []workerproto.Connection
 	for _, p := range append(l.accepting, l.parcels.all()...) {
-		if p.probed != nil {
+		if p.ours != nil {
 			fdpass.Close(p.FD)
 			continue
 		}

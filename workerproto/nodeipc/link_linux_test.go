@@ -162,6 +162,137 @@ func TestParcelsWaitForTheAcknowledgement(t *testing.T) {
 	fdpass.Close(socket)
 }
 
+// Deno gives a descriptor to the first message of a read: none may come behind
+// another message before that was read.
+func TestParcelsOfDenoGoApart(t *testing.T) {
+	p := newPeer(t, Advanced, nil)
+	p.hello(member{"runtime", "deno"})
+	p.sayOurs("adopts")
+	p.told.await("ready")
+	_, socket := connect(t)
+	for range 3 {
+		p.link.relay(p.link.codec.encode(object{{"plain", true}}))
+		p.hand(workerproto.Connection{FD: dup(t, socket)})
+		p.hand(workerproto.Connection{FD: dup(t, socket)})
+		p.link.Sync()
+		if _, err := p.stream.receive(); err != nil || len(p.stream.fds) > 0 {
+			t.Fatalf("%d descriptors came with a message that has none, %v", len(p.stream.fds), err)
+		}
+		p.hear()
+		for range 2 {
+			_, fd := p.hear()
+			fdpass.Close(fd)
+			p.ack()
+		}
+	}
+	p.told.await("taken 1\ntaken 1\ntaken 1\ntaken 1\ntaken 1\ntaken 1")
+	fdpass.Close(socket)
+}
+
+// An acknowledgement that never comes costs the connection that it was for, which
+// goes to another worker, and no other.
+func TestLostAcknowledgementIsMadeUpFor(t *testing.T) {
+	for _, answered := range []int{1, 2} { // the connection whose answer tells of the loss
+		p := newPeer(t, Advanced, nil)
+		p.hello()
+		p.asks(1, 4, nil, 4000, 0, 0)
+		p.isDoor(1)
+		p.listening(nil, 4, 4000)
+		p.told.await("ready")
+		_, socket := connect(t)
+		var seqs []any
+		for i := range 4 {
+			p.hand(workerproto.Connection{FD: dup(t, socket), Refusals: i})
+			o, fd := p.hear()
+			fdpass.Close(fd)
+			seqs = append(seqs, o.inner("msg").get("seq"))
+			if i > 0 { // the first is lost
+				p.ack()
+			}
+		}
+		for i := range 3 {
+			if i+1 >= answered {
+				p.sayCluster(object{{"ack", seqs[i+1]}, {"accepted", true}, {"seq", 9}})
+			}
+		}
+		p.told.await(strings.Repeat("taken 1\n", 3-answered) + "taken 1")
+		p.link.Sync()
+		if n := strings.Count(p.told.all(), "declined"); n != answered || p.told.conns[0].Refusals != 0 {
+			t.Errorf("%d are given back, want %d, the first one first: %+v", n, answered, p.told.conns)
+		}
+		if at, ok := p.link.UntakenSince(); ok {
+			t.Error("one still waits, since", at)
+		}
+		p.hand(workerproto.Connection{FD: dup(t, socket)})
+		o, fd := p.hear()
+		fdpass.Close(fd)
+		p.ack()
+		p.sayCluster(object{{"ack", o.inner("msg").get("seq")}, {"accepted", true}, {"seq", 9}})
+		p.told.await(strings.Repeat("taken 1\n", 4-answered))
+		fdpass.Close(socket)
+	}
+}
+
+// A worker may say itself when it is ready: as PM2 has it, or through our library.
+func TestWorkerThatSaysWhenItIsReady(t *testing.T) {
+	for _, s := range serializations {
+		for name, tt := range map[string]struct {
+			option, held bool
+			say          func(p *peer)
+		}{
+			"process.send('ready')": {true, false, func(p *peer) {
+				p.sayRaw(map[Serialization][]byte{JSON: []byte("\"ready\"\n"), Advanced: []byte("\x00\x00\x00\x09\xff\x0f\"\x05ready")}[s])
+			}},
+			"worker.ready()":                    {true, false, func(p *peer) { p.sayOurs("ready") }},
+			"holdReady and then worker.ready()": {false, true, func(p *peer) { p.sayOurs("ready") }},
+			"worker.ready() before it is asked": {false, false, func(p *peer) {}},
+		} {
+			t.Run(string(s)+" "+name, func(t *testing.T) {
+				p := newPeer(t, s, nil)
+				p.link.read.Lock()
+				p.link.waitReady = tt.option
+				p.link.read.Unlock()
+				p.hello(member{"hold", tt.held})
+				if !tt.option && !tt.held {
+					p.sayOurs("ready")
+				}
+				p.asks(1, 4, nil, 4000, 0, 0)
+				p.isDoor(1)
+				p.listening(nil, 4, 4000)
+				p.link.Sync()
+				if early := strings.Contains(p.told.all(), "ready"); early && (tt.option || tt.held) {
+					t.Error("ready before it has said so")
+				}
+				tt.say(p)
+				p.told.await("ready")
+			})
+		}
+	}
+}
+
+// A launcher leaves the channel to the program that it starts.
+func TestWrapperPassesTheChannelOn(t *testing.T) {
+	p := newPeer(t, Advanced, nil)
+	p.sayCluster(object{{"act", "online"}, {"seq", 0}})
+	_, fd := p.hear() // without our preload one would look for setupWorker
+	fdpass.Close(fd)
+	p.ack()
+	p.sayOurs("wrapper", member{"name", "npm"}, member{"passes", true})
+	p.link.Sync()
+	if hint := p.link.Hint(); !strings.Contains(hint, "npm") {
+		t.Error("the hint is", hint)
+	}
+	p.sayCluster(object{{"act", "online"}, {"seq", 0}})
+	p.hello(member{"pid", 815})
+	p.asks(1, 4, nil, 4000, 0, 0)
+	p.isDoor(1)
+	p.listening(nil, 4, 4000)
+	p.told.await("ready")
+	if pid := p.link.Process(); pid != 815 {
+		t.Error("it is process", pid, "that speaks")
+	}
+}
+
 func TestLostDescriptorIsSentAgain(t *testing.T) {
 	p := newPeer(t, Advanced, nil)
 	p.start()
@@ -217,11 +348,13 @@ func TestCloseReturnsWhatWasNotTaken(t *testing.T) {
 
 func TestOwnLibraryHasMoreToSay(t *testing.T) {
 	p := newPeer(t, Advanced, nil)
+	p.start()
 	if !p.link.RegistersLate() {
 		t.Error("a published library registers late")
 	}
-	p.say(object{{"type", "stickyd:hello"}})
-	p.start()
+	p.hello()
+	p.sayOurs("early")
+	p.link.Sync()
 	if p.link.RegistersLate() {
 		t.Error("ours does not")
 	}
@@ -232,16 +365,16 @@ func TestOwnLibraryHasMoreToSay(t *testing.T) {
 		fdpass.Close(fd)
 		p.ack()
 	}
-	p.say(object{{"type", "stickyd:bind"}, {"ids", []any{"a", "b", 7.0, ""}}, {"adopted", 1}})
-	p.say(object{{"type", "stickyd:unbind"}, {"ids", []any{"a"}}})
-	p.say(object{{"type", "stickyd:closed"}, {"n", 100}}) // more than there are
-	p.told.await("bind a\nbind b\nsettled 1\nunbind a\nsettled 2")
+	p.sayOurs("bind", member{"ids", []any{"a", "b\u00e9", 7.0, "", "\u0100"}}, member{"adopted", 1})
+	p.sayOurs("unbind", member{"ids", []any{"a"}})
+	p.sayOurs("closed", member{"n", 100}) // more than there are
+	p.told.await("bind a\nbind b\xe9\nsettled 1\nunbind a\nsettled 2")
 	p.link.Drain(1500*time.Millisecond, false)
-	if o, _ := p.hear(); o.text("type") != "stickyd:drain" || o.get("limit") != 1500.0 || o.get("finish") != false {
+	if o, _ := p.hear(); o.text("cmd") != ours || o.text("act") != "drain" || o.get("limit") != 1500.0 || o.get("finish") != false {
 		t.Error("drain is", o)
 	}
 	p.link.Drain(time.Second, true)
-	if o, _ := p.hear(); o.text("type") != "stickyd:drain" || o.get("finish") != true {
+	if o, _ := p.hear(); o.text("act") != "drain" || o.get("finish") != true {
 		t.Error("the end is", o)
 	}
 	fdpass.Close(socket)
@@ -254,10 +387,10 @@ func TestOwnLibraryIsToldOfRefusals(t *testing.T) {
 			p.say(object{{"type", "sticky:connection"}, {"data", "taken0"}})
 			p.told.await("bind taken0")
 			p.silent() // a published library would not know
-			p.say(object{{"type", "stickyd:hello"}})
-			p.say(object{{"type", "stickyd:bind"}, {"ids", []any{"a", "taken1", "b", "taken2"}}})
+			p.hello()
+			p.sayOurs("bind", member{"ids", []any{"a", "taken1", "b", "taken\u00fe"}})
 			o, _ := p.hear()
-			if refused, _ := o.get("ids").([]any); o.text("type") != "stickyd:refused" || !slices.Equal(refused, []any{"taken1", "taken2"}) {
+			if refused, _ := o.get("ids").([]any); o.text("act") != "refused" || !slices.Equal(refused, []any{"taken1", "taken\u00fe"}) {
 				t.Error("told", o)
 			}
 			p.silent()
@@ -312,7 +445,7 @@ func TestWorkerGivesConnectionsBack(t *testing.T) {
 			_, socket := connect(t)
 			back := func(data any, fds ...int) {
 				t.Helper()
-				p.say(object{{"cmd", "NODE_HANDLE"}, {"type", netNative}, {"msg", object{{"type", "stickyd:return"}, {"data", data}}}}, fds...)
+				p.say(object{{"cmd", "NODE_HANDLE"}, {"type", netNative}, {"msg", object{{"cmd", ours}, {"act", "return"}, {"data", data}}}}, fds...)
 				want := "NODE_HANDLE_ACK"
 				if len(fds) == 0 {
 					want = "NODE_HANDLE_NACK"
@@ -348,15 +481,15 @@ func TestWorkerGivesConnectionsBack(t *testing.T) {
 
 func TestWorkerThatListens(t *testing.T) {
 	p := newPeer(t, Advanced, nil)
-	listen := object{{"act", "queryServer"}, {"address", nil}, {"port", 3000}, {"addressType", 4}, {"index", 0}, {"seq", 1}}
-	p.sayCluster(listen)
+	p.asks(1, 4, nil, 3000, 0, 0)
 	o, _ := p.hear()
 	key := o.text("key")
-	if o.get("ack") != 1.0 || key == "" || o.get("errno") != nil || o.inner("sockname").get("port") != 3000.0 || o.inner("sockname").text("family") != "IPv4" {
+	at := o.inner("sockname")
+	if o.get("ack") != 1.0 || key == "" || o.get("errno") != nil || at.get("port") != 3000.0 || at.text("family") != "IPv6" || at.text("address") != "::" {
 		t.Error("answered", o)
 	}
-	p.told.await("listens :3000")
-	p.sayCluster(object{{"act", "listening"}, {"address", nil}, {"port", 3000}, {"addressType", 4}, {"index", 0}, {"seq", 3}})
+	p.told.await("claimed :3000")
+	p.listening(nil, 4, 3000)
 	p.told.await("ready")
 
 	_, socket := connect(t)
@@ -376,16 +509,43 @@ func TestWorkerThatListens(t *testing.T) {
 		p.sayCluster(object{{"ack", m.get("seq")}, {"accepted", accepted}, {"seq", 4 + i}})
 		p.told.await([]string{"taken 1", `declined ""`}[i])
 	}
-	p.say(object{{"type", "stickyd:hello"}, {"version", 1}})
-	p.link.Sync()
+	fdpass.Close(socket)
+}
+
+// Without a server that listens a worker can't be reached, until one does again.
+func TestWorkerThatListensNoMoreAndThenAgain(t *testing.T) {
+	p := newPeer(t, Advanced, nil)
+	p.hello()
+	p.asks(1, 4, nil, 4000, 0, 0)
+	key := p.isDoor(1)
+	p.listening(nil, 4, 4000)
+	p.told.await("ready")
+	_, socket := connect(t)
 	p.hand(workerproto.Connection{FD: dup(t, socket), Session: true, Replay: make([]byte, 10_000)})
-	p.hand(workerproto.Connection{FD: dup(t, socket), Session: true})
-	_, fd := p.hear()
+	p.hand(workerproto.Connection{FD: dup(t, socket), Session: true, Replay: make([]byte, 10_000)})
+	o, fd := p.hear()
+	if m := o.inner("msg"); o.text("type") != netSocket || m.text("cmd") != ours || m.text("act") != "connection" || m.text("key") != key || m.get("final") != true {
+		t.Error("what was read from is handed as", o)
+	}
 	fdpass.Close(fd)
 	p.sayCluster(object{{"act", "close"}, {"key", key}, {"seq", 6}})
-	p.told.await("declined \"\"\nunreachable\ndeclined \"\"") // the one that was not sent
-	if err := p.link.Hand(workerproto.Connection{FD: socket}); err != workerproto.ErrEnded {
-		t.Error("Hand to a server that is closed:", err)
+	p.told.await("released :4000 closed=true\nunreachable\ndeclined") // the one that was not sent
+	if err := p.link.Hand(workerproto.Connection{FD: socket}); err != errNobody {
+		t.Error("Hand while nobody listens:", err)
+	}
+	p.ack()
+	p.asks(7, 4, nil, 4000, 0, 0)
+	again := p.isDoor(7)
+	p.listening(nil, 4, 4000)
+	p.told.await("reachable\n") // or that would be a part of the other word
+	p.hand(workerproto.Connection{FD: dup(t, socket)})
+	o, fd = p.hear()
+	if m := o.inner("msg"); m.text("key") != again || again == key {
+		t.Error("handed as", o)
+	}
+	fdpass.Close(fd)
+	if n := strings.Count(p.told.all(), "\nready"); n != 1 {
+		t.Errorf("ready %d times", n)
 	}
 	fdpass.Close(socket)
 }
@@ -404,7 +564,10 @@ func TestWorkerLeaves(t *testing.T) {
 	}
 }
 
-func TestDrainDisconnectsWhenAllIsDelivered(t *testing.T) {
+// The application may use the channel until its end, as under Node's own primary:
+// to end it would be to kill an application that does, in the middle of its
+// clients' requests.
+func TestDrainLeavesTheChannelOpen(t *testing.T) {
 	p := newPeer(t, Advanced, nil)
 	p.start()
 	_, socket := connect(t)
@@ -423,10 +586,9 @@ func TestDrainDisconnectsWhenAllIsDelivered(t *testing.T) {
 		p.silent()
 		p.ack()
 	}
-	if o, _ := p.hear(); o.text("act") != "disconnect" {
-		t.Error("asked", o)
-	}
 	p.silent()
+	p.say(object{{"type", "sticky:connection"}, {"data", "late"}})
+	p.told.await("bind late")
 	fdpass.Close(socket)
 }
 

@@ -59,13 +59,13 @@ func (l *load) settleLocked(n int) int {
 	return n
 }
 
-func (l *load) state(now time.Time) (open int, since []workerproto.Age, exact bool) {
+func (l *load) state(now time.Time) (open int, since []workerproto.Age) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, at := range l.since {
 		since = append(since, workerproto.AgeAt(at, now))
 	}
-	return l.open, since, l.exact
+	return l.open, since
 }
 
 func (l *load) restore(open int, since []workerproto.Age, exact bool, now time.Time) {

@@ -30,10 +30,7 @@ func (l *Link) handle(frame []byte) error {
 	}
 	m, err := l.codec.decode(frame)
 	if err != nil {
-		if bytes.Contains(frame, []byte(adapterSource)) {
-			// Whoever it is for, Node will be able to read it.
-			l.hub.relay(l, object{{"source", adapterSource}}, frame)
-		}
+		l.handleOther(frame)
 		return nil
 	}
 	switch cmd := m.text("cmd"); cmd {
@@ -43,18 +40,30 @@ func (l *Link) handle(frame []byte) error {
 		return l.handleAck()
 	case "NODE_HANDLE_NACK":
 		return l.handleNack()
-	case "NODE_CLUSTER":
+	case cluster:
 		return l.handleCluster(m)
+	case ours:
+		l.handleOurs(m)
 	default:
 		switch {
 		case strings.HasPrefix(cmd, "NODE_"): // Node's own
-		case m.text("source") == adapterSource:
+		case l.hub.concerns(m):
 			l.hub.relay(l, m, frame)
 		default:
 			l.handleSticky(m)
 		}
 	}
 	return nil
+}
+
+// handleOther handles a message that is no object, or that stickyd can't read.
+func (l *Link) handleOther(frame []byte) {
+	if text, ok := l.codec.text(frame); ok && text == "ready" { // process.send('ready'), as PM2 has it
+		l.saysReady()
+		return
+	}
+	// Whoever it is for, Node will be able to read it.
+	l.hub.relayUnread(l, frame)
 }
 
 var handleAck = object{{"cmd", "NODE_HANDLE_ACK"}}
@@ -68,7 +77,7 @@ func (l *Link) handleHandle(m object) {
 		return
 	}
 	l.send(handleAck)
-	if inner := m.inner("msg"); inner.text("type") != "stickyd:return" || !l.handleReturn(inner, fd) {
+	if inner := m.inner("msg"); inner.text("cmd") != ours || inner.text("act") != "return" || !l.handleReturn(inner, fd) {
 		fdpass.Close(fd)
 	}
 }
@@ -79,7 +88,7 @@ func (l *Link) handleAck() error {
 	l.write.Lock()
 	p := l.parcels.answered()
 	switch {
-	case p == nil || p.probed != nil:
+	case p == nil || p.ours != nil:
 	case p.seq == 0:
 		l.took = time.Now()
 	default:
@@ -90,13 +99,18 @@ func (l *Link) handleAck() error {
 	switch {
 	case p == nil:
 		return protocolErrorf("NODE_HANDLE_ACK of nothing")
-	case p.probed != nil:
-		fdpass.Close(p.FD)
-		close(p.probed)
+	case p.ours != nil:
+		l.settleOurs(p)
 	case p.seq == 0:
 		l.taken(p)
 	}
 	return nil
+}
+
+// settleOurs: a descriptor of our own came to its end. l.read is held.
+func (l *Link) settleOurs(p *parcel) {
+	fdpass.Close(p.FD)
+	p.ours()
 }
 
 // taken: the worker has the connection for good. l.read is held.
@@ -132,9 +146,8 @@ func (l *Link) handleNack() error {
 
 // decline gives back what the worker does not take. l.read is held.
 func (l *Link) decline(p *parcel) {
-	if p.probed != nil {
-		fdpass.Close(p.FD)
-		close(p.probed)
+	if p.ours != nil {
+		l.settleOurs(p)
 		return
 	}
 	l.handler.Declined(p.Connection)

@@ -10,6 +10,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -61,6 +62,7 @@ func (r *recorder) Taken(n int)      { r.say("taken %d", n) }
 func (r *recorder) Settled(n int)    { r.say("settled %d", n) }
 func (r *recorder) Leaving()         { r.say("leaving") }
 func (r *recorder) Unreachable()     { r.say("unreachable") }
+func (r *recorder) Reachable()       { r.say("reachable") }
 
 func (r *recorder) Returned(c workerproto.Connection) {
 	r.keep(c)
@@ -112,6 +114,9 @@ type peer struct {
 	conn   *fdpass.Conn
 	stream stream
 	probes int // that were ignored
+
+	elsewhere atomic.Bool    // clients come to port 3000 only
+	answers   sync.WaitGroup // of Claim
 }
 
 var numbers = uint32(100)
@@ -132,12 +137,7 @@ func newPeer(t testing.TB, s Serialization, hub *Hub) *peer {
 	numbers++
 	p := &peer{t: t, told: newRecorder(t), ran: make(chan error, 1), conn: conn, stream: stream{conn: conn, codec: s.codec()}}
 	p.link = NewLink(near, workerproto.Terms{Slot: 1, Incarnation: numbers}, p.told,
-		Options{
-			Serialization: s, Hub: hub, Log: slog.New(slog.DiscardHandler),
-			Listens: func(addr string) { p.told.say("listens %s", addr) },
-			Owns:    func(addr string) bool { return strings.HasSuffix(addr, ":3000") },
-			Open:    p.open,
-		})
+		Options{Serialization: s, Hub: hub, Log: slog.New(slog.DiscardHandler), Places: p})
 	var running sync.WaitGroup
 	running.Go(func() { p.ran <- p.link.Run() })
 	t.Cleanup(func() {
@@ -145,15 +145,52 @@ func newPeer(t testing.TB, s Serialization, hub *Hub) *peer {
 			fdpass.Close(c.FD)
 		}
 		running.Wait()
+		p.answers.Wait()
 		p.stream.close()
 		conn.Close()
 	})
 	return p
 }
 
-// open opens a pipe for a server of the worker, and for one that is the second of
+// The peer is also where its servers may listen: clients come to port 3000, and
+// stickyd follows workers unless follows says otherwise.
+
+func (p *peer) IsDoor(addr string) bool { return strings.HasSuffix(addr, ":3000") }
+
+func (p *peer) Follows() bool { return !p.elsewhere.Load() }
+
+func (p *peer) Claim(addr string, tls bool, answer func(at string, err error)) (release func(closed bool)) {
+	p.told.say("claimed %s tls=%t", addr, tls)
+	p.answers.Go(func() {
+		if strings.HasSuffix(addr, ":1") {
+			answer("", fmt.Errorf("cannot listen: %w", unix.EADDRINUSE))
+			return
+		}
+		answer(clientsAt(addr), nil)
+	})
+	return p.releases(addr)
+}
+
+func (p *peer) Reclaim(addr string, tls bool) (release func(closed bool)) {
+	p.told.say("reclaimed %s tls=%t", addr, tls)
+	return p.releases(addr)
+}
+
+func (p *peer) releases(addr string) (release func(closed bool)) {
+	return func(closed bool) { p.told.say("released %s closed=%t", addr, closed) }
+}
+
+// clientsAt is an address as stickyd listens there.
+func clientsAt(addr string) string {
+	if strings.HasPrefix(addr, ":") {
+		return "[::]" + strings.Replace(addr, ":0", ":33333", 1)
+	}
+	return addr
+}
+
+// Open opens a pipe for a server of the worker, and for one that is the second of
 // its like nothing.
-func (p *peer) open(network, addr string, nth int) (fd int, release func(), err error) {
+func (p *peer) Open(network, addr string, nth int) (fd int, release func(), err error) {
 	if nth > 0 {
 		return -1, nil, fmt.Errorf("cannot open: %w", unix.EADDRINUSE)
 	}
@@ -164,6 +201,11 @@ func (p *peer) open(network, addr string, nth int) (fd int, release func(), err 
 	}
 	fdpass.Close(ends[1])
 	return ends[0], func() { p.told.say("released %s %s", network, addr) }, nil
+}
+
+func (p *peer) Reacquire(network, addr string, nth int) (release func(), err error) {
+	p.told.say("reacquired %s %s %d", network, addr, nth)
+	return func() { p.told.say("released again") }, nil
 }
 
 // say sends a message to stickyd, and perhaps a descriptor.
@@ -226,6 +268,31 @@ func (p *peer) silent() {
 
 func (p *peer) ack()  { p.say(object{{"cmd", "NODE_HANDLE_ACK"}}) }
 func (p *peer) nack() { p.say(object{{"cmd", "NODE_HANDLE_NACK"}}) }
+
+// hello says that a library of ours is there.
+func (p *peer) hello(members ...member) {
+	p.t.Helper()
+	p.say(append(object{{"cmd", ours}, {"act", "hello"}, {"version", 1}, {"pid", 4711}, {"runtime", "node"}, {"exact", true}}, members...))
+}
+
+// sayOurs is what the library says.
+func (p *peer) sayOurs(act string, members ...member) {
+	p.t.Helper()
+	p.say(append(object{{"cmd", ours}, {"act", act}}, members...))
+}
+
+// listening says that a server listens, and answers the ping whether it still does.
+func (p *peer) listening(address any, kind, port int) {
+	p.t.Helper()
+	p.sayCluster(object{{"act", "listening"}, {"address", address}, {"port", port}, {"addressType", kind}, {"index", 0}, {"seq", 90}})
+	o, fd := p.hearNext()
+	if m := o.inner("msg"); fd < 0 || m.text("cmd") != cluster || m.text("act") != "newconn" {
+		p.t.Fatal("whether it still listens is asked by", o)
+	}
+	fdpass.Close(fd)
+	p.ack()
+	p.sayCluster(object{{"ack", o.inner("msg").get("seq")}, {"accepted", false}, {"seq", 91}})
+}
 
 // start comes up, and answers the probe.
 func (p *peer) start() {

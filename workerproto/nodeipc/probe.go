@@ -10,7 +10,6 @@ import (
 
 // probeRequest is an HTTP request that Node's server answers by itself: 417 to
 // an Expect that it does not know (parserOnIncoming in lib/_http_server.js).
-// The application sees nothing of it.
 const probeRequest = "GET / HTTP/1.1\r\nHost: stickyd\r\nExpect: stickyd-probe\r\nConnection: close\r\n\r\n"
 
 // How long an answer is waited for after the worker has the probe, at first
@@ -20,10 +19,16 @@ const (
 	probeMost  = 2 * time.Second
 )
 
-// probeUntilReady finds out when setupWorker has been called. A connection
+// helperPatience is how long a library of ours has to say that it is there, where
+// stickyd has had Node load it: it does so before it loads anything else.
+const helperPatience = 2 * time.Second
+
+// probeUntilReady finds out when setupWorker has been called, in a worker without a
+// library of ours, which would say so. A connection
 // that comes before that is lost, since nobody listens to the message that
 // brings it, and nothing says so: cluster.worker itself takes all messages. So
-// a socket of our own goes first, until one is answered.
+// a socket of our own goes first, until one is answered. All who listen to
+// messages in the application hear of it.
 //
 // The request is in the message and not in the socket: there is nothing unread
 // in one that nobody wants, and the worker closes it when we do.
@@ -32,6 +37,9 @@ func (l *Link) probeUntilReady() {
 	case <-l.probing.Done():
 		return
 	case <-l.probe:
+	}
+	if l.wantsHelper {
+		l.pause(helperPatience)
 	}
 	for wait := probeFirst; l.probing.Err() == nil; wait = min(2*wait, probeMost) {
 		if l.someoneAsks() {
@@ -43,15 +51,13 @@ func (l *Link) probeUntilReady() {
 			continue
 		}
 		if answered {
-			l.adopts.Store(true)
-			l.Sync() // what it said before, such as which library it uses
+			l.Sync() // what it said before
 		}
 		l.read.Lock()
 		if answered {
-			l.shareUndecided()
-			l.becomeReady()
+			l.adopted(false)
 		} else {
-			l.decide(asked)
+			l.noteUnanswered(asked)
 		}
 		l.read.Unlock()
 	}
@@ -67,23 +73,24 @@ func (l *Link) probeOnce(patience time.Duration) (answered bool, asked int, err 
 		return false, 0, err
 	}
 	defer near.Close()
-	p := &parcel{probed: make(chan struct{}), at: time.Now()}
+	arrived := make(chan struct{})
+	p := &parcel{ours: func() { close(arrived) }, at: time.Now()}
 	p.FD = far
-	p.frame = l.nodeHandle(netSocket, object{{"type", "sticky:connection"}, {"data", probeRequest}})
+	p.frame = l.nodeHandle(asSocket, object{{"type", "sticky:connection"}, {"data", probeRequest}})
 	if !l.handProbe(p) {
 		fdpass.Close(far)
 		l.pause(patience)
 		return false, 0, nil
 	}
 	select {
-	case <-l.life.Done():
+	case <-l.probing.Done():
 		return false, 0, nil
-	case <-p.probed: // however long its event loop takes
+	case <-arrived: // however long its event loop takes
 	}
 	ctx, cancel := context.WithTimeout(l.probing, patience)
 	defer cancel()
 	l.read.Lock()
-	if asked = len(l.undecided); asked == 0 {
+	if asked = l.count(undecided); asked == 0 {
 		l.hurry = cancel
 	}
 	l.read.Unlock()
@@ -99,10 +106,38 @@ func (l *Link) probeOnce(patience time.Duration) (answered bool, asked int, err 
 	return answered, asked, nil
 }
 
+// decideByProbes lets a server wait until probes have shown that nobody has called
+// setupWorker. l.read is held.
+func (l *Link) decideByProbes(s *server) {
+	switch {
+	case !l.mayBeDoor(s):
+		l.share(s)
+	case s.Probes >= 2 || l.ready: // probes have shown it, now or before
+		l.makeDoor(s)
+	case l.count(undecided) == 1 && l.hurry != nil:
+		l.hurry() // the probe that is out says nothing of it
+	}
+}
+
+// noteUnanswered is called when that many undecided servers had asked before a
+// probe that was not answered. l.read is held.
+func (l *Link) noteUnanswered(asked int) {
+	if l.failed != nil || asked == 0 {
+		return
+	}
+	for _, s := range l.servers {
+		if s.Role == undecided && asked > 0 {
+			s.Probes++
+			asked--
+		}
+	}
+	l.decideOthers()
+}
+
 func (l *Link) someoneAsks() bool {
 	l.read.Lock()
 	defer l.read.Unlock()
-	return len(l.undecided) > 0
+	return l.count(undecided) > 0
 }
 
 // handProbe takes ownership of the probe's descriptor unless it returns false.
@@ -122,14 +157,4 @@ func (l *Link) pause(d time.Duration) {
 	case <-l.probing.Done():
 	case <-time.After(d):
 	}
-}
-
-// becomeReady tells the handler, once. l.read is held.
-func (l *Link) becomeReady() {
-	if l.ready || l.failed != nil {
-		return
-	}
-	l.ready = true
-	l.stopProbe()
-	l.handler.Ready()
 }

@@ -16,16 +16,28 @@ var errV8 = errors.New("cannot read this V8 value")
 const v8Nesting = 1000
 
 func (v8Codec) decode(frame []byte) (object, error) {
+	if o, ok := v8Value(frame).(object); ok {
+		return o, nil
+	}
+	return nil, errV8
+}
+
+func (v8Codec) text(frame []byte) (text string, ok bool) {
+	text, ok = v8Value(frame).(string)
+	return text, ok
+}
+
+// v8Value returns the value in a frame, opaque for what can't be read.
+func v8Value(frame []byte) any {
 	if len(frame) < v8HeaderSize || frame[v8LengthSize] != v8Version {
-		return nil, errV8
+		return opaque{}
 	}
 	r := v8Reader{rest: frame[v8HeaderSize:]}
 	value := r.value(1)
-	o, ok := value.(object)
-	if r.failed || !ok {
-		return nil, errV8
+	if r.failed {
+		return opaque{}
 	}
-	return o, nil
+	return value
 }
 
 // A v8Reader reads one value after the other. After the first failure it reads

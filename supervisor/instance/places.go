@@ -1,0 +1,287 @@
+package instance
+
+import (
+	"context"
+	"net"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/stickyd/stickyd/supervisor/config"
+)
+
+// places says where servers of Node workers may listen: it is a nodeipc.Places.
+// Unless the operator has said where clients connect, stickyd listens where these
+// servers want to, as a primary of Node's cluster module does, and for as long as
+// they do.
+type places struct {
+	app *app
+
+	mu      sync.Mutex
+	claims  []*claim      // in the order in which they came
+	changed chan struct{} // buffered 1: settle is to be called
+}
+
+// A claim is an address at which servers of workers want clients' connections.
+type claim struct {
+	addr    string
+	tls     bool
+	users   int                          // servers
+	left    time.Time                    // when the last one's worker ended, and no server had closed it
+	opened  bool                         // stickyd listens there for it
+	answers []func(at string, err error) // of servers that wait
+}
+
+// remembersClaim is how long stickyd goes on to listen where only workers did that
+// have ended: others may come in their place.
+const remembersClaim = time.Minute
+
+func newPlaces(a *app) *places { return &places{app: a, changed: make(chan struct{}, 1)} }
+
+// IsDoor is nodeipc's.
+func (p *places) IsDoor(addr string) bool { return p.app.doors.Owns(addr) }
+
+// Follows is nodeipc's.
+func (p *places) Follows() bool { return p.app.config.Load().ListenByDefault }
+
+// Claim is nodeipc's.
+func (p *places) Claim(addr string, tls bool, answer func(at string, err error)) (release func(closed bool)) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	c := p.claimLocked(addr, tls)
+	c.answers = append(c.answers, answer)
+	p.signal()
+	return p.releaseOnce(c)
+}
+
+// Reclaim is nodeipc's.
+func (p *places) Reclaim(addr string, tls bool) (release func(closed bool)) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	c := p.claimLocked(addr, tls)
+	c.opened = true
+	p.signal()
+	return p.releaseOnce(c)
+}
+
+// Open is nodeipc's. Workers may not have what root may.
+func (p *places) Open(network, addr string, nth int) (fd int, release func(), err error) {
+	if p.app.config.Load().User != "" {
+		return p.app.sockets.OpenUnprivileged(network, addr, nth)
+	}
+	return p.app.sockets.Open(network, addr, nth)
+}
+
+// Reacquire is nodeipc's.
+func (p *places) Reacquire(network, addr string, nth int) (release func(), err error) {
+	return p.app.sockets.Reacquire(network, addr, nth)
+}
+
+func (p *places) claimLocked(addr string, tls bool) *claim {
+	i := slices.IndexFunc(p.claims, func(c *claim) bool { return c.addr == addr && c.tls == tls })
+	if i < 0 {
+		i = len(p.claims)
+		p.claims = append(p.claims, &claim{addr: addr, tls: tls})
+	}
+	c := p.claims[i]
+	c.users++
+	return c
+}
+
+// releaseOnce returns what undoes one claimLocked.
+func (p *places) releaseOnce(c *claim) (release func(closed bool)) {
+	var once sync.Once
+	return func(closed bool) { once.Do(func() { p.release(c, closed) }) }
+}
+
+func (p *places) release(c *claim, closed bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if c.users--; c.users > 0 {
+		return
+	}
+	if !closed {
+		c.left = time.Now()
+		time.AfterFunc(remembersClaim, p.signal)
+		return
+	}
+	p.claims = slices.DeleteFunc(p.claims, func(other *claim) bool { return other == c })
+	p.signal()
+}
+
+func (p *places) signal() {
+	select {
+	case p.changed <- struct{}{}:
+	default: // it will be settled
+	}
+}
+
+// wanted returns where stickyd is to listen if it follows the workers, but for
+// claims that are new. It forgets those whose workers have ended long ago.
+func (p *places) wanted() (addrs []string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	alone := func(c *claim) bool { return c.users == 0 && time.Since(c.left) >= remembersClaim }
+	if !slices.ContainsFunc(p.claims, func(c *claim) bool { return c.users > 0 }) {
+		alone = func(*claim) bool { return false } // all are about to come again
+	}
+	p.claims = slices.DeleteFunc(p.claims, alone)
+	for _, c := range p.claims {
+		if c.opened && !slices.Contains(addrs, c.addr) {
+			addrs = append(addrs, c.addr)
+		}
+	}
+	return addrs
+}
+
+// takeNew returns the claims that wait for an answer, with their answers.
+func (p *places) takeNew() (waiting []claim) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, c := range p.claims {
+		if len(c.answers) > 0 {
+			waiting = append(waiting, *c)
+			c.answers = nil
+		}
+	}
+	return waiting
+}
+
+// claimed returns where workers want clients to connect, whether stickyd listens
+// there or not.
+func (p *places) claimed() (addrs []string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, c := range p.claims {
+		if !slices.Contains(addrs, c.addr) {
+			addrs = append(addrs, c.addr)
+		}
+	}
+	return addrs
+}
+
+// note notes that stickyd listens for claims at those addresses.
+func (p *places) note(addrs ...string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, c := range p.claims {
+		c.opened = c.opened || slices.Contains(addrs, c.addr)
+	}
+}
+
+// anyTLS reports whether clients of some server speak TLS.
+func (p *places) anyTLS() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.ContainsFunc(p.claims, func(c *claim) bool { return c.tls })
+}
+
+// settlePlaces listens where workers want to, if the operator has not said where,
+// and answers those that wait.
+func (a *app) settlePlaces() {
+	a.opening.Lock()
+	defer a.opening.Unlock()
+	if a.goesOn() {
+		return // who goes on is asked anew
+	}
+	waiting := a.places.takeNew()
+	follows := a.places.Follows()
+	if tls := a.places.anyTLS(); a.front.PassTLS(tls) != tls && tls {
+		a.log.Warn("clients of the workers speak TLS, in which stickyd cannot see session ids: their connections are only balanced",
+			"hint", "put a proxy in front that ends TLS, or let --balance client-address keep each client with its worker")
+	}
+	if follows {
+		a.listenAsWanted(a.places.wanted())
+	}
+	for _, c := range waiting {
+		var err error
+		if follows && !c.opened {
+			err = a.listenFor(c.addr)
+		}
+		at := ""
+		if err == nil {
+			at = a.clientsAt(c.addr, follows)
+		}
+		for _, answer := range c.answers {
+			answer(at, err)
+		}
+	}
+}
+
+// listenFor listens at one address more.
+func (a *app) listenFor(addr string) error {
+	if _, covered := a.doors.Covering(addr); !covered {
+		if err := a.doors.Change(impatient(), append(a.places.wanted(), addr)); err != nil {
+			return err
+		}
+		a.defaultOpen = false
+		a.log.Info("workers listen there, so stickyd does too (no --listen was given)", "addr", addr)
+		a.endpoints.Follow(a.doors.Addrs()[0])
+	}
+	a.places.note(addr)
+	return nil
+}
+
+// listenAsWanted listens no longer where no worker wants to.
+func (a *app) listenAsWanted(addrs []string) {
+	surplus := slices.ContainsFunc(a.doors.Written(), func(addr string) bool { return !slices.Contains(addrs, addr) })
+	if !surplus || len(addrs) == 0 && a.defaultOpen {
+		return
+	}
+	if err := a.doors.Change(impatient(), addrs); err != nil {
+		a.log.Error("cannot listen where the workers do", "listen", strings.Join(addrs, " "), "err", err)
+	}
+}
+
+// clientsAt is where clients connect to reach a server that listens at addr, as
+// the server's worker is to see it.
+func (a *app) clientsAt(addr string, follows bool) string {
+	at, covered := a.doors.Covering(addr)
+	if !covered && !follows {
+		at = a.doors.Addrs()[0]
+		a.tellIgnored(addr)
+	}
+	tcp, ok := at.(*net.TCPAddr)
+	if !ok {
+		return "unix:" + at.String()
+	}
+	if host, _, err := net.SplitHostPort(addr); covered && err == nil && host != "" {
+		return net.JoinHostPort(host, strconv.Itoa(tcp.Port))
+	}
+	return tcp.AddrPort().String()
+}
+
+// tellIgnored says once that it does not matter where workers listen.
+func (a *app) tellIgnored(addr string) {
+	if a.followed {
+		return
+	}
+	a.followed = true
+	a.log.Info("workers get their connections from stickyd; the address that they listen on is ignored",
+		"addr", addr, "listen", strings.Join(a.config.Load().Listen, " "))
+}
+
+// listenByDefault listens at the default address if nobody has said where
+// clients connect, neither the operator nor a worker, and one is ready.
+func (a *app) listenByDefault() {
+	a.opening.Lock()
+	defer a.opening.Unlock()
+	if a.goesOn() || !a.places.Follows() || len(a.doors.Addrs()) > 0 {
+		return
+	}
+	if err := a.doors.Open([]string{config.DefaultListen}); err != nil {
+		a.doors.Fail(err)
+		return
+	}
+	a.defaultOpen = true
+	a.endpoints.Follow(a.doors.Addrs()[0])
+}
+
+// impatient is a context that is done.
+func impatient() context.Context {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	return ctx
+}

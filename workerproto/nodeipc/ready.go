@@ -1,0 +1,38 @@
+package nodeipc
+
+// saysReady: the application says that it is ready, for those who wait for that.
+// l.read is held.
+func (l *Link) saysReady() {
+	l.saidReady = true
+	if l.open() {
+		l.becomeReady()
+	}
+}
+
+// open reports whether connections find somebody in the worker. l.read is held.
+func (l *Link) open() bool {
+	if l.adopts.Load() {
+		return true
+	}
+	for _, s := range l.servers {
+		if s.Role == doorRole && s.Open && !s.Demoted {
+			return true
+		}
+	}
+	return false
+}
+
+// becomeReady tells the handler, once: somebody in the worker gets connections
+// now. A worker that says itself when it is ready is waited for. l.read is held.
+func (l *Link) becomeReady() {
+	if l.ready || l.failed != nil || l.waitReady && !l.saidReady {
+		return
+	}
+	l.ready = true
+	l.stopProbe()
+	if l.wantsHelper && !l.helper.here && l.hub.first("no preload") {
+		l.log.Warn("the preload did not reach the worker: of sessions that share a kept-alive connection some requests get the wrong worker",
+			"hint", "does the program clear NODE_OPTIONS? --node-preload off says that this is meant")
+	}
+	l.handler.Ready()
+}
