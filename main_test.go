@@ -32,6 +32,8 @@ var imports = []struct {
 	{"supervisor/exact", nil, "it is about bytes"},
 	{"supervisor/logs", nil, "it writes lines"},
 	{"supervisor/systemd", nil, "it is given what it tells"},
+	{"supervisor/terminal", nil, "it does not know what is said"},
+	{"supervisor/terminal/terminaltest", nil, "it opens terminals for tests"},
 	{"supervisor/watch", nil, "it looks at files and does not know why"},
 	{"supervisor/upgrade", []string{"supervisor/exact"}, "it does not know what it hands over"},
 	{"supervisor/instance", []string{
@@ -48,7 +50,7 @@ var outside = map[string][]string{
 	"github.com/oklog/run":                           {"supervisor/instance"},
 	"github.com/BurntSushi/toml":                     {"supervisor/config"},
 	"github.com/coreos/go-systemd/v22/daemon":        {"supervisor/systemd"},
-	"golang.org/x/sys/unix":                          {"fdpass", "fdpass/address", "fdpass/poll", "routing/front", "supervisor", "supervisor/admin", "supervisor/logs", "supervisor/upgrade"},
+	"golang.org/x/sys/unix":                          {"fdpass", "fdpass/address", "fdpass/poll", "routing/front", "supervisor", "supervisor/admin", "supervisor/logs", "supervisor/terminal", "supervisor/terminal/terminaltest", "supervisor/upgrade"},
 }
 
 func TestImportsPointDownward(t *testing.T) {

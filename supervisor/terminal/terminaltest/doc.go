@@ -1,0 +1,2 @@
+// Package terminaltest opens terminals for tests.
+package terminaltest
