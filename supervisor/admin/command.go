@@ -14,6 +14,7 @@ import (
 	"syscall"
 
 	"github.com/stickyd/stickyd/supervisor/cli"
+	"github.com/stickyd/stickyd/supervisor/terminal"
 )
 
 // Exit statuses of commands.
@@ -102,7 +103,16 @@ type call struct {
 
 	client    *client
 	in        io.Reader
-	out, errs io.Writer
+	out, errs io.Writer // where these are terminals, what is written is made visible
+	screen    *os.File  // out, if that is a terminal
+}
+
+func newCall(in io.Reader, out, errs io.Writer) *call {
+	c := &call{in: in, out: terminal.Writer(out), errs: terminal.Writer(errs)}
+	if f, ok := out.(*os.File); ok && terminal.Is(f) {
+		c.screen = f
+	}
+	return c
 }
 
 // Command does what args, which begin with a verb, ask for and returns the exit
@@ -115,7 +125,7 @@ func Command(args []string, out, errs io.Writer) int {
 
 func perform(ctx context.Context, args []string, in io.Reader, out, errs io.Writer) int {
 	v := verbs[slices.IndexFunc(verbs, func(v verb) bool { return v.name == args[0] })]
-	c := &call{in: in, out: out, errs: errs}
+	c := newCall(in, out, errs)
 	flags := v.flags(c)
 	given, err := parse(flags, args[1:])
 	switch {
@@ -128,11 +138,11 @@ func perform(ctx context.Context, args []string, in io.Reader, out, errs io.Writ
 		err = v.take(c, given)
 	}
 	if err != nil {
-		fmt.Fprintf(errs, "stickyd: %v\nstickyd %s --help shows how to use it\n", err, v.name)
+		fmt.Fprintf(c.errs, "stickyd: %v\nstickyd %s --help shows how to use it\n", err, v.name)
 		return exitUsage
 	}
 	if err := c.run(ctx, v); err != nil {
-		fmt.Fprintln(errs, "stickyd:", err)
+		fmt.Fprintln(c.errs, "stickyd:", err)
 		return exitFailed
 	}
 	return exitDone

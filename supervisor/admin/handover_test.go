@@ -93,7 +93,7 @@ func TestUpgrade(t *testing.T) {
 	heir.print(1, "three")
 	logs.says(t, "[1] three\n")
 	heir.log.Info("second")
-	if line := <-events.out.lines; !strings.Contains(line, `"seq":2,`) || !strings.Contains(line, `"message":"second"`) {
+	if line := <-events.out.lines; !strings.HasSuffix(line, `"level":"INFO","msg":"second"}`+"\n") {
 		t.Errorf("event %s", line)
 	}
 	eventually(t, watching, `"pid":0,`) // the heir's

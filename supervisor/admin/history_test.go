@@ -5,12 +5,18 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
+	"os"
+	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/stickyd/stickyd/supervisor/logs"
 )
 
 func TestLogs(t *testing.T) {
@@ -81,20 +87,48 @@ func TestEvents(t *testing.T) {
 	if status != 0 || !strings.HasPrefix(out, "time=") || !strings.HasSuffix(out, "level=WARN msg=\"worker died\" slot=2 exit=\"signal: killed\"\n") {
 		t.Errorf("exit status %d, %q, %q", status, out, errs)
 	}
-	_, out, _ = command("events", "--json")
-	var e struct {
-		Seq            uint64
-		Time           time.Time
-		Level, Message string
-		Attrs          struct {
-			Slot  int
-			After string
+}
+
+// Commands print as JSON what the log has as JSON, to the byte.
+func TestJSONIsThatOfTheLog(t *testing.T) {
+	ownPlace(t)
+	f, _, _ := serve(t, "", port3000)
+	file, err := os.Create(filepath.Join(t.TempDir(), "log"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	f.log = logs.New("json", "info", file, file)
+	f.log.Info("worker ready", "slot", 1, "after", 1500*time.Millisecond)
+	f.log.With("slot", 2).Warn("worker died", "exit", "signal: killed", "sessions_lost", 0, "load", 0.5, "wanted", false,
+		"err", errors.New("a\nb <c> \"d\" \x1b"), "at", time.Now(), "list", []string{"a b", "c"}, "none", []string{}, slog.Group("group", "x", 1))
+	f.print(3, "a <line> \x1b[31m", "")
+	f.log.Line(3, 103, logs.Stderr, []byte("bytes \xff"))
+	f.log.Error("done")
+	_, events, _ := command("events", "--json")
+	_, lines, _ := command("logs", "--json")
+	f.log.Close()
+	text, err := os.ReadFile(file.Name())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var wantEvents, wantLines string
+	for line := range strings.Lines(strings.ReplaceAll(string(text), `\ufffd`, "\ufffd")) { // which is the same in JSON
+		if strings.Contains(line, `"msg":"worker output"`) {
+			wantLines += line
+		} else {
+			wantEvents += line
 		}
 	}
-	lines := strings.SplitAfter(out, "\n")
-	if err := json.Unmarshal([]byte(lines[0]), &e); err != nil || len(lines) != 3 || e.Seq != 1 || e.Time.IsZero() || e.Level != "INFO" ||
-		e.Message != "worker ready" || e.Attrs.Slot != 1 || e.Attrs.After != "3ms" {
-		t.Errorf("%v, %+v: %s", err, e, out)
+	if events != wantEvents || strings.Count(events, "\n") != 3 {
+		t.Errorf("events:\n%s\nthe log:\n%s", events, wantEvents)
+	}
+	if lines != wantLines || strings.Count(lines, "\n") != 3 {
+		t.Errorf("lines:\n%s\nthe log:\n%s", lines, wantLines)
+	}
+	const shape = `^\{"time":"[^"]+","level":"INFO","msg":"worker ready","slot":1,"after":"1\.5s"\}\n`
+	if !regexp.MustCompile(shape).MatchString(events) {
+		t.Errorf("not as the package's doc has it: %s", events)
 	}
 }
 

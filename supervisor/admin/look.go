@@ -8,12 +8,12 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"os"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/stickyd/stickyd/supervisor/logs"
+	"github.com/stickyd/stickyd/supervisor/terminal"
 )
 
 // The commands that look.
@@ -107,15 +107,18 @@ func (s *Status) readiness() (line string, err error) {
 // terminal, in one piece, so that it does not flicker.
 func (c *call) show(s *Status, first bool) error {
 	var page bytes.Buffer
-	if f, ok := c.out.(*os.File); ok && c.watch && logs.IsTerminal(f) {
-		page.WriteString(clearAll)
-	} else if !first && !c.json {
+	redraws := c.screen != nil && c.watch
+	if !first && !c.json && !redraws {
 		page.WriteString("\n")
 	}
 	if c.json {
 		json.NewEncoder(&page).Encode(s)
 	} else {
 		page.WriteString(c.page(s, time.Now()))
+	}
+	if redraws {
+		_, err := c.screen.Write(terminal.AppendVisible([]byte(clearAll), page.Bytes(), terminal.Colour(c.screen)))
+		return err
 	}
 	_, err := c.out.Write(page.Bytes())
 	return err
@@ -125,10 +128,14 @@ func (c *call) show(s *Status, first bool) error {
 // more of it than fits there; otherwise all of it, and what has scrolled out of
 // sight again: the head.
 func (c *call) page(s *Status, now time.Time) string {
-	width, height, isTerminal := logs.ScreenOf(c.out)
+	if c.screen == nil {
+		return s.text(now, terminal.UsualWidth, 0)
+	}
+	s = s.visible() // first: what is escaped is longer
+	width, height, known := terminal.Size(c.screen)
 	switch {
-	case !isTerminal:
-		return s.text(now, usualWidth, 0)
+	case !known:
+		return s.text(now, terminal.UsualWidth, 0)
 	case c.watch:
 		return s.text(now, width, max(1, height-1)) // but for the cursor's line
 	}
@@ -162,42 +169,42 @@ func eventsFlags(flags *flag.FlagSet, c *call) { historyFlags(flags, c, "events"
 
 func showLogs(ctx context.Context, c *call) error {
 	return c.client.history(ctx, "/v1/logs", c.history, func(line json.RawMessage) error {
-		if c.json {
-			return c.print(append(line, '\n'), nil)
-		}
 		var l LogLine
 		if err := json.Unmarshal(line, &l); err != nil {
 			return err
+		}
+		if c.json {
+			return c.print(l.AppendJSON(nil))
 		}
 		var at []byte
 		if c.time {
 			at = l.Time.Local().AppendFormat(nil, timeOfLine)
 		}
-		return c.print(l.AppendTo(at))
+		return c.print(l.AppendLine(at))
 	}, c.lost("line"))
 }
 
-// timeOfLine is as stickyd's own log has it, with a blank behind.
+// timeOfLine is as stickyd's own log has it in a file, with a blank behind.
 const timeOfLine = "2006-01-02T15:04:05.000Z07:00 "
 
 func showEvents(ctx context.Context, c *call) error {
 	return c.client.history(ctx, "/v1/events", c.history, func(line json.RawMessage) error {
-		if c.json {
-			return c.print(append(line, '\n'), nil)
-		}
 		var e LogEvent
 		if err := json.Unmarshal(line, &e); err != nil {
 			return err
 		}
-		return c.print(e.AppendTo(nil))
+		switch {
+		case c.json:
+			return c.print(e.AppendJSON(nil))
+		case c.screen != nil:
+			return c.print(e.AppendShort(nil, logs.ScreenOf(c.screen), time.Now()))
+		}
+		return c.print(e.AppendLine(nil))
 	}, c.lost("event"))
 }
 
-func (c *call) print(text []byte, err error) error {
-	if err != nil {
-		return err
-	}
-	_, err = c.out.Write(text)
+func (c *call) print(text []byte) error {
+	_, err := c.out.Write(text)
 	return err
 }
 

@@ -6,13 +6,12 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
+
+	"github.com/stickyd/stickyd/supervisor/terminal"
 )
 
-// Widths that a table may have, in columns of a terminal.
-const (
-	usualWidth = 80 // also of what is no terminal: nothing is cut there, only wrapped
-	wideWidth  = 100
-)
+// wideWidth is from how many columns on a table shows more.
+const wideWidth = 100
 
 // A column is what a table shows of each worker.
 type column struct {
@@ -111,6 +110,21 @@ func (w *Worker) shownState() string {
 		return stateTrial
 	}
 	return w.State
+}
+
+// visible returns a copy of which a terminal may be shown all texts.
+func (s *Status) visible() *Status {
+	v := *s
+	v.Version, v.Operation = terminal.Visible(s.Version), terminal.Visible(s.Operation)
+	v.Listen, v.Workers = slices.Clone(s.Listen), slices.Clone(s.Workers)
+	for i := range v.Listen {
+		v.Listen[i] = terminal.Visible(v.Listen[i])
+	}
+	for i := range v.Workers {
+		w := &v.Workers[i]
+		w.State, w.Why, w.LastExit = terminal.Visible(w.State), terminal.Visible(w.Why), terminal.Visible(w.LastExit)
+	}
+	return &v
 }
 
 // head is what stands above the table.

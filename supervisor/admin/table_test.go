@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 	"unicode/utf8"
+
+	"github.com/stickyd/stickyd/supervisor/terminal"
 )
 
 var noon = time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
@@ -47,7 +49,7 @@ SLOT  STATE     GEN  PID  UP    SESSIONS  RESTARTS  CRASHES  MEMORY
 3     waiting   –    –    –     –         0         0        –
       drained by hand
 `
-	if got := busy().text(noon, usualWidth, 0); got != want {
+	if got := busy().text(noon, terminal.UsualWidth, 0); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
 }
@@ -99,7 +101,7 @@ func TestCrashThatIsOver(t *testing.T) {
 	} {
 		tt.w.LastExit = "exit status 1"
 		s := &Status{Workers: []Worker{tt.w}}
-		if got := s.text(noon, usualWidth, 0); strings.Contains(got, "last crash") != tt.told {
+		if got := s.text(noon, terminal.UsualWidth, 0); strings.Contains(got, "last crash") != tt.told {
 			t.Errorf("%s:\n%s", tt.name, got)
 		}
 	}
@@ -112,7 +114,7 @@ func TestTrialIsAState(t *testing.T) {
 		{Slot: 2, State: "ready", PID: 8, OnTrial: true, Why: "has to stay ready for a while"},
 		{Slot: 3, State: "starting", PID: 9, OnTrial: true},
 	}}
-	got := strings.Split(s.text(noon, usualWidth, 0), "\n")
+	got := strings.Split(s.text(noon, terminal.UsualWidth, 0), "\n")
 	if len(got) != 6 || !strings.HasPrefix(got[2], "1     ready ") || !strings.HasPrefix(got[3], "2     trial ") || !strings.HasPrefix(got[4], "3     starting ") {
 		t.Errorf("got %q", got)
 	}
@@ -126,7 +128,7 @@ func TestTroubleIsNotCut(t *testing.T) {
 	}
 	s.Workers[10].State, s.Workers[10].OnTrial = "ready", true
 	s.Workers[20].State, s.Workers[28].State, s.Workers[29].State = "draining", "waiting", "starting"
-	lines := strings.Split(s.text(noon, usualWidth, 8), "\n")[2:]
+	lines := strings.Split(s.text(noon, terminal.UsualWidth, 8), "\n")[2:]
 	for i, want := range []string{"1     ready ", "2     ready ", "21    draining ", "29    waiting ", "30    starting ", "… 25 more: 24 ready, 1 trial"} {
 		if !strings.HasPrefix(lines[i], want) {
 			t.Errorf("line %d is %q, want %q", i, lines[i], want)
@@ -143,7 +145,7 @@ func TestTableFits(t *testing.T) {
 	w := &s.Workers[0]
 	w.Slot, w.State, w.Generation, w.PID, w.Started = 1024, "finishing", 100, 4194304, noon.Add(-1000*24*time.Hour)
 	w.Sessions, w.Untaken, w.Restarts, w.Crashes, w.ResidentBytes, w.CPUSeconds = 12345678, 250, 12345678, 123456, 12<<30, 360000
-	for _, width := range []int{usualWidth, wideWidth - 1, wideWidth} {
+	for _, width := range []int{terminal.UsualWidth, wideWidth - 1, wideWidth} {
 		for line := range strings.Lines(s.text(noon, width, 0)) {
 			if utf8.RuneCountInString(line) > width+len("\n") || strings.TrimRight(line, " \n")+"\n" != line {
 				t.Errorf("longer than %d, or blanks at the end: %q", width, line)
@@ -160,7 +162,7 @@ func TestTableOfManyThatDoNotFit(t *testing.T) {
 	s.Workers[45].State = "waiting"
 	s.Workers[2].Why = "a note"
 	for height := 1; height < 60; height++ {
-		lines := strings.Split(strings.TrimSuffix(s.text(noon, usualWidth, height), "\n"), "\n")
+		lines := strings.Split(strings.TrimSuffix(s.text(noon, terminal.UsualWidth, height), "\n"), "\n")
 		last := lines[len(lines)-1]
 		const all = 1 + 1 + 50 + 1 // head, head of the table, workers, note
 		switch {
@@ -174,7 +176,7 @@ func TestTableOfManyThatDoNotFit(t *testing.T) {
 			t.Errorf("in %d lines: %q", height, last)
 		}
 	}
-	if got := s.text(noon, usualWidth, 0); strings.Count(got, "\n") != 53 {
+	if got := s.text(noon, terminal.UsualWidth, 0); strings.Count(got, "\n") != 53 {
 		t.Errorf("without a limit:\n%s", got)
 	}
 }

@@ -3,45 +3,16 @@ package admin
 import (
 	"bufio"
 	"context"
-	"fmt"
 	"io"
 	"os"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
 
-	"golang.org/x/sys/unix"
+	"github.com/stickyd/stickyd/supervisor/terminal"
+	"github.com/stickyd/stickyd/supervisor/terminal/terminaltest"
 )
-
-// terminal opens a pseudoterminal (pty(7)): what is written to tty can be read
-// from screen.
-func terminal(t *testing.T) (screen, tty *os.File) {
-	t.Helper()
-	screen, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { screen.Close() })
-	raw, err := screen.SyscallConn()
-	if err != nil {
-		t.Fatal(err)
-	}
-	number := 0
-	raw.Control(func(fd uintptr) {
-		if err = unix.IoctlSetPointerInt(int(fd), unix.TIOCSPTLCK, 0); err == nil {
-			number, err = unix.IoctlGetInt(int(fd), unix.TIOCGPTN)
-		}
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	tty, err = os.OpenFile(fmt.Sprintf("/dev/pts/%d", number), os.O_RDWR|unix.O_NOCTTY, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { tty.Close() })
-	return screen, tty
-}
 
 // In a terminal a status that is watched is drawn over the one before; what goes
 // into a pipe has no control sequences.
@@ -55,7 +26,7 @@ func TestWatchingRedrawsInATerminal(t *testing.T) {
 	}
 	defer pipe.Close()
 	defer piped.Close()
-	screen, tty := terminal(t)
+	screen, tty := terminaltest.Open(t, 0, 0)
 	for _, tt := range []struct {
 		from, to        *os.File
 		before, between string
@@ -85,31 +56,89 @@ func TestWatchingRedrawsInATerminal(t *testing.T) {
 	}
 }
 
-// What verbs say is the same in a terminal and in a pipe: lines.
+// onScreen performs a command in a terminal, and returns what that gets to show.
+func onScreen(t *testing.T, words ...string) string {
+	t.Helper()
+	screen, tty := terminaltest.Open(t, 80, 24)
+	const end = "\x00" // nothing that is written to a terminal has it
+	got := make(chan string)
+	go func() {
+		text, _ := bufio.NewReader(screen).ReadString(end[0])
+		got <- strings.ReplaceAll(strings.TrimSuffix(text, end), "\r\n", "\n")
+	}()
+	if status := perform(context.Background(), words, nil, tty, tty); status != 0 {
+		t.Errorf("%s: exit status %d", words, status)
+	}
+	io.WriteString(tty, end)
+	return <-got
+}
+
+// What verbs say is the same in a terminal and in a pipe, lines; but for events,
+// which are as the log is there.
 func TestVerbsInATerminal(t *testing.T) {
 	ownPlace(t)
+	t.Setenv("TERM", "xterm")
+	t.Setenv("NO_COLOR", "1")
 	f, _, _ := serve(t, "", port3000)
 	f.script = []string{"one", "two"}
 	f.print(1, "a line")
-	f.log.Info("an event")
-	for _, words := range []string{"status", "logs", "events", "explain id", "restart", "scale 2", "drain 1", "reload"} {
+	f.log.Info("an event", "slot", 1)
+	for _, words := range []string{"status", "logs", "logs --json", "events --json", "explain id", "restart", "scale 2", "drain 1", "reload"} {
 		_, want, _ := command(strings.Fields(words)...)
-		screen, tty := terminal(t)
-		got := make(chan string)
-		go func() {
-			read, all := bufio.NewReader(screen), ""
-			for range strings.Count(want, "\n") {
-				line, _ := read.ReadString('\n')
-				all += strings.ReplaceAll(line, "\r\n", "\n")
-			}
-			got <- all
-		}()
-		if status := perform(context.Background(), strings.Fields(words), nil, tty, io.Discard); status != 0 {
-			t.Errorf("%s: exit status %d", words, status)
-		}
-		if got := <-got; got != want || strings.Contains(got, "\x1b") {
+		if got := onScreen(t, strings.Fields(words)...); got != want || strings.Contains(got, "\x1b") {
 			t.Errorf("%s: in a terminal %q, else %q", words, got, want)
 		}
+	}
+	_, line, _ := command("events")
+	at, _, _ := strings.Cut(strings.TrimPrefix(line, "time="), " ")
+	then, err := time.Parse("2006-01-02T15:04:05.000Z07:00", at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := onScreen(t, "events"), then.Local().Format(time.TimeOnly)+" an event slot=1\n"; got != want {
+		t.Errorf("events in a terminal: %q, want %q", got, want)
+	}
+}
+
+// Nothing that workers, clients and their programs make up acts on the terminal;
+// what goes elsewhere is as it was.
+func TestNothingActsOnTheTerminal(t *testing.T) {
+	ownPlace(t)
+	t.Setenv("TERM", "xterm")
+	t.Setenv("NO_COLOR", "")
+	const evil, harmless = "\x1b]0;title\a\u009b2J\u202e\x7f", `\x1b]0;title\x07\u009b2J\u202e\u007f`
+	f, _, _ := serve(t, "", port3000)
+	f.status.Operation, f.status.Version, f.status.Listen = evil, "v"+evil, []string{"unix:/" + evil}
+	f.status.Workers = []Worker{{Slot: 1, State: "waiting", Why: evil, LastExit: evil}}
+	f.script = []string{evil}
+	f.explanation.State = evil
+	f.print(1, evil)
+	f.log.Info("told", "err", evil)
+	style := regexp.MustCompile("\x1b\\[[0-9]*m")
+	for _, words := range []string{"status", "logs", "logs -t", "explain id", "restart", "cancel", "status --json", "logs --json", "events", "events --json"} {
+		got := style.ReplaceAllString(onScreen(t, strings.Fields(words)...), "")
+		if terminal.Visible(got) != got || !strings.Contains(got, "title") {
+			t.Errorf("%s: the terminal gets %q", words, got)
+		}
+		_, raw, _ := command(strings.Fields(words)...)
+		if strings.Contains(words, "events") || strings.Contains(words, "json") {
+			continue // the log's forms have escaped some of it
+		}
+		if !strings.Contains(got, harmless) {
+			t.Errorf("%s: %q is not shown in %q", words, harmless, got)
+		}
+		if !strings.Contains(raw, evil) {
+			t.Errorf("%s: in a pipe %q", words, raw)
+		}
+	}
+	colours := "\x1b[1;31mred"
+	f.print(1, colours)
+	if got, want := onScreen(t, "logs", "-n", "1"), "[1] "+colours+"\x1b[0m\n"; got != want {
+		t.Errorf("colours: %q, want %q", got, want)
+	}
+	t.Setenv("NO_COLOR", "1")
+	if got, want := onScreen(t, "logs", "-n", "1"), "[1] red\n"; got != want {
+		t.Errorf("colours that nobody wants: %q, want %q", got, want)
 	}
 }
 
@@ -123,7 +152,7 @@ func TestWatchingFitsTheTerminal(t *testing.T) {
 	}
 	for _, tt := range []struct {
 		words       string
-		cols, lines uint16
+		cols, lines int
 		want        int // lines
 		last        string
 	}{
@@ -134,22 +163,13 @@ func TestWatchingFitsTheTerminal(t *testing.T) {
 		{"status", 80, 53, 52, "50 "},
 		{"status --watch", 0, 0, 52, "50 "}, // nobody knows its size
 	} {
-		screen, tty := terminal(t)
-		raw, err := tty.SyscallConn()
-		if err != nil {
-			t.Fatal(err)
-		}
-		raw.Control(func(fd uintptr) {
-			err = unix.IoctlSetWinsize(int(fd), unix.TIOCSWINSZ, &unix.Winsize{Row: tt.lines, Col: tt.cols})
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
+		screen, tty := terminaltest.Open(t, tt.cols, tt.lines)
 		ctx, interrupt := context.WithCancel(context.Background())
 		returned := make(chan int, 1)
 		go func() { returned <- perform(ctx, strings.Fields(tt.words), nil, tty, io.Discard) }()
 		read, last := bufio.NewReader(screen), ""
 		for range tt.want {
+			var err error
 			if last, err = read.ReadString('\n'); err != nil {
 				t.Fatal(err)
 			}

@@ -4,7 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
-	"unicode/utf8"
+
+	"github.com/stickyd/stickyd/supervisor/terminal"
 )
 
 // count is a number of things, in the plural where it should be.
@@ -18,30 +19,16 @@ func count(n int, thing string) string {
 // wrap breaks text between words into lines of at most width characters, but for
 // words that are longer. All but the first are indented.
 func wrap(text string, width, indent int) (lines []string) {
-	line := ""
-	for _, word := range strings.Fields(text) {
-		switch {
-		case line == "":
-			line = word
-		case length(line)+1+length(word) <= width:
-			line += " " + word
-		default:
-			lines = append(lines, line)
-			line = strings.Repeat(" ", indent) + word
-		}
-	}
-	return append(lines, line)
+	return terminal.Wrap(strings.Fields(text), width, indent)
 }
 
 // rows is how many rows of a terminal lines take.
 func rows(lines []string, width int) (n int) {
 	for _, line := range lines {
-		n += max(1, (length(line)+width-1)/width)
+		n += max(1, (terminal.Width(line)+width-1)/width)
 	}
 	return n
 }
-
-func length(text string) int { return utf8.RuneCountInString(text) }
 
 // since is the time from one moment to another in its two highest units.
 func since(from, to time.Time) string {

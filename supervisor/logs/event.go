@@ -2,14 +2,16 @@ package logs
 
 import (
 	"bytes"
-	"context"
 	"encoding"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
 	"math"
+	"reflect"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -21,17 +23,8 @@ type Event struct {
 	Attrs   Attrs      `json:"attrs"`
 }
 
-// AppendTo appends it as the text log has it.
-func (e *Event) AppendTo(b []byte) ([]byte, error) {
-	text := bytes.NewBuffer(b)
-	r := slog.NewRecord(e.Time, e.Level, e.Message, 0)
-	r.AddAttrs(e.Attrs...)
-	err := slog.NewTextHandler(text, &slog.HandlerOptions{Level: e.Level}).Handle(context.Background(), r)
-	return text.Bytes(), err
-}
-
-// Attrs are attributes of a record. Their values are strings, numbers and
-// booleans. In JSON they are an object, and keep their order.
+// Attrs are attributes of a record. Their values are strings, lists of strings,
+// numbers and booleans. In JSON they are an object, and keep their order.
 type Attrs []slog.Attr
 
 // MarshalJSON writes the object.
@@ -88,6 +81,10 @@ func fromJSON(text json.RawMessage) slog.Value {
 	if b, err := strconv.ParseBool(string(text)); err == nil {
 		return slog.BoolValue(b)
 	}
+	var list []string
+	if json.Unmarshal(text, &list) == nil {
+		return slog.AnyValue(list)
+	}
 	return slog.StringValue(string(text))
 }
 
@@ -103,46 +100,15 @@ func newEventRing() *Ring[Event] {
 		n := eventOverhead + len(e.Message)
 		for _, a := range e.Attrs {
 			n += eventOverhead + len(a.Key)
-			if a.Value.Kind() == slog.KindString {
-				n += len(a.Value.String())
+			switch v := a.Value.Any().(type) {
+			case string:
+				n += len(v)
+			case []string:
+				n += len(strings.Join(v, ""))
 			}
 		}
 		return n
 	})
-}
-
-// A recorder is a handler that keeps records of level info and above.
-type recorder struct {
-	ring   *Ring[Event]
-	attrs  Attrs  // of WithAttrs
-	groups string // of WithGroup, "a.b."
-}
-
-func (r *recorder) Enabled(_ context.Context, level slog.Level) bool { return level >= slog.LevelInfo }
-
-func (r *recorder) Handle(_ context.Context, rec slog.Record) error {
-	attrs := r.attrs[:len(r.attrs):len(r.attrs)]
-	rec.Attrs(func(a slog.Attr) bool {
-		attrs = attrs.plus(r.groups, a)
-		return true
-	})
-	r.ring.Add(Event{Time: rec.Time, Level: rec.Level, Message: rec.Message, Attrs: attrs})
-	return nil
-}
-
-func (r *recorder) WithAttrs(attrs []slog.Attr) slog.Handler {
-	with := *r
-	with.attrs = r.attrs[:len(r.attrs):len(r.attrs)]
-	for _, a := range attrs {
-		with.attrs = with.attrs.plus(r.groups, a)
-	}
-	return &with
-}
-
-func (r *recorder) WithGroup(name string) slog.Handler {
-	with := *r
-	with.groups += name + "."
-	return &with
 }
 
 // plus appends an attribute, a group as its members.
@@ -163,8 +129,9 @@ func (all Attrs) plus(groups string, a slog.Attr) Attrs {
 	return append(all, slog.Attr{Key: groups + a.Key, Value: plain(v)})
 }
 
-// plain makes a string, as text logs have it, of what is neither number nor
-// boolean. It keeps nothing that v points to.
+// plain makes a string, as text logs have it, of what Attrs don't have: of a
+// duration "3ms", and not JSON's number of nanoseconds, which nobody who reads it
+// can know. It keeps nothing that v points to.
 func plain(v slog.Value) slog.Value {
 	switch v.Kind() {
 	case slog.KindBool, slog.KindInt64, slog.KindUint64, slog.KindString:
@@ -184,32 +151,10 @@ func plain(v slog.Value) slog.Value {
 		case []byte:
 			return slog.StringValue(string(x))
 		}
+		if list := reflect.ValueOf(v.Any()); list.IsValid() && list.CanConvert(reflect.TypeFor[[]string]()) {
+			return slog.AnyValue(slices.Clone(list.Convert(reflect.TypeFor[[]string]()).Interface().([]string)))
+		}
 		return slog.StringValue(fmt.Sprintf("%+v", v.Any()))
 	}
 	return slog.StringValue(v.String())
-}
-
-// A tee passes records on to two handlers.
-type tee [2]slog.Handler
-
-func (t tee) Enabled(ctx context.Context, level slog.Level) bool {
-	return t[0].Enabled(ctx, level) || t[1].Enabled(ctx, level)
-}
-
-func (t tee) Handle(ctx context.Context, r slog.Record) error {
-	var errs []error
-	for _, h := range t {
-		if h.Enabled(ctx, r.Level) {
-			errs = append(errs, h.Handle(ctx, r))
-		}
-	}
-	return errors.Join(errs...)
-}
-
-func (t tee) WithAttrs(attrs []slog.Attr) slog.Handler {
-	return tee{t[0].WithAttrs(attrs), t[1].WithAttrs(attrs)}
-}
-
-func (t tee) WithGroup(name string) slog.Handler {
-	return tee{t[0].WithGroup(name), t[1].WithGroup(name)}
 }

@@ -36,10 +36,7 @@ func TestEventsAreAsTheTextLog(t *testing.T) {
 	})
 	var b []byte
 	for i := range events {
-		var err error
-		if b, err = events[i].AppendTo(b); err != nil {
-			t.Error(err)
-		}
+		b = events[i].AppendLine(b)
 	}
 	if string(b) != text || len(events) != 3 {
 		t.Errorf("%d events:\n%s\nbut the log has\n%s", len(events), b, text)

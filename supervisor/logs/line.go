@@ -2,6 +2,7 @@ package logs
 
 import (
 	"fmt"
+	"log/slog"
 	"time"
 )
 
@@ -43,9 +44,17 @@ type Line struct {
 	Text   string    `json:"line"` // without its end
 }
 
-// AppendTo appends it as the text log has it.
-func (l *Line) AppendTo(b []byte) ([]byte, error) {
-	return fmt.Appendf(b, "[%d] %s\n", l.Slot, l.Text), nil
+// AppendLine appends it as text has it.
+func (l *Line) AppendLine(b []byte) []byte {
+	return fmt.Appendf(b, "[%d] %s\n", l.Slot, l.Text)
+}
+
+// AppendJSON appends it as JSON has it, as the package's doc shows it.
+func (l *Line) AppendJSON(b []byte) []byte {
+	e := Event{Time: l.Time, Message: "worker output", Attrs: Attrs{
+		slog.Int("slot", l.Slot), slog.Int("pid", l.PID), slog.String("stream", l.Stream.String()), slog.String("line", l.Text),
+	}}
+	return e.AppendJSON(b)
 }
 
 // What is kept of workers' lines.

@@ -1,16 +1,12 @@
-// Package logs writes what stickyd has to say and what its workers print, as
-// text for people or as JSON, keeps the last of it in rings for who asks later,
-// and never makes anybody wait for whoever reads it: a log reader that hangs must
-// not stop supervision, nor a worker.
 package logs
 
 import (
-	"bytes"
 	"context"
-	"io"
 	"log/slog"
 	"os"
 	"time"
+
+	"github.com/stickyd/stickyd/supervisor/terminal"
 )
 
 // Logs are stickyd's log and its workers' lines. Its methods may be called from
@@ -18,12 +14,11 @@ import (
 type Logs struct {
 	*slog.Logger // on stderr
 
-	json    bool
-	level   slog.LevelVar
-	lines   *Ring[Line]
-	events  *Ring[Event]
-	spools  [2]*spool // by stream; the same one twice where both are one file
-	workers [2]*slog.Logger
+	json   bool
+	level  slog.LevelVar
+	lines  *Ring[Line]
+	events *Ring[Event]
+	spools [2]*spool // by stream; the same one twice where both are one file
 }
 
 // New returns logs of the given format, "text", "json" or "auto", which is text
@@ -31,18 +26,15 @@ type Logs struct {
 // follow.
 func New(format, level string, stdout, stderr *os.File) *Logs {
 	l := &Logs{
-		json:  format == "json" || format == "auto" && !IsTerminal(stderr),
+		json:  format == "json" || format == "auto" && !terminal.Is(stderr),
 		lines: newLineRing(), events: newEventRing(),
 	}
-	l.spools[Stderr] = newSpool(stderr, l.droppedNote)
+	l.SetLevel(level)
+	l.Logger = slog.New(&handler{logs: l})
+	l.spools[Stderr] = l.newSpool(stderr)
 	l.spools[Stdout] = l.spools[Stderr]
 	if !sameFile(stdout, stderr) { // or their lines would change places
-		l.spools[Stdout] = newSpool(stdout, l.droppedNote)
-	}
-	l.SetLevel(level)
-	l.Logger = slog.New(tee{l.handler(l.spools[Stderr], &l.level), &recorder{ring: l.events}})
-	for stream, s := range l.spools {
-		l.workers[stream] = slog.New(l.handler(s, slog.LevelInfo))
+		l.spools[Stdout] = l.newSpool(stdout)
 	}
 	return l
 }
@@ -81,14 +73,42 @@ func (l *Logs) Restore(s State) {
 // Line passes on a line that a worker printed, on the stream that it printed it
 // to: with [slot] in front, or as attributes in JSON.
 func (l *Logs) Line(slot, pid int, stream Stream, line []byte) {
-	kept := Line{Time: time.Now(), Slot: slot, PID: pid, Stream: stream, Text: string(line)}
+	kept := Line{Time: time.Now().Round(0), Slot: slot, PID: pid, Stream: stream, Text: string(line)}
 	l.lines.Add(kept)
+	l.show(&kept)
+}
+
+func (l *Logs) show(line *Line) {
 	if l.json {
-		l.workers[stream].Info("worker output", "slot", slot, "pid", pid, "stream", stream.String(), "line", kept.Text)
+		l.spools[line.Stream].Write(line.AppendJSON(nil))
 		return
 	}
-	text, _ := kept.AppendTo(nil)
-	l.spools[stream].Write(text)
+	l.spools[line.Stream].Write(line.AppendLine(nil))
+}
+
+// keptLevel is the least that the ring of events keeps.
+const keptLevel = slog.LevelInfo
+
+func (l *Logs) event(e Event) {
+	if e.Level >= keptLevel {
+		l.events.Add(e)
+	}
+	if e.Level < l.level.Level() {
+		return
+	}
+	to := l.spools[Stderr]
+	to.Write(l.form(&e, to.file))
+}
+
+// form is an event as a file has it.
+func (l *Logs) form(e *Event, f *os.File) []byte {
+	if l.json {
+		return e.AppendJSON(nil)
+	}
+	if terminal.Is(f) {
+		return e.AppendShort(nil, ScreenOf(f), time.Now())
+	}
+	return e.AppendLine(nil)
 }
 
 // patience is how long Close waits for a reader.
@@ -112,33 +132,11 @@ func (l *Logs) Close() {
 	}
 }
 
-func (l *Logs) handler(to io.Writer, least slog.Leveler) slog.Handler {
-	if l.json {
-		return slog.NewJSONHandler(to, &slog.HandlerOptions{Level: least, ReplaceAttr: durationWithUnit})
-	}
-	return slog.NewTextHandler(to, &slog.HandlerOptions{Level: least})
-}
-
-// durationWithUnit writes a duration as text logs do, "3ms". JSON's own form is
-// a number of nanoseconds, which nobody who reads it can know.
-func durationWithUnit(_ []string, a slog.Attr) slog.Attr {
-	if a.Value.Kind() == slog.KindDuration {
-		a.Value = slog.StringValue(a.Value.Duration().String())
-	}
-	return a
-}
-
-// droppedNote is the line that stands for those that were dropped.
-func (l *Logs) droppedNote(lines int) []byte {
-	var b bytes.Buffer
-	slog.New(l.handler(&b, slog.LevelInfo)).Warn("log lines dropped: nobody read them in time", "lines", lines)
-	return b.Bytes()
-}
-
-// IsTerminal reports whether what is written to f is read by a person.
-func IsTerminal(f *os.File) bool {
-	info, err := f.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0
+func (l *Logs) newSpool(f *os.File) *spool {
+	return newSpool(f, func(lines int) []byte {
+		e := Event{Time: time.Now(), Level: slog.LevelWarn, Message: "log lines dropped: nobody read them in time", Attrs: Attrs{slog.Int("lines", lines)}}
+		return l.form(&e, f)
+	})
 }
 
 func sameFile(a, b *os.File) bool {

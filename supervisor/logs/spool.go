@@ -4,6 +4,8 @@ import (
 	"context"
 	"os"
 	"sync"
+
+	"github.com/stickyd/stickyd/supervisor/terminal"
 )
 
 // spoolSize is how many bytes of lines wait for a reader before further ones
@@ -13,8 +15,10 @@ const spoolSize = 4 << 20
 // A spool is a writer that does not wait: what its file does not take at once
 // is kept, up to a limit, and written in order by a goroutine of its own.
 type spool struct {
-	file *os.File
-	note func(dropped int) []byte
+	file     *os.File
+	terminal bool // nothing is written that a terminal would act on
+	colour   bool
+	note     func(dropped int) []byte
 
 	mu      sync.Mutex
 	waiting []byte
@@ -28,13 +32,16 @@ type spool struct {
 
 // newSpool borrows file.
 func newSpool(file *os.File, note func(dropped int) []byte) *spool {
-	s := &spool{file: file, note: note, wake: make(chan struct{}, 1), done: make(chan struct{})}
+	s := &spool{file: file, terminal: terminal.Is(file), colour: terminal.Colour(file), note: note, wake: make(chan struct{}, 1), done: make(chan struct{})}
 	go s.run()
 	return s
 }
 
 // Write takes a whole line. It never fails.
 func (s *spool) Write(line []byte) (int, error) {
+	if s.terminal {
+		line = terminal.AppendVisible(nil, line, s.colour)
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(s.waiting)+len(line) > spoolSize {

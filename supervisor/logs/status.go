@@ -4,6 +4,8 @@ import (
 	"os"
 	"slices"
 	"unicode/utf8"
+
+	"github.com/stickyd/stickyd/supervisor/terminal"
 )
 
 // This file is the status line: on a terminal, a line below all others that is
@@ -13,7 +15,7 @@ import (
 // HasStatus reports whether there is a status line: stderr is a terminal, and
 // what is written there is for people.
 func (l *Logs) HasStatus() bool {
-	return !l.json && os.Getenv("TERM") != "dumb" && IsTerminal(l.spools[Stderr].file)
+	return !l.json && os.Getenv("TERM") != "dumb" && terminal.Is(l.spools[Stderr].file)
 }
 
 // Status shows the first of texts, which say the same in fewer and fewer words,
@@ -26,16 +28,13 @@ func (l *Logs) Status(texts ...string) {
 	}
 }
 
-// usualWidth is what a terminal has that has never been told its size.
-const usualWidth = 80
-
 // width is how many characters a status line may have: a terminal may begin a
 // new line behind the last column.
 func (l *Logs) width() int {
-	if width, _, ok := ScreenOf(l.spools[Stderr].file); ok {
+	if width, _, ok := terminal.Size(l.spools[Stderr].file); ok {
 		return width - 1
 	}
-	return usualWidth - 1
+	return terminal.UsualWidth - 1
 }
 
 // fitting returns the first of texts with at most width characters, or the
