@@ -122,10 +122,10 @@ func (a *app) freeze(path string, c *admin.Caller) (err error) {
 	if m.Caller, err = c.Detach(); err != nil {
 		a.log.Warn("who asked for the upgrade will not be told of its end", "err", err)
 	}
-	m.Logs = a.log.State()
+	a.log.Close()
+	m.Logs = a.log.State() // with what could not be written
 	f := &frozen{before: before{m, a.table}, binary: path}
 	f.state, f.failed = a.write(m)
-	a.log.Close()
 	a.frozen = f
 	return nil
 }

@@ -56,18 +56,29 @@ func (l *Logs) Events() *Ring[Event] { return l.events }
 // A State is what was kept of lines and events, for logs that go on in the place
 // of others. It can be written as JSON.
 type State struct {
-	Lines  RingState[Line]
-	Events RingState[Event]
+	Lines     RingState[Line]
+	Events    RingState[Event]
+	Unwritten [2]SpoolState // by stream
 }
 
-// State returns what is kept.
-func (l *Logs) State() State { return State{l.lines.State(), l.events.State()} }
+// State returns what is kept, and gives away what could not be written before
+// Close, if that has returned.
+func (l *Logs) State() State {
+	s := State{Lines: l.lines.State(), Events: l.events.State()}
+	for stream, spool := range l.spools {
+		s.Unwritten[stream] = spool.state()
+	}
+	return s
+}
 
 // Restore puts what others kept before what is kept here. Nobody may have read
 // that yet.
 func (l *Logs) Restore(s State) {
 	l.lines.Restore(s.Lines)
 	l.events.Restore(s.Events)
+	for stream, spool := range l.spools {
+		spool.restore(s.Unwritten[stream])
+	}
 }
 
 // Line passes on a line that a worker printed, on the stream that it printed it
@@ -133,10 +144,25 @@ func (l *Logs) Close() {
 }
 
 func (l *Logs) newSpool(f *os.File) *spool {
-	return newSpool(f, func(lines int) []byte {
-		e := Event{Time: time.Now(), Level: slog.LevelWarn, Message: "log lines dropped: nobody read them in time", Attrs: Attrs{slog.Int("lines", lines)}}
+	note := func(lost int, why string) []byte {
+		e := Event{Time: time.Now(), Level: slog.LevelWarn, Message: "log lines dropped: nobody read them in time", Attrs: Attrs{slog.Int("lines", lost)}}
+		if why != "" {
+			e.Message = "log lines dropped: they could not be written"
+			e.Attrs = append(e.Attrs, slog.String("err", why))
+		}
 		return l.form(&e, f)
-	})
+	}
+	return newSpool(f, note, func(err error) { l.troubled(f, err) })
+}
+
+// troubled keeps for stickyd events that the log can't be written, or can again.
+func (l *Logs) troubled(f *os.File, err error) {
+	e := Event{Time: time.Now().Round(0), Level: slog.LevelInfo, Message: "the log is written again", Attrs: Attrs{slog.String("file", f.Name())}}
+	if err != nil {
+		e.Level, e.Message = slog.LevelError, "the log cannot be written"
+		e.Attrs = append(e.Attrs, slog.String("err", errno(err)))
+	}
+	l.events.Add(e)
 }
 
 func sameFile(a, b *os.File) bool {

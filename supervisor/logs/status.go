@@ -2,7 +2,6 @@ package logs
 
 import (
 	"os"
-	"slices"
 	"unicode/utf8"
 
 	"github.com/stickyd/stickyd/supervisor/terminal"
@@ -52,26 +51,33 @@ func fitting(texts []string, width int) (text string) {
 func (s *spool) setStatus(text string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.closed || s.status == text {
+	if s.status == text {
 		return
 	}
 	s.status = text
 	s.rouse()
 }
 
+// wanted is the status that is to be shown.
+func (s *spool) wanted() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.status
+}
+
 // eraseLine goes to the beginning of the line and erases it (ECMA-48: CR, EL).
 const eraseLine = "\r\x1b[K"
 
-// aboveStatus returns what has to be written so that the lines come above the
-// status line. The caller holds the lock.
-func (s *spool) aboveStatus(lines []byte) []byte {
-	if s.shown == s.status && (s.shown == "" || len(lines) == 0) {
-		return lines
+// show writes a status in the place of the one that stands there. It is run's; what
+// a terminal does not take of it is no loss.
+func (s *spool) show(status string) {
+	if status == s.shown {
+		return
 	}
-	var erase []byte
 	if s.shown != "" {
-		erase = []byte(eraseLine)
+		status, s.shown = eraseLine+status, status
+	} else {
+		s.shown = status
 	}
-	s.shown = s.status
-	return slices.Concat(erase, lines, []byte(s.status))
+	s.file.WriteString(status)
 }

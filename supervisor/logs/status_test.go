@@ -31,7 +31,7 @@ func TestStatusLineTearsNoLine(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer r.Close()
-	s := newSpool(w, func(int) []byte { return nil })
+	s := newSpool(w, func(int, string) []byte { return nil }, func(error) {})
 	s.setStatus("status 0")
 	first := make([]byte, len("status 0"))
 	if _, err := io.ReadFull(r, first); err != nil || string(first) != "status 0" {
