@@ -187,6 +187,9 @@ func (sl *slot) spawn() {
 		return
 	}
 	sl.w = w
+	if s.spec.Started != nil {
+		s.spec.Started(w)
+	}
 	s.watch(w)
 	w.log(s.log).Debug("worker started", "command", sl.launch.Argv)
 	sl.enter(starting, sl.limits().StartTimeout)

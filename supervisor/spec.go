@@ -49,6 +49,11 @@ type Spec struct {
 	// called from several goroutines and must not wait; line is valid during
 	// the call.
 	Output func(w *Worker, stream logs.Stream, line []byte)
+
+	// Started is told of a worker before its first line, and Silent after its last
+	// one, when it is dead. They must not wait; either may be nil. Of workers that
+	// Resume has taken over only Silent hears.
+	Started, Silent func(w *Worker)
 }
 
 // A Launch says how workers are started. Those of one generation share one,

@@ -101,6 +101,9 @@ func (s *Supervisor) reap(w *Worker) {
 	w.outOfMemory = w.memory.end()
 	w.stdout.finish(outputGrace)
 	w.stderr.finish(outputGrace)
+	if s.spec.Silent != nil {
+		s.spec.Silent(w)
+	}
 	w.events <- event{kind: exited}
 }
 

@@ -43,6 +43,8 @@ func (a *app) specOf(c *config.Config, sources session.Sources) supervisor.Spec 
 		Output: func(w *supervisor.Worker, stream logs.Stream, line []byte) {
 			a.log.Line(w.Slot, w.PID, stream, line)
 		},
+		Started: func(w *supervisor.Worker) { a.log.Starting(w.Slot, w.PID) },
+		Silent:  func(w *supervisor.Worker) { a.log.Ended(w.Slot, w.PID) },
 	}
 }
 

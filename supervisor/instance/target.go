@@ -44,6 +44,7 @@ func (t *target) Ready() {
 	t.app.listenByDefault()
 	t.app.router.Add(t.member, t.worker.Link.RegistersLate())
 	t.app.manager.Ready() // whoever waits for that can connect
+	t.app.log.Ready(t.worker.Slot, t.worker.PID)
 }
 
 func (t *target) Draining() { t.app.router.Retire(t.member) }

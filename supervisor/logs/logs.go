@@ -14,11 +14,12 @@ import (
 type Logs struct {
 	*slog.Logger // on stderr
 
-	json   bool
-	level  slog.LevelVar
-	lines  *Ring[Line]
-	events *Ring[Event]
-	spools [2]*spool // by stream; the same one twice where both are one file
+	json    bool
+	level   slog.LevelVar
+	lines   *Ring[Line]
+	events  *Ring[Event]
+	spools  [2]*spool // by stream; the same one twice where both are one file
+	repeats *repeats
 }
 
 // New returns logs of the given format, "text", "json" or "auto", which is text
@@ -31,6 +32,9 @@ func New(format, level string, stdout, stderr *os.File) *Logs {
 	}
 	l.SetLevel(level)
 	l.Logger = slog.New(&handler{logs: l})
+	l.repeats = newRepeats(l.show, func(times int) {
+		l.Warn("workers that did not get ready printed the same again", "times", times)
+	})
 	l.spools[Stderr] = l.newSpool(stderr)
 	l.spools[Stdout] = l.spools[Stderr]
 	if !sameFile(stdout, stderr) { // or their lines would change places
@@ -81,12 +85,24 @@ func (l *Logs) Restore(s State) {
 	}
 }
 
+// Starting says that a worker starts, before its first line: what those print that
+// die before they are ready is not shown again and again, see repeats. Ready or
+// Ended follows.
+func (l *Logs) Starting(slot, pid int) { l.repeats.begin(self{slot, pid}) }
+
+// Ready says that a worker is ready. It need not have been Starting.
+func (l *Logs) Ready(slot, pid int) { l.repeats.ready(self{slot, pid}) }
+
+// Ended says that no line of a worker comes any more. It need not have been
+// Starting.
+func (l *Logs) Ended(slot, pid int) { l.repeats.end(self{slot, pid}) }
+
 // Line passes on a line that a worker printed, on the stream that it printed it
 // to: with [slot] in front, or as attributes in JSON.
 func (l *Logs) Line(slot, pid int, stream Stream, line []byte) {
 	kept := Line{Time: time.Now().Round(0), Slot: slot, PID: pid, Stream: stream, Text: string(line)}
 	l.lines.Add(kept)
-	l.show(&kept)
+	l.repeats.print(kept)
 }
 
 func (l *Logs) show(line *Line) {
@@ -108,6 +124,11 @@ func (l *Logs) event(e Event) {
 		return
 	}
 	to := l.spools[Stderr]
+	if !l.json {
+		e = e.mapped(func(text string) string {
+			return l.repeats.omit(text, func(s Stream) bool { return l.spools[s] != to })
+		})
+	}
 	to.Write(l.form(&e, to.file))
 }
 
@@ -127,6 +148,7 @@ const patience = time.Second
 
 // Last writes text to stderr behind everything else, as it stands, and closes.
 func (l *Logs) Last(text string) {
+	l.repeats.close()
 	if text != "" {
 		l.spools[Stderr].Write([]byte(text))
 	}
@@ -136,6 +158,7 @@ func (l *Logs) Last(text string) {
 // Close returns when everything was written, after a second at the latest.
 // What is logged after it is lost.
 func (l *Logs) Close() {
+	l.repeats.close()
 	late, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	for _, s := range l.spools {
