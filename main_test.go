@@ -22,7 +22,7 @@ var imports = []struct {
 	{"routing", []string{"routing/session"}, "it decides, and does no I/O"},
 	{"routing/front", []string{"routing", "routing/session", "fdpass/poll", "fdpass/address"}, "it does not know how a target delivers"},
 	{"workerproto", []string{"fdpass", "fdpass/poll", "routing/session"}, "it neither executes nor accepts"},
-	{"workerproto/demo", []string{"workerproto"}, "it is a worker like any other"},
+	{"workerproto/demo", []string{"workerproto", "fdpass/address"}, "it is a worker like any other"},
 	{"workerproto/node", nil, "it holds files"},
 	{"workerproto/nodeipc", []string{"workerproto", "fdpass", "fdpass/poll"}, "it is another dialect of workerproto, and neither executes nor accepts"},
 	{"supervisor/admin", []string{"supervisor/cli", "supervisor/logs", "supervisor/terminal", "fdpass/address"}, "it is given what it tells"},

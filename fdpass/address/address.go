@@ -1,5 +1,6 @@
 // Package address finds out whether an address could be listened on, without
-// listening there. It knows nothing of who would.
+// listening there, who listens there already, and how a browser gets there. It
+// knows nothing of who would listen.
 package address
 
 import (

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/stickyd/stickyd/fdpass/address"
 	"github.com/stickyd/stickyd/fdpass/poll"
 )
 
@@ -121,7 +122,7 @@ func (d *Doors) add(lns []*Listener) { d.have(*d.open.Load(), lns) }
 // have lets the listeners be those that were and those that are new.
 func (d *Doors) have(old, added []*Listener) {
 	for _, ln := range added {
-		d.log.Info("listening", "addr", ln.Addr().String())
+		d.log.Info("listening", ln.told()...)
 	}
 	d.keep(old, added)
 }
@@ -134,6 +135,15 @@ func (d *Doors) keep(old, added []*Listener) {
 		ln.deferAccept(d.front.peeks())
 		d.added <- ln
 	}
+}
+
+// told are the attributes of l in the log: its address, and what a person opens.
+func (l *Listener) told() []any {
+	attrs := []any{"addr", l.addr.String()}
+	if url := address.URL(l.addr); url != "" {
+		attrs = append(attrs, "url", url)
+	}
+	return attrs
 }
 
 // Serve serves all listeners until Stop or Detach is called, or one fails.

@@ -229,7 +229,7 @@ func listenError(addr string, err error) error {
 	case err == nil:
 		return nil
 	case errors.Is(err, syscall.EADDRINUSE):
-		return fmt.Errorf("cannot listen on %s: address already in use; stop the program that has it, or choose another with --listen", addr)
+		return fmt.Errorf("cannot listen on %s: %w", addr, address.InUse(addr, "--listen"))
 	case errors.Is(err, errNoSocket):
 		return fmt.Errorf("cannot listen on %s: a file that is no socket is there; choose another path", addr)
 	case errors.Is(err, fs.ErrNotExist):

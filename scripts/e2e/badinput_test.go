@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"net"
 	"os"
@@ -42,7 +43,7 @@ func TestBadCommandLine(t *testing.T) {
 		{"key out of range", []string{"--config", file("b.toml", "# limits\n\nwindow = 0\n", 0o600), "--", "true"}, 2,
 			[]string{"b.toml:3", "window", "between 1 and 250"}},
 		{"port in use", []string{"--listen", taken.Addr().String(), "--", "true"}, 1,
-			[]string{"cannot listen on " + taken.Addr().String(), "already in use"}},
+			[]string{"cannot listen on " + taken.Addr().String(), fmt.Sprintf("already in use by e2e.test (pid %d); stop it, or choose another with --listen", os.Getpid())}},
 		{"a file where the socket should be", []string{"--listen", "unix:" + file("precious", "precious", 0o600), "--", "true"}, 1,
 			[]string{"cannot listen on unix:", "precious", "no socket is there"}},
 		{"command missing in PATH", append(free, "--", "no-such-command"), 1, []string{"no-such-command", "write ./no-such-command"}},

@@ -2,7 +2,9 @@ package e2e
 
 import (
 	"errors"
+	"fmt"
 	"net"
+	"os"
 	"os/exec"
 	"strings"
 	"testing"
@@ -87,7 +89,7 @@ func TestMetricsPortThatIsTaken(t *testing.T) {
 	defer taken.Close()
 	args := append([]string{"-l", "127.0.0.1:0", "--metrics", taken.Addr().String(), "--"}, worker("plain")...)
 	if status, _, errs := say(t, args...); status != 1 || strings.Contains(errs, "listening") ||
-		!strings.Contains(errs, ": address already in use; stop the program that has it, or choose another with --metrics\n") {
+		!strings.Contains(errs, fmt.Sprintf(": address already in use by e2e.test (pid %d); stop it, or choose another with --metrics\n", os.Getpid())) {
 		t.Errorf("exit status %d, %q", status, errs)
 	}
 	if status, out, errs := say(t, append([]string{"--check"}, args...)...); status != 0 || !strings.Contains(out, "the configuration is valid") {

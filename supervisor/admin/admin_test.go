@@ -262,7 +262,7 @@ func TestListenRefuses(t *testing.T) {
 	ownPlace(t)
 	path := filepath.Join(publicDirectory, "c.sock")
 	serve(t, path, port3000)
-	if _, err := Listen(path, port3000, slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), "somebody listens there already") {
+	if _, err := Listen(path, port3000, slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), "stickyd itself listens there already") {
 		t.Errorf("a path in use: %v", err)
 	}
 	file := filepath.Join(publicDirectory, "precious")

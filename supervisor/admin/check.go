@@ -47,19 +47,19 @@ func checkMetrics(addr string) error {
 	return address.Check(addr)
 }
 
-// What may be at a path where a socket is to be.
-var (
-	errForeign = errors.New("something else is there, no socket of this user's; choose another path")
-	errInUse   = errors.New("somebody listens there already; stop the program that does, or choose another path")
-)
+// errForeign: that is at the path where a socket is to be.
+var errForeign = errors.New("something else is there, no socket of this user's; choose another path")
 
 func controlError(path string, err error) error {
+	if errors.Is(err, syscall.EADDRINUSE) {
+		err = address.InUse("unix:"+path, "--control")
+	}
 	return fmt.Errorf("cannot open the control socket %s: %w", path, plainly(err))
 }
 
 func metricsError(addr string, err error) error {
 	if errors.Is(err, syscall.EADDRINUSE) {
-		return fmt.Errorf("cannot serve metrics on %s: address already in use; stop the program that has it, or choose another with --metrics", addr)
+		return fmt.Errorf("cannot serve metrics on %s: %w", addr, address.InUse(addr, "--metrics"))
 	}
 	return fmt.Errorf("cannot serve metrics on %s: %w", addr, plainly(err))
 }

@@ -115,7 +115,7 @@ func TestControlSocketIsNotTakenFromOthers(t *testing.T) {
 			if now, err := identify(path); err != nil || now != its {
 				t.Errorf("it was replaced: %v", err)
 			}
-			if n := strings.Count(log.String(), "somebody listens there already"); n != 1 {
+			if n := strings.Count(log.String(), "stickyd itself listens there already"); n != 1 {
 				t.Errorf("that was said %d times:\n%s", n, log)
 			}
 			other.Close() // and it is removed

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"sync"
+	"syscall"
 )
 
 // Listen opens the control socket at path, or, if that is "", in a directory of
@@ -50,7 +51,7 @@ func listen(dir, path string, log *slog.Logger) (ln *Listener, err error) {
 func listenHidden(dir, path string) (*net.UnixListener, error) {
 	switch probe(path) {
 	case live: // a process of another container that shares dir has our pid
-		return nil, errInUse
+		return nil, syscall.EADDRINUSE
 	case foreign:
 		return nil, errForeign
 	}
@@ -71,7 +72,7 @@ func listenHidden(dir, path string) (*net.UnixListener, error) {
 func listenAt(path string) (*net.UnixListener, error) {
 	switch probe(path) {
 	case live:
-		return nil, errInUse
+		return nil, syscall.EADDRINUSE
 	case foreign:
 		return nil, errForeign
 	case stale:

@@ -96,7 +96,7 @@ func TestListenMetrics(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := ListenMetrics("unix:" + path); err == nil || !strings.Contains(err.Error(), "cannot serve metrics on unix:"+path+": somebody listens there already") {
+	if _, err := ListenMetrics("unix:" + path); err == nil || !strings.Contains(err.Error(), "cannot serve metrics on unix:"+path+": stickyd itself listens there already") {
 		t.Errorf("a second time: %v", err)
 	}
 	ln.Close()
@@ -109,7 +109,7 @@ func TestListenMetrics(t *testing.T) {
 	}
 	defer tcp.Close()
 	if _, err := ListenMetrics(tcp.Addr().String()); err == nil || err.Error() != "cannot serve metrics on "+tcp.Addr().String()+
-		": address already in use; stop the program that has it, or choose another with --metrics" {
+		": stickyd itself listens there already, for another of its addresses; choose another with --metrics" {
 		t.Errorf("a port in use: %v", err)
 	}
 }

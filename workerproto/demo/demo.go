@@ -19,13 +19,12 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"net/netip"
-	"net/url"
 	"os"
 	"strconv"
 	"strings"
 	"time"
 
+	"github.com/stickyd/stickyd/fdpass/address"
 	"github.com/stickyd/stickyd/workerproto"
 )
 
@@ -72,12 +71,5 @@ func URL(addr net.Addr) string {
 	if strings.HasPrefix(addr.Network(), "unix") {
 		return "curl --unix-socket " + addr.String() + " http://localhost/whoami"
 	}
-	hostPort := addr.String()
-	if host, port, err := net.SplitHostPort(hostPort); err == nil {
-		ip, _ := netip.ParseAddr(host)
-		if host == "" || ip.Unmap().IsUnspecified() {
-			hostPort = net.JoinHostPort("localhost", port) // "any address" is no place to go to
-		}
-	}
-	return (&url.URL{Scheme: "http", Host: hostPort, Path: "/"}).String()
+	return address.URL(addr) + "/"
 }

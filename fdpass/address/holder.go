@@ -1,0 +1,48 @@
+package address
+
+import (
+	"fmt"
+	"os"
+)
+
+// A Process is one that listens somewhere.
+type Process struct {
+	PID  int    // 0: it is another user's, or elsewhere, and can't be seen
+	Name string // of its program
+	User string // whose it is, where it can't be seen
+}
+
+// String says which one it is, as for the end of "in use by".
+func (p Process) String() string {
+	switch {
+	case p.PID == os.Getpid():
+		return "this process itself"
+	case p.PID != 0:
+		return fmt.Sprintf("%s (pid %d)", p.Name, p.PID)
+	case p.User != "":
+		return "a program of user " + p.User
+	}
+	return "a program that can't be seen from here"
+}
+
+// InUse is the error that somebody else listens on addr: who, as far as that
+// shows, and what to do. The flag is the one that chooses another address.
+func InUse(addr, flag string) error {
+	choose := "choose another with " + flag
+	p, known := Holder(addr)
+	switch {
+	case !known:
+		return fmt.Errorf("address already in use; stop the program that has it, or %s", choose)
+	case p.PID == os.Getpid():
+		return fmt.Errorf("stickyd itself listens there already, for another of its addresses; %s", choose)
+	case p.isAnother():
+		return fmt.Errorf("address already in use by another stickyd (pid %d): stickyd status --control %d shows it, stickyd stop --control %d stops it; or %s",
+			p.PID, p.PID, p.PID, choose)
+	}
+	return fmt.Errorf("address already in use by %s; stop it, or %s", p, choose)
+}
+
+// isAnother reports whether the process runs the program of this one.
+func (p Process) isAnother() bool {
+	return p.PID != 0 && p.PID != os.Getpid() && p.Name == programOf(os.Getpid())
+}
