@@ -73,7 +73,7 @@ func command(args ...string) (status int, out, errs string) {
 
 func TestStatusFindsTheOneThatRuns(t *testing.T) {
 	ownPlace(t)
-	if status, _, errs := command("status"); status != 1 || !strings.Contains(errs, "no stickyd of this user was found in ") {
+	if status, _, errs := command("status"); status != 1 || !strings.Contains(errs, "no stickyd of yours is running; ") {
 		t.Errorf("with none: exit status %d, %q", status, errs)
 	}
 	serve(t, "", port3000)
@@ -102,7 +102,7 @@ func TestSeveralAreToldApart(t *testing.T) {
 			t.Errorf("by %s: exit status %d, %q, %q", control, status, out, errs)
 		}
 	}
-	if status, _, errs := command("status", "--control", "300"); status != 1 || !strings.Contains(errs, "no stickyd of this user is at 300; there are: "+tcp) {
+	if status, _, errs := command("status", "--control", "300"); status != 1 || !strings.Contains(errs, "no stickyd of yours has the port or pid 300; running are, by port and pid: "+tcp) {
 		t.Errorf("by a port that is nobody's: exit status %d, %q", status, errs)
 	}
 }

@@ -151,8 +151,8 @@ func perform(ctx context.Context, args []string, in io.Reader, out, errs io.Writ
 func (v *verb) flags(c *call) *flag.FlagSet {
 	flags := flag.NewFlagSet(v.name, flag.ContinueOnError)
 	flags.SetOutput(io.Discard) // we say it in our own words
-	flags.StringVar(&c.control, "control", "", "`SOCKET` of the stickyd that is meant, or its port;\n"+
-		"needed where several run")
+	flags.StringVar(&c.control, "control", "", "`SOCKET` of the stickyd that is meant, its port or its\n"+
+		"pid, in this order; needed where several run")
 	if v.own != nil {
 		v.own(flags, c)
 	}

@@ -69,6 +69,9 @@ func listenHidden(dir, path string) (*net.UnixListener, error) {
 	return ln, nil
 }
 
+// controlMode lets nobody else connect.
+const controlMode = 0o600
+
 func listenAt(path string) (*net.UnixListener, error) {
 	switch probe(path) {
 	case live:
@@ -83,7 +86,7 @@ func listenAt(path string) (*net.UnixListener, error) {
 		return nil, err
 	}
 	ln.SetUnlinkOnClose(false)
-	if err := os.Chmod(path, 0o600); err != nil {
+	if err := os.Chmod(path, controlMode); err != nil {
 		ln.Close()
 		os.Remove(path)
 		return nil, err

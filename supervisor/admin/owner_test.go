@@ -26,7 +26,7 @@ func TestOthersSocketsAreNamed(t *testing.T) {
 		}
 	}
 	status, _, errs := command("status")
-	if status != 1 || !strings.Contains(errs, "no stickyd of this user") || strings.Contains(errs, "1234567") {
+	if status != 1 || !strings.Contains(errs, "no stickyd of yours") || strings.Contains(errs, "1234567") {
 		t.Errorf("directories that are left over: exit status %d, %q", status, errs)
 	}
 	for _, dir := range []string{theirs, forged} {
@@ -36,7 +36,7 @@ func TestOthersSocketsAreNamed(t *testing.T) {
 		}
 		defer ln.Close()
 	}
-	if status, _, errs := command("status"); status != 1 || !strings.Contains(errs, "but perhaps one of #1234567: try it with sudo -u '#1234567';") {
+	if status, _, errs := command("status"); status != 1 || !strings.Contains(errs, "but perhaps one of #1234567: sudo -u '#1234567' stickyd status;") {
 		t.Errorf("exit status %d, %q", status, errs)
 	}
 }

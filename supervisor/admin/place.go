@@ -143,8 +143,9 @@ func probe(path string) finding {
 	return foreign
 }
 
-// find returns the path of the one instance that is meant: by a path, by its
-// port or whole name, or, with neither, the only one that there is.
+// find returns the path of the control socket of the stickyd that is meant: by
+// that path, by its port, its pid or the name of its socket, in this order, or, if
+// control is "", the only one that there is.
 func find(control string) (string, error) {
 	if strings.ContainsRune(control, '/') {
 		return control, nil
@@ -153,23 +154,30 @@ func find(control string) (string, error) {
 	meant := slices.DeleteFunc(slices.Clone(all), func(i Instance) bool {
 		return control != "" && i.Name != control && !strings.HasPrefix(i.Name, control+"-")
 	})
+	if len(meant) == 0 {
+		meant = ofProcess(control, all)
+	}
 	switch {
 	case len(meant) == 1:
 		return meant[0].Path, nil
 	case len(meant) > 1:
 		return "", fmt.Errorf("several are running: %s; say which with --control %s", names(meant), meant[0].Name)
 	case isFile(control):
-		return "", fmt.Errorf("--control %s is no port of a stickyd: for the file of that name write ./%s", control, control)
+		return "", fmt.Errorf("--control %s is neither port nor pid of a stickyd; for the file of that name write ./%s", control, control)
 	case len(all) > 0:
-		return "", fmt.Errorf("no stickyd of this user is at %s; there are: %s", control, names(all))
+		return "", fmt.Errorf("no stickyd of yours has the port or pid %s; running are, by port and pid: %s", control, names(all))
 	}
-	if others := otherUsers(); len(others) > 0 {
-		return "", fmt.Errorf("no stickyd of this user was found in %s, but perhaps one of %s: try it with %s; "+
-			"where one has a control socket elsewhere say --control PATH",
-			strings.Join(directories(), " and "), strings.Join(others, " or "), sudo(others[0]))
+	return "", errNoneRuns(otherUsers())
+}
+
+// errNoneRuns says how to find one all the same.
+func errNoneRuns(others []string) error {
+	const elsewhere = "if it was started with --control PATH, add the same here"
+	if len(others) == 0 {
+		return errors.New("no stickyd of yours is running; if it is another user's: sudo -u USER stickyd status; " + elsewhere)
 	}
-	return "", fmt.Errorf("no stickyd of this user was found in %s; where one has a control socket elsewhere say --control PATH, "+
-		"where it is another user's try it with sudo -u USER", strings.Join(directories(), " and "))
+	return fmt.Errorf("no stickyd of yours is running, but perhaps one of %s: %s stickyd status; %s",
+		strings.Join(others, " or "), sudo(others[0]), elsewhere)
 }
 
 func isFile(path string) bool {

@@ -260,7 +260,7 @@ func TestWhatIsWrongWithFlags(t *testing.T) {
 
 func TestStatusReady(t *testing.T) {
 	ownPlace(t)
-	if status, _, errs := command("status", "--ready"); status != 1 || !strings.Contains(errs, "no stickyd of this user was found") {
+	if status, _, errs := command("status", "--ready"); status != 1 || !strings.Contains(errs, "no stickyd of yours is running") {
 		t.Errorf("with none: exit status %d, %q", status, errs)
 	}
 	f, _, _ := serve(t, "", port3000)
