@@ -46,7 +46,14 @@ func TestVerbsThatAreNotWrittenRight(t *testing.T) {
 		"--control 3000 status": "stickyd status [flags]",
 		"--json status":         "stickyd status [flags]",
 		"true":                  `unknown command "true"; stickyd help shows the commands`, // there is such a program
-		"list":                  "here stickyd status does that",
+		"list":                  "stickyd status shows the workers",
+		"ps -a":                 `unknown command "ps"; stickyd status shows the workers`, // and such, too
+		"kill 999999999":        `unknown command "kill"; stickyd stop stops all, stickyd restart 3 replaces one`,
+		"-n 2 top -b":           `unknown command "top"`,
+		"ls /":                  `unknown command "ls"`,
+		"tail -f /dev/null":     `unknown command "tail"; stickyd logs -f`,
+		"start server.js":       `unknown command "start"; stickyd -- COMMAND`,
+		"reload now":            "reload takes no argument: now",
 		"guardian":              `unknown command "guardian"`,
 		"help foo":              `unknown command "foo"`,
 	} {

@@ -43,7 +43,10 @@ func TestCommandLine(t *testing.T) {
 		{"alone, behind --", "-- ps", "ps"},
 		{"like a verb, and there is such a program", "stop-it now", "stop-it now"},
 		{"like a verb, and there is such a file", "status.sh now", "status.sh now"},
-		{"of another tool, and there is such a program", "kill 1", "kill 1"},
+		{"of another tool, behind --", "-n 2 -- kill 1", "kill 1"},
+		{"of another tool, in a directory", "./kill 1", "./kill 1"},
+		{"an interpreter, behind flags", "-n 2 --listen :80 python3 app.py -v", "python3 app.py -v"},
+		{"a program that starts another", "env A=1 node server.js", "env A=1 node server.js"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -83,7 +86,7 @@ func TestAsked(t *testing.T) {
 
 func TestFlagErrors(t *testing.T) {
 	t.Setenv("PATH", programs(t, "kill", "ps"))
-	t.Chdir(programs(t, "status.sh"))
+	t.Chdir(programs(t, "status.sh", "save"))
 	tests := []struct {
 		name string
 		args []string
@@ -102,20 +105,23 @@ func TestFlagErrors(t *testing.T) {
 		{"key of the file", []string{"--command", "./x"}, "--command is no flag: set command in the file, or write the command behind --"},
 		{"three dashes", []string{"---check", "./x"}, "bad flag syntax: ---check"},
 		{"verb behind a flag", []string{"--control", "3000", "status"},
-			"flags of stickyd status stand behind that word: stickyd status [flags]; to run a program of that name as workers, write -- before it"},
-		{"verb behind a flag of its own", []string{"--json", "status"}, "unknown flag --json; flags of stickyd status stand behind that word: stickyd status [flags]"},
+			"write the flags of stickyd status after that word: stickyd status [flags] (to run a program of that name as workers: stickyd -- status)"},
+		{"verb behind a flag of its own", []string{"--json", "status"}, "unknown flag --json; write the flags of stickyd status after that word: stickyd status [flags]"},
 		{"unknown flag before a command that is called as a verb", []string{"--port", "80", "--", "status"}, "unknown flag --port; stickyd help --all shows all flags"},
 		{"typing error before a command with such a word", []string{"--wrokers", "2", "npm", "run", "restart"}, "unknown flag --wrokers; did you mean --workers?"},
 		{"verb behind several flags", []string{"-f", "--control", "3000", "--unknown", "-n", "5", "logs"},
-			"unknown flag -f; flags of stickyd logs stand behind that word: stickyd logs [flags]"},
-		{"typing error in a verb", []string{"restrat"}, `unknown command "restrat"; did you mean "restart"? (to run a program of that name as workers write stickyd -- restrat)`},
-		{"typing error in a verb, with flags", []string{"-n", "2", "Status", "--json"}, `unknown command "Status"; did you mean "status"? (to run a program of that name as workers write stickyd -- Status)`},
-		{"word of another tool", []string{"-n", "2", "ps"}, `unknown command "ps"; here stickyd status does that (to run a program of that name as workers write stickyd -- ps)`},
-		{"start, with what is to start", []string{"start", "app.js"}, `unknown command "start"; here stickyd -- COMMAND does that (to run a program of that name as workers write stickyd -- start)`},
-		{"any program", []string{"kill"}, `unknown command "kill"; here stickyd stop does that (to run a program of that name as workers write stickyd -- kill)`},
-		{"like nothing", []string{"reboot"}, `unknown command "reboot"; stickyd help shows the commands (to run a program of that name as workers write stickyd -- reboot)`},
-		{"a file here", []string{"status.sh"}, `unknown command "status.sh"; did you mean "status"? (to run the file of that name as workers write ./status.sh)`},
-		{"line break in a word", []string{"a\nb"}, `unknown command "a\nb"; stickyd help shows the commands (to run a program of that name as workers write stickyd -- "a\nb")`},
+			"unknown flag -f; write the flags of stickyd logs after that word: stickyd logs [flags]"},
+		{"typing error in a verb", []string{"restrat"}, `unknown command "restrat"; did you mean "restart"? (to run a program of that name as workers: stickyd -- restrat)`},
+		{"typing error in a verb, with flags", []string{"-n", "2", "Status", "--json"}, `unknown command "Status"; did you mean "status"? (to run a program of that name as workers: stickyd -- Status)`},
+		{"word of another tool", []string{"-n", "2", "ps"}, `unknown command "ps"; stickyd status shows the workers (to run a program of that name as workers: stickyd -- ps)`},
+		{"start, with what is to start", []string{"start", "app.js"}, `unknown command "start"; stickyd -- COMMAND starts (to run a program of that name as workers: stickyd -- start)`},
+		{"any program", []string{"kill"}, `unknown command "kill"; stickyd stop stops all, stickyd restart 3 replaces one worker (to run a program of that name as workers: stickyd -- kill)`},
+		{"any program of another tool", []string{"ps", "-a"}, `unknown command "ps"; stickyd status shows the workers (to run a program of that name as workers: stickyd -- ps)`},
+		{"the same behind flags", []string{"-n", "2", "kill", "3"}, `unknown command "kill"; stickyd stop stops all, stickyd restart 3 replaces one worker (to run a program of that name as workers: stickyd -- kill)`},
+		{"a file here that is called as a command of another tool", []string{"save", "now"}, `unknown command "save"; a service manager starts stickyd at boot, see examples/systemd (to run the file of that name as workers: stickyd ./save)`},
+		{"like nothing", []string{"reboot"}, `unknown command "reboot"; stickyd help shows the commands (to run a program of that name as workers: stickyd -- reboot)`},
+		{"a file here", []string{"status.sh"}, `unknown command "status.sh"; did you mean "status"? (to run the file of that name as workers: stickyd ./status.sh)`},
+		{"line break in a word", []string{"a\nb"}, `unknown command "a\nb"; stickyd help shows the commands (to run a program of that name as workers: stickyd -- "a\nb")`},
 		{"no value", []string{"--window"}, "--window: needs a value: --window N"},
 		{"no value for a letter", []string{"-n"}, "--workers: needs a value: --workers N"},
 		{"value for a switch", []string{"--check=maybe", "./x"}, "--check maybe: takes no value"},
@@ -156,7 +162,7 @@ func TestHelpAboutWhatThereIsNot(t *testing.T) {
 		"": "", "logs": "", "demo": "", "help": "", "all": "", "--all": "",
 		"foo":      `unknown command "foo"; stickyd help shows the commands`,
 		"restrat":  `unknown command "restrat"; did you mean "restart"?`,
-		"list":     `unknown command "list"; here stickyd status does that`,
+		"list":     `unknown command "list"; stickyd status shows the workers`,
 		"logs now": "help takes one word",
 	} {
 		err := CheckHelp(strings.Fields(words))

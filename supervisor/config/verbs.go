@@ -21,32 +21,46 @@ var verbs = []string{
 // IsVerb reports whether stickyd takes a word for itself where it comes first.
 func IsVerb(word string) bool { return slices.Contains(verbs, word) }
 
-// elsewhere are words of other process managers, and what does the same here.
-var elsewhere = map[string]string{
-	"list": "status", "ls": "status", "ps": "status", "monit": "status", "top": "status",
-	"info": "status", "show": "status", "describe": "status",
-	"start": "-- COMMAND", "run": "-- COMMAND",
-	"delete": "stop", "kill": "stop",
+// elsewhere are commands of other process managers (pm2, supervisorctl, systemctl,
+// docker), and what there is instead.
+var elsewhere = commandsOfOthers(map[string]string{
+	"ps list ls jlist top monit dashboard stats info show describe inspect pid is-active": "stickyd status shows the workers",
+	"log tail attach maintail":                                  "stickyd logs -f shows what workers print",
+	"start run exec fork":                                       "stickyd -- COMMAND starts",
+	"kill rm":                                                   "stickyd stop stops all, stickyd restart 3 replaces one worker",
+	"delete del remove shutdown quit exit":                      "stickyd stop stops all",
+	"reread update daemon-reload":                               "stickyd reload reads the configuration again",
+	"try-restart reload-or-restart deploy":                      "stickyd restart replaces the workers",
+	"enable disable mask save dump resurrect startup unstartup": "a service manager starts stickyd at boot, see examples/systemd",
+	"flush": "stickyd keeps no log files",
+})
+
+func commandsOfOthers(instead map[string]string) map[string]string {
+	all := make(map[string]string)
+	for words, text := range instead {
+		for _, word := range strings.Fields(words) {
+			all[word] = text
+		}
+	}
+	return all
 }
 
 // checkCommand returns an error if the words of a command, without -- before
 // them, were most likely meant for stickyd. One alone always counts as such,
-// unless it is a path: who asks for what there is not must not get a program of
-// that name on the port.
+// unless it is a path, and so does a command of other process managers, though
+// there may be a program of that name: who asks for what there is not must not get
+// ps or kill on the port.
 func checkCommand(words []string) error {
 	word := words[0]
 	switch {
 	case IsVerb(word):
-		return fmt.Errorf("%s; to run a program of that name as workers, write -- before it", misplaced(word))
+		return fmt.Errorf("%s (to run a program of that name as workers: stickyd -- %s)", misplaced(word), word)
 	case strings.ContainsRune(word, '/') || word == "":
 		return nil
-	case len(words) == 1:
+	case len(words) == 1, elsewhere[word] != "", cli.Nearest(word, verbs) != "" && !isProgram(word):
 		return unknownCommand(word)
 	}
-	if elsewhere[word] == "" && cli.Nearest(word, verbs) == "" || isProgram(word) {
-		return nil
-	}
-	return unknownCommand(word)
+	return nil
 }
 
 // isProgram reports whether there is a program of that name, or a file here: who
@@ -85,17 +99,17 @@ func unknownCommand(word string) error {
 	if strings.ContainsFunc(word, unclear) {
 		shown = quoted
 	}
-	run := "to run a program of that name as workers write stickyd -- " + shown
+	run := "to run a program of that name as workers: stickyd -- " + shown
 	if isFile(word) {
-		run = "to run the file of that name as workers write ./" + shown
+		run = "to run the file of that name as workers: stickyd ./" + shown
 	}
 	return errors.New("unknown command " + quoted + instead(word) + " (" + run + ")")
 }
 
 // instead is a hint what to write instead of a word.
 func instead(word string) string {
-	if does := elsewhere[word]; does != "" {
-		return "; here stickyd " + does + " does that"
+	if text := elsewhere[word]; text != "" {
+		return "; " + text
 	}
 	if hint := cli.DidYouMean(word, verbs, "%q"); hint != "" {
 		return hint
@@ -104,7 +118,7 @@ func instead(word string) string {
 }
 
 func misplaced(verb string) string {
-	return fmt.Sprintf("flags of stickyd %s stand behind that word: stickyd %s [flags]", verb, verb)
+	return fmt.Sprintf("write the flags of stickyd %s after that word: stickyd %s [flags]", verb, verb)
 }
 
 // verbBehind returns the first word behind flags if it is a verb, or "". Words of
