@@ -18,6 +18,7 @@ import (
 	"github.com/stickyd/stickyd/supervisor/build"
 	"github.com/stickyd/stickyd/supervisor/config"
 	"github.com/stickyd/stickyd/supervisor/instance"
+	"github.com/stickyd/stickyd/supervisor/terminal"
 	"github.com/stickyd/stickyd/supervisor/upgrade"
 	"github.com/stickyd/stickyd/workerproto/demo"
 )
@@ -101,7 +102,7 @@ func self() string {
 // report prints an error for the person who started us.
 func report(err error) (status int) {
 	text, status := explain(err)
-	os.Stderr.WriteString(text)
+	terminal.Writer(os.Stderr).Write([]byte(text))
 	return status
 }
 

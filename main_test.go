@@ -37,10 +37,10 @@ var imports = []struct {
 	{"supervisor/watch", nil, "it looks at files and does not know why"},
 	{"supervisor/upgrade", []string{"supervisor/exact"}, "it does not know what it hands over"},
 	{"supervisor/instance", []string{
-		"supervisor", "supervisor/admin", "supervisor/config", "supervisor/logs", "supervisor/systemd", "supervisor/upgrade", "supervisor/watch",
+		"supervisor", "supervisor/admin", "supervisor/config", "supervisor/logs", "supervisor/systemd", "supervisor/terminal", "supervisor/upgrade", "supervisor/watch",
 		"routing", "routing/front", "routing/session", "fdpass/poll", "workerproto", "workerproto/node", "workerproto/nodeipc",
 	}, "it joins them"},
-	{"", []string{"supervisor", "supervisor/admin", "supervisor/build", "supervisor/config", "supervisor/instance", "supervisor/upgrade", "workerproto/demo"}, "it is the command line"},
+	{"", []string{"supervisor", "supervisor/admin", "supervisor/build", "supervisor/config", "supervisor/instance", "supervisor/terminal", "supervisor/upgrade", "workerproto/demo"}, "it is the command line"},
 	{"supervisor", []string{"supervisor/exact", "supervisor/logs", "supervisor/upgrade", "workerproto", "workerproto/nodeipc", "fdpass", "fdpass/poll"}, "it knows no HTTP, session or TCP"},
 }
 

@@ -11,6 +11,7 @@ import (
 	"github.com/stickyd/stickyd/supervisor"
 	"github.com/stickyd/stickyd/supervisor/admin"
 	"github.com/stickyd/stickyd/supervisor/config"
+	"github.com/stickyd/stickyd/supervisor/terminal"
 	"github.com/stickyd/stickyd/supervisor/upgrade"
 	"github.com/stickyd/stickyd/workerproto/node"
 )
@@ -51,7 +52,7 @@ func (p *Program) TakeOver(t *upgrade.Takeover, c *config.Config) error {
 // giveBack returns only if the old program can't be had again.
 func (p *Program) giveBack(t *upgrade.Takeover, why error) error {
 	err := t.Return(why)
-	os.Stderr.WriteString(p.Text(err))
+	terminal.Writer(os.Stderr).Write([]byte(p.Text(err)))
 	return err
 }
 
