@@ -98,7 +98,7 @@ func TestStopCommandWaitsAndRemovesTheSocket(t *testing.T) {
 	if _, err := os.Lstat(control); !os.IsNotExist(err) {
 		t.Error("the socket is still there: ", err)
 	}
-	if status, out := ask(t, "status", control); status != 1 || !strings.Contains(out, "nobody answers on the control socket") {
+	if status, out := ask(t, "status", control); status != 1 || !strings.Contains(out, "no stickyd answers on the control socket") {
 		t.Errorf("afterwards: exit status %d: %s", status, out)
 	}
 }

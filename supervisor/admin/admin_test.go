@@ -183,7 +183,7 @@ func TestStopTellsOfAFailure(t *testing.T) {
 // An operation has succeeded only if stickyd says so.
 func TestOperationThatIsNotReached(t *testing.T) {
 	for said, want := range map[string]string{
-		`{"message":"stopping"}`:            "stickyd went away before it said how that ended; was it killed?", // it was
+		`{"message":"stopping"}`:            "the connection broke before stickyd said how that ended; was it killed?", // it was
 		`{"message":"","error":"too late"}`: "too late",
 	} {
 		ownPlace(t)
@@ -234,7 +234,7 @@ func TestDirectoryOfOthersIsNotUsed(t *testing.T) {
 	if ln, err := Listen("", port3000, slog.New(slog.DiscardHandler)); err == nil {
 		ln.Close()
 		t.Error("a directory that others may read was used")
-	} else if !strings.Contains(err.Error(), "is not a directory of this user alone") {
+	} else if !strings.Contains(err.Error(), "is not a directory that only this user may enter") {
 		t.Error(err)
 	}
 }
@@ -267,7 +267,7 @@ func TestListenRefuses(t *testing.T) {
 	}
 	file := filepath.Join(publicDirectory, "precious")
 	os.WriteFile(file, []byte("x"), 0o600)
-	if _, err := Listen(file, port3000, slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), "something else is there, no socket of this user's") {
+	if _, err := Listen(file, port3000, slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), "a file that is not a socket of this user's is there") {
 		t.Errorf("a file: %v", err)
 	}
 	datagrams := filepath.Join(publicDirectory, "log")
@@ -276,7 +276,7 @@ func TestListenRefuses(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer log.Close()
-	if _, err := Listen(datagrams, port3000, slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), "something else is there, no socket of this user's") {
+	if _, err := Listen(datagrams, port3000, slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), "a file that is not a socket of this user's is there") {
 		t.Errorf("somebody else's socket: %v", err)
 	}
 	if _, err := os.Lstat(datagrams); err != nil {

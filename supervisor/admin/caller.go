@@ -93,7 +93,7 @@ func (c *Caller) Detach() (fd int, err error) {
 		return noCaller, nil
 	}
 	if fd, err = duplicate(c.conn); err != nil {
-		return noCaller, fmt.Errorf("cannot detach who asked for the upgrade: %w", err)
+		return noCaller, fmt.Errorf("cannot hand over the connection of the command that asked for the upgrade: %w", err)
 	}
 	c.drop()
 	return fd, nil
@@ -107,17 +107,17 @@ func Attach(fd int) (*Caller, error) {
 	}
 	file := os.NewFile(uintptr(fd), "caller")
 	if file == nil {
-		return nil, fmt.Errorf("cannot attach who asked for the upgrade: %w", syscall.EBADF)
+		return nil, fmt.Errorf("cannot take over the connection of the command that asked for the upgrade: %w", syscall.EBADF)
 	}
 	defer file.Close()
 	conn, err := net.FileConn(file) // has a duplicate, which is close-on-exec
 	if err != nil {
-		return nil, fmt.Errorf("cannot attach who asked for the upgrade: %w", err)
+		return nil, fmt.Errorf("cannot take over the connection of the command that asked for the upgrade: %w", err)
 	}
 	unix, ok := conn.(*net.UnixConn)
 	if !ok {
 		conn.Close()
-		return nil, fmt.Errorf("cannot attach who asked for the upgrade: it is at %s", conn.RemoteAddr())
+		return nil, fmt.Errorf("cannot take over the connection of the command that asked for the upgrade: it is at %s", conn.RemoteAddr())
 	}
 	return &Caller{conn: unix}, nil
 }

@@ -39,7 +39,7 @@ func (c *call) where() string {
 func number(text string, least int) (int, error) {
 	n, err := strconv.Atoi(text)
 	if err != nil || n < least {
-		return 0, fmt.Errorf("%q is not a number from %d on", text, least)
+		return 0, fmt.Errorf("%q is not a number of %d or more", text, least)
 	}
 	return n, nil
 }
@@ -86,7 +86,7 @@ func takeScale(c *call, given []string) error {
 	}
 	n, err := strconv.Atoi(given[0]) // takes a sign
 	if err != nil {
-		return fmt.Errorf("%q is not a number of workers", given[0])
+		return fmt.Errorf("%q is not a number of workers, such as 4, +1 or -1", given[0])
 	}
 	c.scale = Scale{Relative: strings.ContainsAny(given[0], "+-"), N: n}
 	return c.scale.check()
@@ -96,7 +96,7 @@ func scale(ctx context.Context, c *call) error { return c.change(ctx, "scale", c
 
 func takeSlot(c *call, given []string) (err error) {
 	if len(given) != 1 {
-		return errors.New("drain takes a worker number; stickyd status lists them")
+		return errors.New("drain takes the number of one worker; stickyd status lists them")
 	}
 	c.slot, err = slotNumber(given[0])
 	return err
@@ -108,7 +108,7 @@ func takeSlotOrNone(c *call, given []string) (err error) {
 	case 1:
 		c.history.slot, err = slotNumber(given[0])
 	default:
-		err = errors.New("logs takes one worker number; stickyd status lists them")
+		err = errors.New("logs takes the number of one worker; stickyd status lists them")
 	}
 	return err
 }

@@ -48,7 +48,7 @@ func checkMetrics(addr string) error {
 }
 
 // errForeign: that is at the path where a socket is to be.
-var errForeign = errors.New("something else is there, no socket of this user's; choose another path")
+var errForeign = errors.New("a file that is not a socket of this user's is there; choose another path")
 
 func controlError(path string, err error) error {
 	if errors.Is(err, syscall.EADDRINUSE) {

@@ -28,7 +28,7 @@ func TestCheck(t *testing.T) {
 		{filepath.Join(dir, "new.sock"), "", ""},
 		{running, "", ""}, // of the one that is to be reloaded
 		{dir + "/nowhere/c.sock", "", "cannot open the control socket " + dir + "/nowhere/c.sock: the directory does not exist"},
-		{file, "", "cannot open the control socket " + file + ": something else is there, no socket of this user's; choose another path"},
+		{file, "", "cannot open the control socket " + file + ": a file that is not a socket of this user's is there; choose another path"},
 		{file + "/c.sock", "", "cannot open the control socket " + file + "/c.sock: not a directory"},
 		{"auto", taken.Addr().String(), ""},
 		{"auto", "localhost:9090", ""},

@@ -69,7 +69,7 @@ func (c *client) do(ctx context.Context, method, path string, body []byte) (*htt
 	return nil, errors.New(said.Error)
 }
 
-var errNobody = errors.New("nobody answers on the control socket")
+var errNobody = errors.New("no stickyd answers on the control socket")
 
 // nobodyAt says why connecting there has failed.
 func nobodyAt(path string, err error) error {
@@ -94,7 +94,7 @@ func (c *client) read(ctx context.Context, method, path string, body []byte, int
 	}
 	defer resp.Body.Close()
 	if err := json.NewDecoder(resp.Body).Decode(into); err != nil {
-		return fmt.Errorf("the answer is not understood: %w", err)
+		return fmt.Errorf("cannot read the answer: %w", err)
 	}
 	return nil
 }
@@ -109,7 +109,7 @@ func (c *client) explain(ctx context.Context, id []byte) (e Explanation, err err
 	return e, err
 }
 
-var errNotWaited = errors.New("no longer waited for; it goes on, and stickyd status shows it")
+var errNotWaited = errors.New("stopped waiting; the operation goes on, and stickyd status shows it")
 
 // operate starts an operation, passes on its progress and waits for its end.
 func (c *client) operate(ctx context.Context, path string, what any, say func(string)) error {
@@ -153,7 +153,7 @@ func brokenOff(err error) error {
 	if !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
 		why = ": " + err.Error()
 	}
-	return fmt.Errorf("stickyd went away before it said how that ended%s; was it killed? If it runs, stickyd status and stickyd events tell", why)
+	return fmt.Errorf("the connection broke before stickyd said how that ended%s; was it killed? If it runs, stickyd status and stickyd events tell", why)
 }
 
 // How long a stickyd may be away while another binary takes over, and how often
@@ -164,7 +164,7 @@ var (
 )
 
 // errGone: it was there, and never said that it ends.
-var errGone = errors.New("stickyd has ended without a word; was it killed?")
+var errGone = errors.New("stickyd has ended without saying so; was it killed?")
 
 // untilItIsBack calls f again while it fails, for a while.
 func untilItIsBack(ctx context.Context, f func() error) error {

@@ -51,35 +51,36 @@ var verbs = []verb{
 }
 
 const (
-	notWaiting = "^C ends the waiting and not the operation, which stickyd status shows.\n"
-	cancelling = "^C ends the waiting and not the operation, which stickyd status shows and\n" +
-		"stickyd cancel ends.\n"
+	notWaiting = "^C ends the waiting, not the operation; stickyd status shows it.\n"
+	cancelling = "^C ends the waiting, not the operation: stickyd status shows it, and stickyd\n" +
+		"cancel ends it.\n"
 
-	moreStatus = "It fails where no stickyd answers, and with --ready, which is for checks of\n" +
-		"containers and the like, also where no worker is ready.\n"
+	moreStatus = "The exit status is 1 where no stickyd answers and, with --ready, which is for\n" +
+		"health checks, where no worker is ready.\n"
 
-	moreLogs = "With -f it goes on when another binary takes over, and ends with stickyd.\n"
+	moreLogs = "With -f it goes on when another binary takes over, and ends with stickyd. With\n" +
+		"--json it prints the same lines as the log does with --log-format json.\n"
 
-	moreExplain = "With - for SID it is read from standard input, and then stands in no history of\n" +
-		"a shell and in no list of processes. One that begins with - goes behind --.\n"
-	moreRestart = "Each slot gets a new worker first, which has to stay ready for --min-ready; then\n" +
-		"the old one gets no new sessions and ends when those that it has have ended, or\n" +
-		"at --drain-timeout. A new worker that crashes before all old ones are gone stops\n" +
-		"the restart.\n" + cancelling
-	moreScale = "Workers that are too many drain. It holds until another scale, or a reload in\n" +
+	moreExplain = "With - for SID the id is read from standard input, which keeps it out of the\n" +
+		"shell's history and the list of processes. Write -- before an id that begins\n" +
+		"with -.\n"
+	moreRestart = "Each slot gets a new worker first, which has to stay ready for --min-ready. Then\n" +
+		"the old one gets no new sessions and ends when its own have ended, or after\n" +
+		"--drain-timeout. A new worker that crashes before all old ones are gone stops the\n" +
+		"restart.\n" + cancelling
+	moreScale = "Surplus workers drain. The number holds until another scale, or a reload in\n" +
 		"which workers has changed.\n" + cancelling
-	moreDrain  = "It gets no new ones. Its slot stays empty until stickyd restart SLOT.\n" + notWaiting
-	moreReload = "It names the options that need an upgrade or a full restart.\n" + cancelling
+	moreDrain  = "The worker gets no new sessions. Its slot stays empty until it is restarted.\n" + notWaiting
+	moreReload = "Options that cannot change while stickyd runs are named, and keep their values.\n" + cancelling
 
-	moreUpgrade = "Process, workers, connections and sessions stay. BINARY is the one that runs, as\n" +
-		"it is on disk now, if it is not given. It also reads the configuration again and\n" +
-		"makes it hold, with a rolling restart if need be.\n" + cancelling
+	moreUpgrade = "Process, workers, connections and sessions stay. Without BINARY the one that\n" +
+		"runs is taken, as it is on disk now. The configuration is read again, too, with\n" +
+		"a rolling restart if it needs one.\n" + cancelling
 
-	moreCancel = "Workers already replaced stay; the one being tried is stopped, or drained if it\n" +
-		"has sessions; no more are replaced. A scale up is taken back, and an upgrade\n" +
-		"goes no further than the check of the other binary. The command waits for the\n" +
-		"end of the operation and says what it came to. With none under way it does\n" +
-		"nothing.\n"
+	moreCancel = "Workers already replaced stay; the one being tried is stopped, or drains if it\n" +
+		"has sessions; no more are replaced. A scale up is taken back. An upgrade can be\n" +
+		"cancelled while the other binary is checked. It waits until the operation has\n" +
+		"ended and says how. Where nothing is under way it says so, and that is no error.\n"
 )
 
 // IsVerb reports whether a word is one of the commands.

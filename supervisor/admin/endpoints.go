@@ -49,7 +49,7 @@ func (e *Endpoints) OpenControl(path string, clients net.Addr) (err error) {
 	}
 	control, err := Listen(path, clients, e.log)
 	if err != nil && path == "" {
-		e.log.Warn("stickyd status and the like will not find this process", "err", err)
+		e.log.Warn("no control socket: stickyd status and other commands will not find this process", "err", err)
 		return nil
 	}
 	if err != nil {
@@ -89,7 +89,7 @@ func (e *Endpoints) Follow(clients net.Addr) {
 		return
 	}
 	if err := e.control.Follow(clients); err != nil {
-		e.log.Warn("the control socket keeps its name", "path", e.control.Path(), "err", err)
+		e.log.Warn("the control socket could not be renamed", "path", e.control.Path(), "err", err)
 	}
 }
 
@@ -185,7 +185,7 @@ func (e *Endpoints) serveMetrics(ln net.Listener) {
 func (e *Endpoints) serve(what string, f func() error) {
 	e.serving.Go(func() {
 		if err := f(); !errors.Is(err, net.ErrClosed) && !errors.Is(err, http.ErrServerClosed) {
-			e.log.Error("nobody is answered any more", "on", what, "err", err)
+			e.log.Error("endpoint closed", "endpoint", what, "err", err)
 		}
 	})
 }

@@ -349,7 +349,7 @@ func TestCallerThatGoesAwayOrDoesNotRead(t *testing.T) {
 	asking := follow(t, "upgrade")
 	c := <-f.caller
 	asking.interrupt()
-	if status := <-asking.returned; status != 1 || !strings.Contains(asking.errs.String(), "it goes on") {
+	if status := <-asking.returned; status != 1 || !strings.Contains(asking.errs.String(), "the operation goes on") {
 		t.Errorf("exit status %d, %s", status, &asking.errs)
 	}
 	for c.conn != nil { // until it has noticed

@@ -58,14 +58,14 @@ func parseHistory(q url.Values) (h historyRequest, err error) {
 	for name, into := range map[string]*int{"n": &h.n, "slot": &h.slot} {
 		if text := q.Get(name); text != "" {
 			if *into, err = strconv.Atoi(text); err != nil || *into < 0 {
-				return h, fmt.Errorf("%s is no number from 0 on: %q", name, text)
+				return h, fmt.Errorf("%s is not a number of 0 or more: %q", name, text)
 			}
 		}
 	}
 	h.of, h.follow = q.Get("of"), q.Get("follow") != ""
 	if text := q.Get("after"); text != "" {
 		if h.after, err = strconv.ParseUint(text, 10, 64); err != nil {
-			return h, fmt.Errorf("after is no number: %q", text)
+			return h, fmt.Errorf("after is not a number: %q", text)
 		}
 	}
 	return h, nil
@@ -125,7 +125,7 @@ func (s *Server) knownSlot(slot int) error {
 	if lines.Last(1, of) != lines.Last(0, of) {
 		return nil
 	}
-	return fmt.Errorf("there is no slot %d, and no line of one: they are numbered from 1 to %d", slot, last)
+	return fmt.Errorf("there is no worker %d; they are numbered 1 to %d", slot, last)
 }
 
 // begins is the number at which an answer begins. All of another history is new

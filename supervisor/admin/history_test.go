@@ -60,7 +60,7 @@ func TestLogs(t *testing.T) {
 	}
 	for _, words := range []string{"logs 4", "logs -f 4", "logs --follow 4", "logs -fn3 4"} {
 		if status, out, errs := command(strings.Fields(words)...); status != 1 || out != "" ||
-			errs != "stickyd: there is no slot 4, and no line of one: they are numbered from 1 to 3\n" {
+			errs != "stickyd: there is no worker 4; they are numbered 1 to 3\n" {
 			t.Errorf("%s: exit status %d, %q, %q", words, status, out, errs)
 		}
 	}
@@ -303,11 +303,11 @@ func TestFollowedOneDoesNotComeBack(t *testing.T) {
 	ln.Close()
 	s.http.Close()
 	for _, f := range []*following{followed, watching} {
-		if status := <-f.returned; status != 1 || !strings.HasSuffix(f.errs.String(), "stickyd: stickyd has ended without a word; was it killed?\n") {
+		if status := <-f.returned; status != 1 || !strings.HasSuffix(f.errs.String(), "stickyd: stickyd has ended without saying so; was it killed?\n") {
 			t.Errorf("exit status %d, %s", status, &f.errs)
 		}
 	}
-	if n := strings.Count(watching.errs.String(), "no answer any more, waiting for it to come back"); n != 1 {
+	if n := strings.Count(watching.errs.String(), "stickyd does not answer; waiting for it"); n != 1 {
 		t.Errorf("who watches was told %d times that there is no answer: %s", n, &watching.errs)
 	}
 }

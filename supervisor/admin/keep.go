@@ -49,7 +49,7 @@ func (e *Endpoints) lookAfterControl() {
 	if err != nil {
 		if text := err.Error(); text != e.missed {
 			e.missed = text
-			e.log.Error("the control socket was removed, and is opened again as soon as that can be done", "path", e.control.Path(), "err", err)
+			e.log.Error("the file of the control socket was removed and cannot be made again yet; trying on", "path", e.control.Path(), "err", err)
 		}
 		return
 	}
@@ -57,7 +57,7 @@ func (e *Endpoints) lookAfterControl() {
 	e.control.Close()
 	e.control = again
 	e.serveControl()
-	e.log.Warn("the control socket was removed, and is open again", "path", again.Path())
+	e.log.Warn("the file of the control socket was removed; it is there again", "path", again.Path())
 }
 
 // present reports whether the socket can still be reached at its path.

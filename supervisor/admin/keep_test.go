@@ -64,7 +64,7 @@ func TestControlSocketThatIsRemovedIsOpenedAgain(t *testing.T) {
 		answers(t, e, path)
 	}
 	e.lookAfterControl()
-	if n := strings.Count(log.String(), "is open again"); n != 2 {
+	if n := strings.Count(log.String(), "it is there again"); n != 2 {
 		t.Errorf("it was opened %d times:\n%s", n, log)
 	}
 	e.Close()
@@ -151,7 +151,7 @@ func TestControlSocketThatIsRemovedGetsItsNewName(t *testing.T) {
 	e.Follow(&net.TCPAddr{Port: 4000})
 	e.lookAfterControl()
 	answers(t, e, path)
-	if strings.Contains(log.String(), "keeps its name") {
+	if strings.Contains(log.String(), "could not be renamed") {
 		t.Error(log)
 	}
 }

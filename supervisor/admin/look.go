@@ -60,7 +60,7 @@ func status(ctx context.Context, c *call) error {
 		err = untilItIsBack(ctx, func() (err error) {
 			if s, err = c.client.status(ctx); err != nil && ctx.Err() == nil && !told {
 				told = true // or what was shown last would be taken for what is
-				fmt.Fprintf(c.errs, "stickyd: no answer any more, waiting for it to come back: %v\n", err)
+				fmt.Fprintf(c.errs, "stickyd: stickyd does not answer; waiting for it: %v\n", err)
 			}
 			return err
 		})
@@ -223,7 +223,7 @@ func takeID(c *call, given []string) error {
 		return errors.New("explain takes the id of a session, or - for standard input")
 	}
 	if given[0] == "" {
-		return errors.New("the id of the session is empty; is a variable of the shell not set?")
+		return errors.New("the session id is empty; is a shell variable not set?")
 	}
 	c.id = given[0]
 	return nil

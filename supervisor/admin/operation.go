@@ -85,9 +85,9 @@ func (s *Server) relay(r *http.Request, o *operation, done string, to lines) {
 		case err := <-o.ended:
 			end(outcomeOf(err, done))
 		case <-s.ended:
-			end(Progress{Error: "stickyd has stopped meanwhile"})
+			end(Progress{Error: "stickyd stopped before the operation ended"})
 		case <-s.frozen:
-			end(Progress{Error: "no longer followed, since stickyd is being upgraded; stickyd status shows what it does"})
+			end(Progress{Error: "stickyd is being upgraded; the operation goes on, and stickyd status shows it"})
 		case <-r.Context().Done():
 			return
 		}

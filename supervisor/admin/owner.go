@@ -44,7 +44,7 @@ func otherOwner(info os.FileInfo) string {
 
 // othersError says that a control socket is another user's.
 func othersError(path, owner string) error {
-	return fmt.Errorf("the control socket %s is user %s's, on which only that user and root get an answer; try it with %s",
+	return fmt.Errorf("the control socket %s belongs to user %s, and only that user and root get an answer there; try %s",
 		path, owner, sudo(owner))
 }
 

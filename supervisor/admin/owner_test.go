@@ -70,7 +70,7 @@ func TestOneThatBreaksOff(t *testing.T) {
 		t.Fatal(err)
 	}
 	if status, _, errs := command("status", "--control", path); status != 1 ||
-		errs != "stickyd: the control socket "+path+" is user #1234567's, on which only that user and root get an answer; try it with sudo -u '#1234567'\n" {
+		errs != "stickyd: the control socket "+path+" belongs to user #1234567, and only that user and root get an answer there; try sudo -u '#1234567'\n" {
 		t.Errorf("another user's: exit status %d, %q", status, errs)
 	}
 }

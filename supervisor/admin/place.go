@@ -44,7 +44,7 @@ func checkDirectory(dir string) error {
 	}
 	stat, ok := info.Sys().(*syscall.Stat_t)
 	if !info.IsDir() || info.Mode().Perm()&0o077 != 0 || !ok || int(stat.Uid) != os.Geteuid() {
-		return fmt.Errorf("%s is not a directory of this user alone (mode 0700)", dir)
+		return fmt.Errorf("%s is not a directory that only this user may enter (mode 0700)", dir)
 	}
 	return nil
 }

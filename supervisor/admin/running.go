@@ -57,7 +57,7 @@ func (o *RestartOptions) check() error {
 			return err
 		}
 		if slices.Contains(o.Slots[:i], slot) {
-			return fmt.Errorf("slot %d is given twice", slot)
+			return fmt.Errorf("worker %d is given twice", slot)
 		}
 	}
 	if o.Parallel < 0 || o.MaxUnready < 0 {
@@ -76,7 +76,7 @@ type Scale struct {
 func (s *Scale) check() error {
 	switch {
 	case s.Relative && s.N == 0:
-		return errors.New("0 more workers are as many as there are; say how many more, or fewer, it shall be")
+		return errors.New("0 more workers changes nothing; say for example +1 or -1")
 	case !s.Relative && s.N < 1:
 		return fmt.Errorf("%d workers are too few; stickyd stop stops all", s.N)
 	}
@@ -92,7 +92,7 @@ func (d *drainRequest) check() error { return checkSlot(d.Slot) }
 
 func checkSlot(slot int) error {
 	if slot < 1 {
-		return fmt.Errorf("there is no worker %d; they are numbered from 1", slot)
+		return fmt.Errorf("%d is not a worker number; they are numbered from 1", slot)
 	}
 	return nil
 }

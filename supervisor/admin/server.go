@@ -127,7 +127,7 @@ func (s *Server) status(rw http.ResponseWriter, _ *http.Request) {
 func (s *Server) explain(rw http.ResponseWriter, r *http.Request) {
 	id, err := body(rw, r)
 	if err == nil && len(id) == 0 {
-		err = errors.New("the body of the request is the session's id, and it is empty")
+		err = errors.New("the body, which is to be the session id, is empty")
 	}
 	if err != nil {
 		fail(rw, http.StatusBadRequest, err)

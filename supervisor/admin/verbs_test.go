@@ -96,7 +96,7 @@ func TestOperationGoesOnWithoutWhoAskedForIt(t *testing.T) {
 	asking := follow(t, "restart")
 	asking.says(t, "one\n")
 	asking.interrupt()
-	if status := <-asking.returned; status != 1 || asking.errs.String() != "stickyd: no longer waited for; it goes on, and stickyd status shows it; stickyd cancel ends it\n" {
+	if status := <-asking.returned; status != 1 || asking.errs.String() != "stickyd: stopped waiting; the operation goes on, and stickyd status shows it; stickyd cancel ends it\n" {
 		t.Errorf("exit status %d, %q", status, &asking.errs)
 	}
 	if status, _, _ := command("status"); status != 0 {
@@ -112,7 +112,7 @@ func TestInterruptedSaysWhatEndsIt(t *testing.T) {
 	f, _, _ := serve(t, "", port3000)
 	f.script, f.gate = []string{"one"}, make(chan error)
 	defer close(f.gate)
-	const goesOn = "stickyd: no longer waited for; it goes on, and stickyd status shows it"
+	const goesOn = "stickyd: stopped waiting; the operation goes on, and stickyd status shows it"
 	for words, want := range map[string]string{
 		"scale +1 --control 3000": goesOn + "; stickyd cancel --control 3000 ends it\n",
 		"reload":                  goesOn + "; stickyd cancel ends it\n",
@@ -163,7 +163,7 @@ func TestOperationWhenStickydStops(t *testing.T) {
 		<-f.asked
 		s.Finish(nil)
 	}()
-	if status, _, errs := command("reload"); status != 1 || errs != "stickyd: stickyd has stopped meanwhile\n" {
+	if status, _, errs := command("reload"); status != 1 || errs != "stickyd: stickyd stopped before the operation ended\n" {
 		t.Errorf("exit status %d, %q", status, errs)
 	}
 }
@@ -237,15 +237,15 @@ func TestWhatIsWrongWithFlags(t *testing.T) {
 		"status -x=1":               "unknown flag -x",
 		"status --control":          "--control needs a value",
 		"logs -n":                   "-n needs a value",
-		"logs -n x":                 `-n x: "x" is not a number from 0 on`,
-		"events -n -1":              `-n -1: "-1" is not a number from 0 on`,
-		"events -n=-1":              `-n -1: "-1" is not a number from 0 on`,
-		"restart --parallel -2 1":   `--parallel -2: "-2" is not a number from 1 on`,
-		"restart 1 --parallel 0":    `--parallel 0: "0" is not a number from 1 on`,
+		"logs -n x":                 `-n x: "x" is not a number of 0 or more`,
+		"events -n -1":              `-n -1: "-1" is not a number of 0 or more`,
+		"events -n=-1":              `-n -1: "-1" is not a number of 0 or more`,
+		"restart --parallel -2 1":   `--parallel -2: "-2" is not a number of 1 or more`,
+		"restart 1 --parallel 0":    `--parallel 0: "0" is not a number of 1 or more`,
 		"status --json=maybe":       "--json takes no value",
 		"events -f -1":              "events takes no argument: -1",
 		"explain --json -- ":        "explain takes the id of a session, or - for standard input",
-		"restart --max-unready= -1": `--max-unready : "" is not a number from 1 on`,
+		"restart --max-unready= -1": `--max-unready : "" is not a number of 1 or more`,
 	} {
 		args := strings.Fields(words)
 		wants := "stickyd: " + want + "\nstickyd " + args[0] + " --help shows how to use it\n"
@@ -253,7 +253,7 @@ func TestWhatIsWrongWithFlags(t *testing.T) {
 			t.Errorf("%s: exit status %d, %q, %q", words, status, out, errs)
 		}
 	}
-	if status, _, errs := command("explain", ""); status != 2 || !strings.Contains(errs, "the id of the session is empty") {
+	if status, _, errs := command("explain", ""); status != 2 || !strings.Contains(errs, "the session id is empty") {
 		t.Errorf("explain without an id: exit status %d, %q", status, errs)
 	}
 }
@@ -295,16 +295,16 @@ func TestBadRequests(t *testing.T) {
 	_, _, ln := serve(t, "", port3000)
 	c := newClient(ln.Path())
 	for _, tt := range []struct{ method, path, body, want string }{
-		{"POST", "/v1/restart", `{"slots":[0]}`, "there is no worker 0"},
+		{"POST", "/v1/restart", `{"slots":[0]}`, "0 is not a worker number"},
 		{"POST", "/v1/restart", `{"parallel":-1}`, "cannot be negative"},
 		{"POST", "/v1/restart", `{"paralel":1}`, `unknown field "paralel"`},
 		{"POST", "/v1/restart", `{`, "not understood"},
 		{"POST", "/v1/restart", strings.Repeat(" ", bodyBytes+1), "too large"},
-		{"POST", "/v1/drain", "", "there is no worker 0"},
+		{"POST", "/v1/drain", "", "0 is not a worker number"},
 		{"POST", "/v1/scale", "", "0 workers are too few"},
-		{"GET", "/v1/logs?n=x", "", "n is no number"},
-		{"GET", "/v1/logs?slot=-1", "", "slot is no number"},
-		{"GET", "/v1/events?after=x", "", "after is no number"},
+		{"GET", "/v1/logs?n=x", "", "n is not a number"},
+		{"GET", "/v1/logs?slot=-1", "", "slot is not a number"},
+		{"GET", "/v1/events?after=x", "", "after is not a number"},
 	} {
 		if _, err := c.do(context.Background(), tt.method, tt.path, []byte(tt.body)); err == nil || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%s %.20s: error %v, want %q", tt.path, tt.body, err, tt.want)
