@@ -10,6 +10,10 @@
 //	GET  /v1/events   the last records of stickyd's log, ?n=EVENTS: a [LogEvent] a line
 //	POST /v1/explain  an [Explanation] of the session whose id is the body, raw
 //
+// In them a LogLine has its text as "line", a LogEvent its attributes in an object,
+// and both a number. What the commands print with --json is another shape, that of
+// the log, see package logs.
+//
 // Logs and events with ?follow=1 go on with what comes, until a [Mark] that says
 // why they end. The header Stickyd-History of an answer names the history, and
 // Stickyd-After says where in it the answer begins; ?of=HISTORY&after=SEQ goes on
