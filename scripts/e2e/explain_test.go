@@ -111,7 +111,7 @@ func TestFollowingAcrossUpgrades(t *testing.T) {
 	}
 	seen := events.ends(0)
 	for msg, n := range map[string]int{"listening": 1, "worker ready": 2, "upgrading": 3, "upgraded": 3, "stopped": 1} {
-		if found := strings.Count(seen, fmt.Sprintf(`"message":%q`, msg)); found != n {
+		if found := strings.Count(seen, fmt.Sprintf(`"msg":%q`, msg)); found != n {
 			t.Errorf("events -f has %q %d times, want %d", msg, found, n)
 		}
 	}
