@@ -5,24 +5,20 @@ import (
 	"os"
 )
 
-// A Process is one that listens somewhere.
+// A Process is one that listens somewhere: its pid and program, or, where this
+// user can't see it, whose it is.
 type Process struct {
-	PID  int    // 0: it is another user's, or elsewhere, and can't be seen
-	Name string // of its program
-	User string // whose it is, where it can't be seen
+	PID  int
+	Name string
+	User string // "" if the others are known
 }
 
 // String says which one it is, as for the end of "in use by".
 func (p Process) String() string {
-	switch {
-	case p.PID == os.Getpid():
-		return "this process itself"
-	case p.PID != 0:
-		return fmt.Sprintf("%s (pid %d)", p.Name, p.PID)
-	case p.User != "":
+	if p.PID == 0 {
 		return "a program of user " + p.User
 	}
-	return "a program that can't be seen from here"
+	return fmt.Sprintf("%s (pid %d)", p.Name, p.PID)
 }
 
 // InUse is the error that somebody else listens on addr: who, as far as that

@@ -258,7 +258,7 @@ func TestRestartGoesOnWithoutWhoAskedForIt(t *testing.T) {
 		}
 	}
 	restart.cmd.Process.Signal(syscall.SIGINT)
-	if out := restart.ends(1); !strings.Contains(out, "it goes on, and stickyd status shows it") {
+	if out := restart.ends(1); !strings.Contains(out, "the operation goes on, and stickyd status shows it") {
 		t.Error("who was interrupted says ", out)
 	}
 	if now := askStatus(t, control).Operation; !strings.HasPrefix(now, "rolling restart: worker 1: starting the new one") {

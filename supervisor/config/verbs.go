@@ -25,12 +25,12 @@ func IsVerb(word string) bool { return slices.Contains(verbs, word) }
 // docker), and what there is instead.
 var elsewhere = commandsOfOthers(map[string]string{
 	"ps list ls jlist top monit dashboard stats info show describe inspect pid is-active": "stickyd status shows the workers",
-	"log tail attach maintail":                                  "stickyd logs -f shows what workers print",
-	"start run exec fork":                                       "stickyd -- COMMAND starts",
-	"kill rm":                                                   "stickyd stop stops all, stickyd restart 3 replaces one worker",
-	"delete del remove shutdown quit exit":                      "stickyd stop stops all",
-	"reread update daemon-reload":                               "stickyd reload reads the configuration again",
-	"try-restart reload-or-restart deploy":                      "stickyd restart replaces the workers",
+	"log tail attach maintail":             "stickyd logs -f shows what workers print",
+	"start run exec":                       "stickyd -- COMMAND starts",
+	"kill rm":                              "stickyd stop stops all, stickyd restart 3 replaces one worker",
+	"delete del remove shutdown quit exit": "stickyd stop stops all",
+	"reread update daemon-reload":          "stickyd reload reads the configuration again",
+	"try-restart reload-or-restart deploy": "stickyd restart replaces the workers",
 	"enable disable mask save dump resurrect startup unstartup": "a service manager starts stickyd at boot, see examples/systemd",
 	"flush": "stickyd keeps no log files",
 })

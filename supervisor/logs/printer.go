@@ -61,10 +61,10 @@ func (p *printer) saidAsMuch(other *printer) bool { return !p.saidMore(other) &&
 
 // What is counted is told after some time, and after more where it goes on.
 const (
-	soonest = 5 * time.Second
-	latest  = time.Minute
+	soonestReport = 5 * time.Second
+	latestReport  = time.Minute
 )
 
 func (p *printer) patience() time.Duration {
-	return min(max(soonest, time.Since(p.since)/2), latest)
+	return min(max(soonestReport, time.Since(p.since)/2), latestReport)
 }
