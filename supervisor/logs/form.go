@@ -136,6 +136,20 @@ func (e *Event) AppendShort(b []byte, s Screen, now time.Time) []byte {
 	return appendBelow(b, further)
 }
 
+// wrap wraps all lines of a text but those that are indented, as a worker's last
+// ones.
+func (s Screen) wrap(text string) string {
+	var lines []string
+	for line := range strings.SplitSeq(text, "\n") {
+		if strings.HasPrefix(line, below) {
+			lines = append(lines, line)
+		} else {
+			lines = append(lines, terminal.Wrap(strings.Split(line, " "), s.Width, 2)...)
+		}
+	}
+	return strings.Join(lines, "\n")
+}
+
 // shortTime names the day only where it is another one.
 func (e *Event) shortTime(now time.Time) string {
 	switch at := e.Time.Local(); {

@@ -146,11 +146,16 @@ func (l *Logs) form(e *Event, f *os.File) []byte {
 // patience is how long Close waits for a reader.
 const patience = time.Second
 
-// Last writes text to stderr behind everything else, as it stands, and closes.
+// Last writes text to stderr behind everything else, and closes. On a terminal it
+// is wrapped, but for lines that are indented.
 func (l *Logs) Last(text string) {
 	l.repeats.close()
+	to := l.spools[Stderr]
+	if to.terminal {
+		text = ScreenOf(to.file).wrap(text)
+	}
 	if text != "" {
-		l.spools[Stderr].Write([]byte(text))
+		to.Write([]byte(text))
 	}
 	l.Close()
 }

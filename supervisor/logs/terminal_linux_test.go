@@ -36,7 +36,7 @@ func everything(l *Logs) {
 	l.Error("not reached", "err", errors.New(strings.Repeat("this has many words. ", 20)+"\x1b[2J\u202e"))
 	l.Debug("detail", "list", []string{"a b", "c"})
 	l.Line(1, 4100, Stdout, []byte("\x1b[31mred \x1b]0;title\a\u009b2J\x7f \xff\r"))
-	l.Last("stickyd: the end, \x1b[2J\n")
+	l.Last("stickyd: " + strings.Repeat("the end is near, ", 10) + "\x1b[2J\n    a line\n")
 }
 
 func TestLogOnATerminal(t *testing.T) {
@@ -67,7 +67,7 @@ func TestLogOnATerminal(t *testing.T) {
 		}
 		for _, want := range []string{
 			`^\d\d:\d\d:\d\d listening addr=127\.0\.0\.1:3000\n`, `\n\d\d:\d\d:\d\d WARN worker died slot=1 `, `\n\[1\] red \\x1b\]0;title\\x07\\u009b2J\\u007f \\xff\\x0d\n`,
-			`\nstickyd: the end, \\x1b\[2J\n$`,
+			`\nstickyd: the end [^\n]+\n  [^ ][^\n]+\n(  [^ ][^\n]+\n)*    a line\n$`,
 		} {
 			if !regexp.MustCompile(want).MatchString(plain) {
 				t.Errorf("%+v: no line is as %s:\n%s", tt, want, plain)
@@ -84,7 +84,7 @@ func TestLogElsewhere(t *testing.T) {
 	if out != "[1] "+line+"\r\n" {
 		t.Errorf("stdout %q", out)
 	}
-	if !strings.Contains(errs, ` level=INFO msg=listening addr=127.0.0.1:3000`) || strings.Count(errs, "\n") != 4 || !strings.HasSuffix(errs, "stickyd: the end, \x1b[2J\n") {
+	if !strings.Contains(errs, ` level=INFO msg=listening addr=127.0.0.1:3000`) || strings.Count(errs, "\n") != 5 || !strings.HasSuffix(errs, "the end is near, \x1b[2J\n    a line\n") {
 		t.Errorf("stderr %q", errs)
 	}
 	null, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0)
