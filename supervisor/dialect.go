@@ -3,7 +3,6 @@ package supervisor
 import (
 	"encoding/json"
 	"errors"
-	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -92,7 +91,7 @@ func (s *Supervisor) offer(w *Worker) []string {
 // workerproto.EnvNode.
 func (w *Worker) forLibrary() string {
 	text, _ := json.Marshal(map[string]any{ // which can't fail
-		"session":       slices.Concat([]string{}, w.terms.Sessions),
+		"session":       append([]string{}, w.terms.Sessions...), // [], and not null
 		"serialization": w.launch.serialization(),
 	})
 	return string(text)

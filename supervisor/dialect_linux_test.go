@@ -48,6 +48,8 @@ func TestFirstWordDecidesOnTheDialect(t *testing.T) {
 	}{
 		{"JSON of Node", `{"cmd":"NODE_CLUSTER","act":"online","seq":0}` + "\n", true, nil},
 		{"V8 of Node", "\x00\x00\x00\x05\xff\x0fo{\x00", true, nil},
+		{"JSON of Bun", "\x02" + `{"cmd":"NODE_CLUSTER","act":"online","seq":0}` + "\n", true, nil},
+		{"what Bun writes in place of V8", "\x01\x02\x00\x00\x00\x03\x3b\x00", true, nodeipc.ErrSerialization},
 		{"HELLO", "\x81\x00\x00\x00\x00\x00\x00\x0cmin=1\nmax=1\n", false, nil},
 		{"anything else", "GET / HTTP/1.1\r\n", false, workerproto.ErrProtocol},
 	} {
@@ -65,7 +67,7 @@ func TestFirstWordDecidesOnTheDialect(t *testing.T) {
 			worker.TrySend([]byte(tt.say), nil)
 			l.Sync() // decides, if Run has not
 			_, isNode := l.(*undecided).decided().(*nodeipc.Link)
-			if isNode != tt.node || l.RegistersLate() != tt.node {
+			if isNode != tt.node {
 				t.Errorf("Node's dialect: %t, want %t", isNode, tt.node)
 			}
 			if tt.err == nil {
@@ -108,15 +110,16 @@ func TestUndecidedLinkEnds(t *testing.T) {
 func TestEnvironmentOffersTheDialects(t *testing.T) {
 	t.Setenv("NODE_CHANNEL_FD", "9") // of somebody who started stickyd
 	t.Setenv("NOTIFY_SOCKET", "x")
+	const forNode = `STICKYD_NODE={"serialization":"json","session":[]}`
 	for _, tt := range []struct {
 		protocol Protocol
 		want     []string
 	}{
 		{Auto, []string{"NODE_CHANNEL_FD=3", "NODE_CHANNEL_SERIALIZATION_MODE=json", "NODE_UNIQUE_ID=7",
-			"STICKYD_FD=3", "STICKYD_PROTOCOL=1", "STICKYD_WORKER=2", "STICKYD_WORKERS=4"}},
+			"STICKYD_FD=3", forNode, "STICKYD_PROTOCOL=1", "STICKYD_WORKER=2", "STICKYD_WORKERS=4"}},
 		{Native, []string{"STICKYD_FD=3", "STICKYD_PROTOCOL=1", "STICKYD_WORKER=2", "STICKYD_WORKERS=4"}},
 		{Node, []string{"NODE_CHANNEL_FD=3", "NODE_CHANNEL_SERIALIZATION_MODE=json", "NODE_UNIQUE_ID=7",
-			"STICKYD_WORKER=2", "STICKYD_WORKERS=4"}},
+			forNode, "STICKYD_WORKER=2", "STICKYD_WORKERS=4"}},
 	} {
 		s := New(Spec{Launch: Launch{Protocol: tt.protocol, Serialization: nodeipc.JSON}, Workers: 4}, nil, nil)
 		env, err := s.environment(&Worker{Slot: 2, launch: s.current, terms: workerproto.Terms{Incarnation: 7, Workers: 4}}, nil)
@@ -138,31 +141,33 @@ func TestEnvironmentOffersTheDialects(t *testing.T) {
 
 func TestPreloadIsAddedToWhatTheUserHasSet(t *testing.T) {
 	for _, tt := range []struct {
-		env  []string
-		path string
-		want string
+		name      string
+		env, argv []string
+		path      string
+		node, bun string
 	}{
-		{nil, "/tmp/p.js", `NODE_OPTIONS=--require "/tmp/p.js"`},
-		{[]string{"NODE_OPTIONS="}, "/tmp/p.js", `NODE_OPTIONS=--require "/tmp/p.js"`},
-		{[]string{"NODE_OPTIONS=--a", "B=c", "NODE_OPTIONS=--b"}, "/tmp/p.js", `NODE_OPTIONS=--b --require "/tmp/p.js"`},
-		{[]string{"NODE_OPTIONS=--title="}, "/tmp/p.js", `NODE_OPTIONS=--title= --require "/tmp/p.js"`},
-		{nil, `/my "tmp\/p.js`, `NODE_OPTIONS=--require "/my \"tmp\\/p.js"`},
+		{"nothing set", nil, nil, "/tmp/p.js", `--require "/tmp/p.js"`, "--preload /tmp/p.js"},
+		{"empty", []string{"NODE_OPTIONS="}, nil, "/tmp/p.js", `--require "/tmp/p.js"`, "--preload /tmp/p.js"},
+		{"set twice", []string{"NODE_OPTIONS=--a", "B=c", "NODE_OPTIONS=--b"}, nil, "/tmp/p.js", `--b --require "/tmp/p.js"`, "--preload /tmp/p.js"},
+		{"ends in =", []string{"NODE_OPTIONS=--title=", "BUN_OPTIONS=--a"}, nil, "/tmp/p.js", `--title= --require "/tmp/p.js"`, "--a --preload /tmp/p.js"},
+		{"a path that Bun can't be told", nil, nil, `/my "tmp\/p.js`, `--require "/my \"tmp\\/p.js"`, ""},
+		{"permissions", nil, []string{"node", "--permission", "x"}, "/tmp/p.js", `--require "/tmp/p.js" --allow-fs-read="/tmp/p.js"`, "--preload /tmp/p.js"},
+		{"permissions of all", []string{"NODE_OPTIONS=--experimental-permission"}, nil, "/tmp/p.js",
+			`--experimental-permission --require "/tmp/p.js" --allow-fs-read="/tmp/p.js"`, "--preload /tmp/p.js"},
 	} {
-		s := New(Spec{Workers: 1, Launch: Launch{Env: tt.env, Preload: PreloadOn}, Preload: func() (string, error) { return tt.path, nil }}, nil, slog.New(slog.DiscardHandler))
-		t.Setenv("NODE_OPTIONS", "")
-		env, err := s.environment(&Worker{launch: s.current}, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		last := ""
-		for _, kv := range env {
-			if strings.HasPrefix(kv, "NODE_OPTIONS=") {
-				last = kv
+		t.Run(tt.name, func(t *testing.T) {
+			s := New(Spec{Workers: 1, Launch: Launch{Argv: tt.argv, Env: tt.env, Preload: PreloadOn}, Preload: func() (string, error) { return tt.path, nil }},
+				nil, slog.New(slog.DiscardHandler))
+			t.Setenv("NODE_OPTIONS", "")
+			t.Setenv("BUN_OPTIONS", "")
+			env, err := s.environment(&Worker{launch: s.current}, nil)
+			if err != nil {
+				t.Fatal(err)
 			}
-		}
-		if last != tt.want {
-			t.Errorf("%q and %q give %s, want %s", tt.env, tt.path, last, tt.want)
-		}
+			if node, bun := lastOf(env, "NODE_OPTIONS"), lastOf(env, "BUN_OPTIONS"); node != tt.node || bun != tt.bun {
+				t.Errorf("%s and %s, want %s and %s", node, bun, tt.node, tt.bun)
+			}
+		})
 	}
 	broken := errors.New("no space left")
 	s := New(Spec{Launch: Launch{Preload: PreloadOn}, Preload: func() (string, error) { return "", broken }}, nil, slog.New(slog.DiscardHandler))

@@ -102,9 +102,6 @@ func TestLinkOfAnyDialectThaws(t *testing.T) {
 					t.Errorf("the state is %+v", state)
 				}
 			}
-			if th.link.RegistersLate() != tt.node {
-				t.Errorf("it is Node's link: %t", !tt.node)
-			}
 		})
 	}
 }

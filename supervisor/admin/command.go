@@ -66,8 +66,8 @@ const (
 		"with -.\n"
 	moreRestart = "Each slot gets a new worker first, which has to stay ready for --min-ready. Then\n" +
 		"the old one gets no new sessions and ends when its own have ended, or after\n" +
-		"--drain-timeout. A new worker that crashes before all old ones are gone stops the\n" +
-		"restart.\n" + cancelling
+		"--drain-timeout. A new worker that crashes before all old ones are gone stops\n" +
+		"the restart.\n" + cancelling
 	moreScale = "Surplus workers drain. The number holds until another scale, or a reload in\n" +
 		"which workers has changed.\n" + cancelling
 	moreDrain  = "The worker gets no new sessions. Its slot stays empty until it is restarted.\n" + notWaiting

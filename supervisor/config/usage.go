@@ -73,7 +73,7 @@ func (o *option) writeHelp(b *strings.Builder, all bool) {
 		name = "  -" + o.short + ", --" + o.name
 	}
 	fmt.Fprintf(b, "%-26s %s", name+" "+o.arg, o.help)
-	if o.def != "" && o.arg != "" {
+	if o.def != "" {
 		fmt.Fprintf(b, " (default %s)", o.def)
 	}
 	b.WriteString("\n")

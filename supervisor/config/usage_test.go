@@ -78,6 +78,10 @@ func TestReferenceSetsEveryKeyToItsDefault(t *testing.T) {
 	}
 	for _, o := range options {
 		texts, found := got[o.key()]
+		def := o.def
+		if o.kind.form == formBoolean {
+			def = "false"
+		}
 		switch {
 		case o.place == flagOnly || o.kind.form == formTable || o.kind.form == formArgv:
 			if found {
@@ -85,8 +89,8 @@ func TestReferenceSetsEveryKeyToItsDefault(t *testing.T) {
 			}
 		case !found:
 			t.Errorf("%s is missing", o.key())
-		case o.def == "" && len(texts) > 0, o.def != "" && !slices.Equal(texts, []string{o.def}):
-			t.Errorf("%s = %q, but the default is %q", o.key(), texts, o.def)
+		case def == "" && len(texts) > 0, def != "" && !slices.Equal(texts, []string{def}):
+			t.Errorf("%s = %q, but the default is %q", o.key(), texts, def)
 		}
 	}
 	var raw struct{ Env map[string]string }
