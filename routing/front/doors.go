@@ -14,7 +14,7 @@ import (
 )
 
 // Doors are the listeners of one front, which may change while they are served.
-// Serve runs them; Owns, Adopted and Addrs may be called from any goroutine, the
+// Serve runs them; AtPort, Adopted and Addrs may be called from any goroutine, the
 // others, SetConfig included, by one at a time.
 type Doors struct {
 	front *Front
@@ -103,7 +103,8 @@ func (d *Doors) Adopted() bool {
 func (d *Doors) Restore(s ListenerState) error {
 	ln, err := RestoreListener(s, d.loop)
 	if err == nil {
-		d.keep(*d.open.Load(), []*Listener{ln})
+		ln.announced = true
+		d.have(*d.open.Load(), []*Listener{ln})
 	}
 	return err
 }
@@ -117,23 +118,37 @@ func (d *Doors) SetConfig(c Config) {
 	}
 }
 
-func (d *Doors) add(lns []*Listener) { d.have(*d.open.Load(), lns) }
+func (d *Doors) add(lns []*Listener) {
+	d.have(*d.open.Load(), lns)
+	for _, ln := range lns {
+		d.announce(ln)
+	}
+}
 
 // have lets the listeners be those that were and those that are new.
 func (d *Doors) have(old, added []*Listener) {
-	for _, ln := range added {
-		d.log.Info("listening", ln.told()...)
-	}
-	d.keep(old, added)
-}
-
-// keep is have without a word in the log.
-func (d *Doors) keep(old, added []*Listener) {
 	all := append(slices.Clone(old), added...)
 	d.open.Store(&all)
 	for _, ln := range added {
 		ln.deferAccept(d.front.peeks())
 		d.added <- ln
+	}
+}
+
+// Announce says in the log, once, that there is a listener at which clients of addr
+// arrive, see ChangeQuietly.
+func (d *Doors) Announce(addr string) {
+	for _, ln := range *d.open.Load() {
+		if ln.isFor(addr) {
+			d.announce(ln)
+		}
+	}
+}
+
+func (d *Doors) announce(ln *Listener) {
+	if !ln.announced {
+		ln.announced = true
+		d.log.Info("listening", ln.told()...)
 	}
 }
 
@@ -222,16 +237,22 @@ func (d *Doors) Addrs() (addrs []net.Addr) {
 	return addrs
 }
 
-// Owns reports whether one of them is at addr, on whatever host.
-func (d *Doors) Owns(addr string) bool {
-	return slices.ContainsFunc(*d.open.Load(), func(ln *Listener) bool { return ln.IsAt(addr) })
-}
-
 // Covering returns the address of the listener that clients of addr, which is
 // written as for Listen, come to, if there is one.
 func (d *Doors) Covering(addr string) (at net.Addr, ok bool) {
 	for _, ln := range *d.open.Load() {
-		if ln.stands(addr) || ln.IsAt(addr) && ln.hasAllHosts() {
+		if ln.isFor(addr) {
+			return ln.Addr(), true
+		}
+	}
+	return nil, false
+}
+
+// AtPort returns the address of the first listener at the port of addr, on whatever
+// host, or at the path.
+func (d *Doors) AtPort(addr string) (at net.Addr, ok bool) {
+	for _, ln := range *d.open.Load() {
+		if ln.IsAt(addr) {
 			return ln.Addr(), true
 		}
 	}

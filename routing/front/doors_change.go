@@ -14,6 +14,16 @@ import (
 // Change took away, it waits until that is closed. After an error nothing has
 // changed.
 func (d *Doors) Change(ctx context.Context, addrs []string) error {
+	err := d.ChangeQuietly(ctx, addrs)
+	for _, ln := range *d.open.Load() {
+		d.announce(ln)
+	}
+	return err
+}
+
+// ChangeQuietly is Change that logs nothing of listeners that are opened: Announce
+// may, once it is known that they stay.
+func (d *Doors) ChangeQuietly(ctx context.Context, addrs []string) error {
 	open := *d.open.Load()
 	stay := make(map[*Listener]string) // as they are written now
 	var missing []string
@@ -45,7 +55,9 @@ func (d *Doors) Change(ctx context.Context, addrs []string) error {
 	}
 	d.have(keep, opened)
 	for _, ln := range surplus {
-		d.log.Info("listening no longer", "addr", ln.Addr().String())
+		if ln.announced {
+			d.log.Info("listening no longer", "addr", ln.Addr().String())
+		}
 		covered := slices.ContainsFunc(*d.open.Load(), func(heir *Listener) bool { return heir.covers(ln) })
 		d.leave(ctx, ln, covered)
 	}

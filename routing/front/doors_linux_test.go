@@ -56,8 +56,11 @@ func TestDoorsChangeWhileTheyAreServed(t *testing.T) {
 	expectServed(t, kept)
 	expectServed(t, addrs[1])
 	askUntilClosed(t, surplus)
-	if !d.Owns(addrs[1].String()) || d.Owns(path) {
-		t.Error("Owns is of before")
+	if _, new := d.AtPort(addrs[1].String()); !new {
+		t.Error("AtPort does not know the new one")
+	}
+	if _, old := d.AtPort(path); old {
+		t.Error("AtPort knows the old one")
 	}
 	if err := d.Change(impatient, []string{"localhost:0", "unix:/no/such/directory/s"}); err == nil {
 		t.Error("a listener that can't be opened was no error")
@@ -75,7 +78,7 @@ func TestDoorsAreOneForEachAddress(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, at := range before {
-		if !d.Owns(at.String()) {
+		if _, ok := d.AtPort(at.String()); !ok {
 			t.Errorf("%s was closed", at)
 		}
 	}

@@ -26,7 +26,8 @@ type Listener struct {
 	fd      *poll.FD
 	path    string // of a Unix socket, to be removed; "" for none
 
-	unlinked sync.Once
+	announced bool // the log has it
+	unlinked  sync.Once
 }
 
 // Listen opens a listener on "host:port", ":port" or "unix:/path". Accepted
@@ -161,6 +162,9 @@ func (l *Listener) covers(other *Listener) bool {
 	one, alsoOK := other.addr.(*net.TCPAddr)
 	return ok && alsoOK && all.Port == one.Port && l.hasAllHosts() && !one.IP.IsUnspecified()
 }
+
+// isFor reports whether clients of addr, which is written as for Listen, come to it.
+func (l *Listener) isFor(addr string) bool { return l.stands(addr) || l.IsAt(addr) && l.hasAllHosts() }
 
 // hasAllHosts reports whether clients of any address of this machine come to it.
 func (l *Listener) hasAllHosts() bool {

@@ -3,6 +3,7 @@ package instance
 import (
 	"context"
 	"net"
+	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -31,6 +32,7 @@ type claim struct {
 	users   int                          // servers
 	left    time.Time                    // when the last one's worker ended, and no server had closed it
 	opened  bool                         // stickyd listens there for it
+	said    bool                         // a server has said that it listens
 	answers []func(at string, err error) // of servers that wait
 }
 
@@ -41,7 +43,10 @@ const remembersClaim = time.Minute
 func newPlaces(a *app) *places { return &places{app: a, changed: make(chan struct{}, 1)} }
 
 // IsDoor is nodeipc's.
-func (p *places) IsDoor(addr string) bool { return p.app.doors.Owns(addr) }
+func (p *places) IsDoor(addr string) bool {
+	_, is := p.app.doors.AtPort(addr)
+	return is
+}
 
 // Follows is nodeipc's.
 func (p *places) Follows() bool { return p.app.config.Load().ListenByDefault }
@@ -64,6 +69,18 @@ func (p *places) Reclaim(addr string, tls bool) (release func(closed bool)) {
 	c.opened = true
 	p.signal()
 	return p.releaseOnce(c)
+}
+
+// Opened is nodeipc's.
+func (p *places) Opened(addr string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, c := range p.claims {
+		if c.addr == addr && !c.said {
+			c.said = true
+			p.signal()
+		}
+	}
 }
 
 // Open is nodeipc's. Workers may not have what root may.
@@ -129,11 +146,44 @@ func (p *places) wanted() (addrs []string) {
 	}
 	p.claims = slices.DeleteFunc(p.claims, alone)
 	for _, c := range p.claims {
-		if c.opened && !slices.Contains(addrs, c.addr) {
+		if c.opened {
 			addrs = append(addrs, c.addr)
 		}
 	}
 	return addrs
+}
+
+// listening returns where servers have said that they listen.
+func (p *places) listening() (addrs []string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, c := range p.claims {
+		if c.said {
+			addrs = append(addrs, c.addr)
+		}
+	}
+	return addrs
+}
+
+// needed returns addrs less those that another one of them has, too.
+func needed(addrs []string) (all []string) {
+	for i, addr := range addrs {
+		covered := slices.ContainsFunc(addrs[:i], func(before string) bool { return before == addr || isAnyHostAt(before, addr) }) ||
+			!isAnyHostAt(addr, addr) && slices.ContainsFunc(addrs[i+1:], func(later string) bool { return isAnyHostAt(later, addr) })
+		if !covered {
+			all = append(all, addr)
+		}
+	}
+	return all
+}
+
+// isAnyHostAt reports whether one address is that of all hosts, at the port of
+// another.
+func isAnyHostAt(one, other string) bool {
+	host, port, err := net.SplitHostPort(one)
+	_, otherPort, otherErr := net.SplitHostPort(other)
+	ip, _ := netip.ParseAddr(host)
+	return err == nil && otherErr == nil && port == otherPort && port != "0" && (host == "" || ip.IsUnspecified())
 }
 
 // takeNew returns the claims that wait for an answer, with their answers.
@@ -155,11 +205,9 @@ func (p *places) claimed() (addrs []string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, c := range p.claims {
-		if !slices.Contains(addrs, c.addr) {
-			addrs = append(addrs, c.addr)
-		}
+		addrs = append(addrs, c.addr)
 	}
-	return addrs
+	return needed(addrs)
 }
 
 // note notes that stickyd listens for claims at those addresses.
@@ -195,29 +243,48 @@ func (a *app) settlePlaces() {
 	if follows {
 		a.listenAsWanted(a.places.wanted())
 	}
+	if follows {
+		a.openListening()
+	}
 	for _, c := range waiting {
-		var err error
-		if follows && !c.opened {
-			err = a.listenFor(c.addr)
-		}
-		at := ""
-		if err == nil {
-			at = a.clientsAt(c.addr, follows)
-		}
+		at, err := a.settleClaim(c.addr, follows && !c.opened)
 		for _, answer := range c.answers {
 			answer(at, err)
 		}
 	}
 }
 
+// settleClaim listens for a server, if it is new, and returns where clients connect.
+// At a port at which clients connect already it is only listened once the server has
+// said that it listens: one that a worker has for a moment, as it comes up, is to
+// disturb nobody.
+func (a *app) settleClaim(addr string, isNew bool) (at string, err error) {
+	if _, there := a.doors.AtPort(addr); isNew && !there {
+		if err := a.listenFor(addr); err != nil {
+			return "", err
+		}
+	}
+	return a.clientsAt(addr), nil
+}
+
+// openListening listens where servers have said that they do, and says so.
+func (a *app) openListening() {
+	for _, addr := range a.places.listening() {
+		if err := a.listenFor(addr); err != nil {
+			a.log.Error("cannot listen where a worker does", "addr", addr, "err", err)
+			continue
+		}
+		a.doors.Announce(addr)
+	}
+}
+
 // listenFor listens at one address more.
 func (a *app) listenFor(addr string) error {
 	if _, covered := a.doors.Covering(addr); !covered {
-		if err := a.doors.Change(impatient(), append(a.places.wanted(), addr)); err != nil {
+		if err := a.doors.ChangeQuietly(impatient(), needed(append(a.places.wanted(), addr))); err != nil {
 			return err
 		}
 		a.defaultOpen = false
-		a.log.Info("workers listen there, so stickyd does too (no --listen was given)", "addr", addr)
 		a.endpoints.Follow(a.doors.Addrs()[0])
 	}
 	a.places.note(addr)
@@ -226,28 +293,33 @@ func (a *app) listenFor(addr string) error {
 
 // listenAsWanted listens no longer where no worker wants to.
 func (a *app) listenAsWanted(addrs []string) {
+	addrs = needed(addrs)
 	surplus := slices.ContainsFunc(a.doors.Written(), func(addr string) bool { return !slices.Contains(addrs, addr) })
 	if !surplus || len(addrs) == 0 && a.defaultOpen {
 		return
 	}
-	if err := a.doors.Change(impatient(), addrs); err != nil {
+	if err := a.doors.ChangeQuietly(impatient(), addrs); err != nil {
 		a.log.Error("cannot listen where the workers do", "listen", strings.Join(addrs, " "), "err", err)
 	}
 }
 
 // clientsAt is where clients connect to reach a server that listens at addr, as
 // the server's worker is to see it.
-func (a *app) clientsAt(addr string, follows bool) string {
-	at, covered := a.doors.Covering(addr)
-	if !covered && !follows {
-		at = a.doors.Addrs()[0]
-		a.tellIgnored(addr)
+func (a *app) clientsAt(addr string) string {
+	at, asAsked := a.doors.Covering(addr)
+	if !asAsked {
+		asAsked = a.places.Follows() // or it will be
+		var there bool
+		if at, there = a.doors.AtPort(addr); !there {
+			at = a.doors.Addrs()[0]
+			a.tellIgnored(addr)
+		}
 	}
 	tcp, ok := at.(*net.TCPAddr)
 	if !ok {
 		return "unix:" + at.String()
 	}
-	if host, _, err := net.SplitHostPort(addr); covered && err == nil && host != "" {
+	if host, _, err := net.SplitHostPort(addr); asAsked && err == nil && host != "" {
 		return net.JoinHostPort(host, strconv.Itoa(tcp.Port))
 	}
 	return tcp.AddrPort().String()

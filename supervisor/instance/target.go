@@ -68,7 +68,10 @@ func (t *target) Unreachable() {
 	t.app.router.Away(t.member, true)
 }
 
-func (t *target) Reachable() { t.app.router.Away(t.member, false) }
+func (t *target) Reachable() {
+	t.app.log.Info("a worker takes connections again", "slot", t.worker.Slot, "pid", t.worker.PID)
+	t.app.router.Away(t.member, false)
+}
 
 // remove takes the worker out of the router, once, and returns how many sessions
 // that costs.

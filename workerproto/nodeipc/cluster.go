@@ -116,6 +116,7 @@ func (l *Link) confirm(key string) { l.ping(func() { l.opened(key) }) }
 func (l *Link) opened(key string) {
 	if s := l.find(key); s != nil && !s.Demoted {
 		s.Open = true
+		l.places.Opened(s.where())
 		l.reachable()
 		l.becomeReady()
 	}
@@ -162,7 +163,7 @@ func (l *Link) handleClosed(key string) {
 	}
 	l.write.Lock()
 	held := l.parcels.held(key)
-	unreachable := len(l.doors) == 0 && !l.adopts.Load() && !l.ended
+	unreachable := l.ready && !l.away && len(l.doors) == 0 && !l.adopts.Load() && !l.ended
 	l.write.Unlock()
 	if unreachable {
 		l.away = true

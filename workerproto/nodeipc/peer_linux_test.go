@@ -171,6 +171,8 @@ func (p *peer) Claim(addr string, tls bool, answer func(at string, err error)) (
 	return p.releases(addr)
 }
 
+func (p *peer) Opened(addr string) { p.told.say("opened %s", addr) }
+
 func (p *peer) Reclaim(addr string, tls bool) (release func(closed bool)) {
 	p.told.say("reclaimed %s tls=%t", addr, tls)
 	return p.releases(addr)

@@ -19,6 +19,9 @@ type Places interface {
 	// server listens no more though its worker lives.
 	Claim(addr string, tls bool, answer func(at string, err error)) (release func(closed bool))
 
+	// Opened says that a server which was answered listens there.
+	Opened(addr string)
+
 	// Reclaim is Claim for a server that has been answered already, by the
 	// program before this one.
 	Reclaim(addr string, tls bool) (release func(closed bool))

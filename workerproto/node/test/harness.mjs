@@ -2,9 +2,11 @@
 
 import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
+import { randomInt } from 'node:crypto';
 import { once } from 'node:events';
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import http from 'node:http';
+import net from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -24,12 +26,17 @@ function stickyd() {
   return join(built, 'stickyd');
 }
 
-// The Node that runs the tests, and a newer one.
+// The Node that runs the tests, and newer ones.
 export const nodes = {
   [`Node ${process.versions.node}`]: process.execPath,
   'Node 24': here(`node_modules/node-linux-${process.arch}/bin/node`),
 };
-assert.ok(existsSync(nodes['Node 24']), 'npm did not install another Node');
+export const allNodes = {
+  ...nodes,
+  'Node 22': here(`node_modules/node-22-${process.arch}/bin/node`),
+  'Node 26': here(`node_modules/node-26-${process.arch}/bin/node`),
+};
+for (const [name, node] of Object.entries(allNodes)) assert.ok(existsSync(node), `npm did not install ${name}`);
 
 const preload = ['--require', 'stickyd/preload'];
 
@@ -46,12 +53,15 @@ export const ways = {
 };
 
 // start runs workers under stickyd and resolves when it listens and, unless
-// ready is false, all workers are ready.
-export async function start({ SETUP, worker = 'worker.cjs', options = [], node = process.execPath, workers = 3, flags = [], env = {}, ready = true }) {
+// ready is false, all workers are ready. With listen: null nobody says where it is to
+// listen; command is what is run in place of a worker here.
+export async function start({
+  SETUP, worker = 'worker.cjs', options = [], node = process.execPath, workers = 3, flags = [], env = {}, ready = true,
+  listen = '127.0.0.1:0', command = [node, ...options, here(worker)],
+}) {
   const child = spawn(stickyd(),
     // A poll that a client has left behind is an open request, for 25 s.
-    ['-l', '127.0.0.1:0', '-n', String(workers), '--log-format', 'json', '--drain-timeout', '2s', ...flags,
-      '--', node, ...options, here(worker)],
+    [...listen === null ? [] : ['-l', listen], '-n', String(workers), '--log-format', 'json', '--drain-timeout', '2s', ...flags, '--', ...command],
     { stdio: ['ignore', 'pipe', 'pipe'], cwd: here('.'), env: { ...process.env, SETUP, ...env } });
   const exited = once(child, 'exit');
   const server = { pid: child.pid, log: '', events: [] };
@@ -108,6 +118,23 @@ export async function serve(options, test) {
     return await test(server);
   } finally {
     await server.stop();
+  }
+}
+
+// freePort resolves to a port that nobody listens on, and that the kernel gives to
+// nobody who asks for any: between the two a client would get it.
+export async function freePort() {
+  const [first] = readFileSync('/proc/sys/net/ipv4/ip_local_port_range', 'utf8').split('\t').map(Number);
+  for (;;) {
+    const server = net.createServer().listen(randomInt(Math.min(10_000, first / 2), first));
+    try {
+      await once(server, 'listening');
+    } catch {
+      continue;
+    }
+    const { port } = server.address();
+    await new Promise(resolve => server.close(resolve));
+    return port;
   }
 }
 

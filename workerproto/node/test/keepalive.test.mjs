@@ -6,11 +6,10 @@ import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import http from 'node:http';
-import net from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
-import { handshake, nodes, patience, polling, request, serve, sessionsApart, ways } from './harness.mjs';
+import { freePort, handshake, nodes, patience, polling, request, serve, sessionsApart, ways } from './harness.mjs';
 
 const swapped = async server => {
   const sessions = await sessionsApart(server);
@@ -121,11 +120,3 @@ async function throughNginx(server, test) {
 }
 
 const nginxPath = () => execFileSync('sh', ['-c', 'PATH=$PATH:/usr/sbin command -v nginx'], { encoding: 'utf8' }).trim();
-
-async function freePort() {
-  const server = net.createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address();
-  await new Promise(resolve => server.close(resolve));
-  return port;
-}

@@ -1,0 +1,162 @@
+// Applications as their frameworks' documentation has them, without a word of
+// stickyd. $APP says which; $PORT and $OTHER_PORT where they listen.
+
+const { createServer } = require('node:http');
+
+const { APP, PORT = '3000', OTHER_PORT } = process.env;
+const port = Number(PORT);
+
+/** Socket.IO on an HTTP server of any framework. */
+function socketIO(server) {
+  const { Server } = require('socket.io');
+  const io = new Server(server);
+  io.on('connection', socket => {
+    socket.on('echo', (data, answer) => answer(data));
+    socket.on('whoami', answer => answer({ pid: process.pid }));
+  });
+  return io;
+}
+
+if (process.env.LOCALHOST) {
+  // A machine on which localhost is two addresses, as it is on most.
+  const dns = require('node:dns');
+  const { lookup } = dns;
+  const both = [{ address: '::1', family: 6 }, { address: '127.0.0.1', family: 4 }];
+  dns.lookup = (host, options, callback = options) => {
+    if (host !== 'localhost') lookup(host, options, callback);
+    else if (options.all) process.nextTick(callback, null, both);
+    else process.nextTick(callback, null, both[0].address, both[0].family);
+  };
+}
+
+const say = words => console.log(words.replaceAll('\n', ' '));
+
+const apps = {
+  'plain http': () => {
+    const server = createServer((_, response) => response.end('hello'));
+    socketIO(server);
+    server.listen(port);
+  },
+  express: () => {
+    const app = require('express')();
+    app.get('/', (_, response) => response.send('hello'));
+    const server = createServer(app);
+    socketIO(server);
+    server.listen(port);
+  },
+  koa: () => {
+    const app = new (require('koa'))();
+    app.use(ctx => { ctx.body = 'hello'; });
+    const server = createServer(app.callback());
+    socketIO(server);
+    server.listen(port);
+  },
+  hapi: async () => {
+    const server = require('@hapi/hapi').server({ port, host: '127.0.0.1' });
+    server.route({ method: 'GET', path: '/', handler: () => 'hello' });
+    socketIO(server.listener);
+    await server.start();
+    say(`at ${server.info.uri}`);
+  },
+  // By default it listens on localhost, which is two servers where that is two addresses.
+  fastify: async () => {
+    const app = require('fastify')();
+    app.get('/', async () => 'hello');
+    socketIO(app.server);
+    say(`at ${await app.listen({ port })}`);
+  },
+  nest: async () => {
+    require('reflect-metadata');
+    const { Controller, Get, Module } = require('@nestjs/common');
+    const { NestFactory } = require('@nestjs/core');
+    class Hello { get() { return 'hello'; } }
+    Reflect.decorate([Get('/')], Hello.prototype, 'get', Object.getOwnPropertyDescriptor(Hello.prototype, 'get'));
+    Reflect.decorate([Controller()], Hello);
+    class App {}
+    Reflect.decorate([Module({ controllers: [Hello] })], App);
+    const app = await NestFactory.create(App, { logger: false });
+    socketIO(app.getHttpServer());
+    await app.listen(port);
+    say(`at ${await app.getUrl()}`);
+  },
+  // Two servers on two ports, each with an answer of its own.
+  'two ports': () => {
+    for (const at of [port, Number(OTHER_PORT)]) createServer((_, response) => response.end(`${at}`)).listen(at);
+  },
+  'both families': () => {
+    createServer((_, response) => response.end('four')).listen({ port, host: '0.0.0.0' });
+    createServer((_, response) => response.end('six')).listen({ port, host: '::', ipv6Only: true });
+  },
+  // By itself it would be the only one on its port.
+  reusePort: () => createServer((_, response) => response.end('hello')).listen({ port, reusePort: true }),
+  exclusive: () => createServer((_, response) => response.end('hello')).listen({ port, exclusive: true }),
+
+  'https': () => tls(require('node:https').createServer),
+  'http2 secure': () => tls((options, listener) => require('node:http2').createSecureServer({ ...options, allowHTTP1: true }, listener)),
+  'https beside http': () => {
+    createServer((_, response) => response.end('plain')).listen(port);
+    tls(require('node:https').createServer, Number(OTHER_PORT));
+  },
+
+  'get-port': async () => listens((await import('get-port')).default({ port })),
+  'detect-port': async () => listens(require('detect-port').detectPort(port)),
+  portfinder: async () => listens(require('portfinder').getPortPromise({ port })),
+  // closes, and listens again
+  'twice': () => {
+    const server = createServer((_, response) => response.end('hello'));
+    server.listen(port, () => server.close(() => server.listen(port)));
+  },
+  // closes when it is asked to, and listens again when a file says so
+  'closes': () => {
+    const { existsSync } = require('node:fs');
+    const server = createServer(({ url }, response) => {
+      response.end('hello');
+      if (url !== '/close') return;
+      server.close();
+      const timer = setInterval(() => {
+        if (!existsSync(process.env.AGAIN)) return;
+        clearInterval(timer);
+        server.listen(port);
+      }, 20);
+    }).listen(port);
+  },
+
+  // What servers say of their address.
+  addresses: () => {
+    for (const options of [{ port: 0 }, { port }, { port: Number(OTHER_PORT), host: '127.0.0.1' }]) {
+      const server = createServer((_, response) => response.end('hello'));
+      server.listen(options, () => say(`${JSON.stringify(options)} ${JSON.stringify(server.address())}`));
+    }
+  },
+  'unix socket': () => {
+    const { chmodSync } = require('node:fs');
+    const server = createServer((_, response) => response.end('hello')).listen(PORT, () => {
+      chmodSync(PORT, 0o600);
+      say(`at ${server.address()}`);
+    });
+  },
+
+  // An application that trusts what comes to be its own.
+  'trusting': () => {
+    const handlers = { reload() {} };
+    process.on('message', message => handlers[message.cmd](message.args));
+    const server = createServer((_, response) => response.end('hello'));
+    socketIO(server);
+    server.listen(port);
+  },
+};
+
+async function listens(found) {
+  createServer((_, response) => response.end('hello')).listen(await found, '127.0.0.1');
+}
+
+function tls(create, at = port) {
+  const { readFileSync } = require('node:fs');
+  const [key, cert] = ['KEY', 'CERT'].map(name => readFileSync(process.env[name]));
+  create({ key, cert }, (request, response) => {
+    response.setHeader('x-pid', process.pid);
+    response.end(String(request.socket.isSessionReused?.()));
+  }).listen(at);
+}
+
+apps[APP]();
