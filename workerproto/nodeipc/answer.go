@@ -77,7 +77,7 @@ func (l *Link) decide(s *server) {
 		l.decideOthers()
 	case l.adopts.Load():
 		l.share(s)
-	case !l.helper.here:
+	case !l.helper.here.Load():
 		l.decideByProbes(s)
 	case l.helper.expects:
 		l.wait(adoptPatience)

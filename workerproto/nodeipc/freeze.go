@@ -56,8 +56,8 @@ type LinkState struct {
 }
 
 type helperState struct {
-	Here, Expects, Exact, Early, Door, Nobody bool
-	Runtime                                   string
+	Here, Expects, Early, Door, Nobody bool
+	Runtime                            string
 }
 
 type outgoingState struct {
@@ -205,14 +205,14 @@ func (l *Link) serverStates() []*server {
 
 func (h *helper) state() helperState {
 	return helperState{
-		Here: h.here, Expects: h.expects, Exact: h.exact.Load(), Early: h.early.Load(), Door: h.door.Load(),
+		Here: h.here.Load(), Expects: h.expects, Early: h.early.Load(), Door: h.door.Load(),
 		Nobody: h.nobody.Load(), Runtime: h.runtime,
 	}
 }
 
 func (h *helper) restore(s helperState) {
-	h.here, h.expects, h.runtime = s.Here, s.Expects, s.Runtime
-	h.exact.Store(s.Exact)
+	h.here.Store(s.Here)
+	h.expects, h.runtime = s.Expects, s.Runtime
 	h.early.Store(s.Early)
 	h.door.Store(s.Door)
 	h.nobody.Store(s.Nobody)
@@ -254,7 +254,7 @@ func (l *Link) restore(s *LinkState) {
 	if l.online {
 		close(l.probe)
 	}
-	if l.ready || l.helper.here || l.wrapper != "" {
+	if l.ready || l.helper.here.Load() || l.wrapper != "" {
 		l.stopProbe()
 	}
 	l.stream.buf, l.stream.fds = s.Buffered, s.Loose
@@ -270,7 +270,7 @@ func (l *Link) restore(s *LinkState) {
 	for _, one := range s.Servers {
 		l.servers = append(l.servers, new(*one))
 	}
-	l.load.restore(s.Load, s.Since, s.Helper.Exact, now)
+	l.load.restore(s.Load, s.Since, s.Helper.Here, now)
 	if s.Broken != "" {
 		l.broken = protocolErrorf("%s", s.Broken)
 	}

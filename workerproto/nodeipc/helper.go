@@ -26,11 +26,10 @@ const (
 // A helper is what is known of a library of ours in the worker: the npm package,
 // which the application uses itself or stickyd has Node load first.
 type helper struct {
-	here    bool   // there is one. With l.read held, as all here without a note
-	runtime string // what it runs in
+	runtime string // what it runs in. With l.read held, as all here without a note
 	expects bool   // setupWorker is loaded, and was not called yet
 
-	exact atomic.Bool // it tells of the end of each connection
+	here  atomic.Bool // there is one, so the worker tells of the end of each connection
 	early atomic.Bool // it registers sessions before their clients know of them
 	door  atomic.Bool // a server was attached: the library gets the connections for it
 
@@ -79,11 +78,9 @@ func (l *Link) handleOurs(m object) {
 // meet notes that there is a library, and what it can do. l.read is held.
 func (l *Link) meet(m object) {
 	h := &l.helper
-	h.here, h.runtime = true, m.text("runtime")
-	if m.truth("exact") {
-		h.exact.Store(true)
-		l.load.trust()
-	}
+	h.here.Store(true)
+	h.runtime = m.text("runtime")
+	l.load.trust()
 	if m.truth("hold") {
 		l.waitReady = true
 	}

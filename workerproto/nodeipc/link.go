@@ -243,7 +243,7 @@ var (
 // replaysLocked reports whether somebody in the worker listens to the message
 // that brings what was read: our library, or setupWorker.
 func (l *Link) replaysLocked() bool {
-	return l.helper.exact.Load() || l.adopts.Load()
+	return l.helper.here.Load() || l.adopts.Load()
 }
 
 // Flush sends what Hand has taken, as far as the worker is ready for it, and
@@ -311,7 +311,7 @@ func (l *Link) Drain(limit time.Duration, finish bool) {
 		return
 	}
 	l.ended = finish
-	if l.helper.here {
+	if l.helper.here.Load() {
 		l.sendLocked(object{{"cmd", ours}, {"act", "drain"}, {"limit", int(limit.Milliseconds())}, {"finish", finish}})
 	}
 }
@@ -414,7 +414,7 @@ func (l *Link) Process() int {
 func (l *Link) Helped() bool {
 	l.read.Lock()
 	defer l.read.Unlock()
-	return l.helper.here
+	return l.helper.here.Load()
 }
 
 // Hint says what may be wrong with a worker that does not get ready.
@@ -424,7 +424,7 @@ func (l *Link) Hint() string {
 	switch {
 	case l.waitReady && !l.saidReady && l.open():
 		return "its server listens; it has not said process.send('ready'), which --wait-ready waits for"
-	case l.wrapper != "" && !l.helper.here:
+	case l.wrapper != "" && !l.helper.here.Load():
 		return l.wrapper + " runs, and no Node program that it has started has said anything: " + wrapperHint(l.wrapper)
 	case !l.online:
 		return "Node has opened its channel and has not said that it runs"

@@ -274,7 +274,7 @@ func (p *peer) nack() { p.say(object{{"cmd", "NODE_HANDLE_NACK"}}) }
 // hello says that a library of ours is there.
 func (p *peer) hello(members ...member) {
 	p.t.Helper()
-	p.say(append(object{{"cmd", ours}, {"act", "hello"}, {"version", 1}, {"pid", 4711}, {"runtime", "node"}, {"exact", true}}, members...))
+	p.say(append(object{{"cmd", ours}, {"act", "hello"}, {"version", 1}, {"pid", 4711}, {"runtime", "node"}}, members...))
 }
 
 // sayOurs is what the library says.

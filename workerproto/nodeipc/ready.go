@@ -30,7 +30,7 @@ func (l *Link) becomeReady() {
 	}
 	l.ready = true
 	l.stopProbe()
-	if l.wantsHelper && !l.helper.here && l.hub.first("no preload") {
+	if l.wantsHelper && !l.helper.here.Load() && l.hub.first("no preload") {
 		l.log.Warn("the preload did not reach the worker: of sessions that share a kept-alive connection some requests get the wrong worker",
 			"hint", "does the program clear NODE_OPTIONS? --node-preload off says that this is meant")
 	}

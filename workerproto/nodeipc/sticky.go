@@ -101,7 +101,7 @@ func (l *Link) handleSticky(m object) {
 		l.adopts.Store(true)
 		if len(id) > 0 {
 			l.bindOne(id) // it has no ear for a refusal
-			if !l.helper.exact.Load() {
+			if !l.helper.here.Load() {
 				l.settle(1) // see loadExpires
 			}
 		}

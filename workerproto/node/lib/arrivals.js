@@ -7,9 +7,10 @@
 
 const { hear } = require('./channel');
 const connections = require('./connections');
+const deno = require('./deno');
 const { leave } = require('./engine');
 const { noteNone } = require('./sessions');
-const { worker } = require('./worker');
+const { runtime, worker } = require('./worker');
 
 /** What stickyd said of a connection that no server has claimed yet, by its native handle. */
 const announced = new WeakMap();
@@ -26,6 +27,7 @@ function listen() {
   hear('connection', hearConnection);
   hear('drain', hearDrain);
   process.prependListener('internalMessage', noteHandle);
+  if (runtime !== 'node') process.prependListener('message', noteSocket); // there 'internalMessage' does not have them
 }
 
 /** Notes a connection that comes to a server that listens (newconn), or to setupWorker. */
@@ -38,6 +40,8 @@ function noteHandle(message, handle) {
     announced.set(handle, { session: ofSession(message.msg), injected: data.length });
   }
 }
+
+const noteSocket = (message, socket) => noteHandle({ msg: message }, socket?._handle);
 
 const ofSession = message => message.stickyd?.session === true;
 
@@ -74,6 +78,7 @@ function claim(socket) {
   if (!arrival) return;
   announced.delete(handle);
   connections.open(socket, arrival);
+  if (runtime === 'deno' && arrival.injected === 0) deno.skipNothing(socket);
 }
 
 /** Gives a server a connection of which those bytes were read already. */

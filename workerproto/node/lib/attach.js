@@ -6,7 +6,7 @@
 
 const arrivals = require('./arrivals');
 const { greet, send } = require('./channel');
-const { enroll, enrollAll } = require('./engine');
+const { enroll, enrollLoaded } = require('./engine');
 const { watch } = require('./server');
 const sessions = require('./sessions');
 const { parse } = require('./sources');
@@ -30,9 +30,7 @@ function attach(target, { session = settings.session, holdReady = false } = {}) 
   if (door && door !== server) throw new Error('cannot attach a second server: one gets all connections of a worker');
   greet({ hold: holdReady });
   if (engine && !enroll(engine)) throw new TypeError('cannot attach: this version of Engine.IO is not known');
-  if (!engine) {
-    for (const { exports } of loaded()) enrollAll(exports);
-  }
+  if (!engine) enrollLoaded();
   watch(server, find);
   if (!door) {
     door = server;
@@ -54,8 +52,5 @@ function parts(target) {
 }
 
 const isServer = target => typeof target?.emit === 'function' && typeof target.listen === 'function' && typeof target.close === 'function' && !('engine' in target);
-
-/** The copies of engine.io that this process has loaded. */
-const loaded = () => Object.values(require.cache).filter(module => /[\\/]engine\.io[\\/]/.test(module?.filename ?? ''));
 
 exports.attach = attach;

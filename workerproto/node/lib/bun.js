@@ -35,7 +35,7 @@ function install() {
       if (errno) return this.emit('error', Object.assign(new Error(`listen ${wish.port}`), { errno, syscall: 'listen' }));
       servers.set(key, this);
       doorOf.set(this, { key, address: sockname ?? wish.path });
-      this.listening = true;
+      Object.defineProperty(this, 'listening', { value: true, configurable: true });
       this.emit('listening');
       // Not in this turn: whoever only looks for a free port has closed it by then.
       setImmediate(() => doorOf.has(this) && tell({ act: 'listening', ...query, port: sockname?.port ?? query.port }));
@@ -47,7 +47,7 @@ function install() {
     if (!door) return close.call(this, callback);
     doorOf.delete(this);
     servers.delete(door.key);
-    this.listening = false;
+    delete this.listening;
     tell({ act: 'close', key: door.key });
     setImmediate(() => { callback?.(); this.emit('close'); });
     return this;

@@ -76,12 +76,9 @@ function flush() {
 
 let greeted = false;
 
-/**
- * Says that this library is here. exact: it tells the end of each connection.
- * hold: this worker is ready only when it says so.
- */
-function greet({ exact = runtime === 'node', hold = false } = {}) {
-  if (!greeted) send('hello', { version: 1, pid: process.pid, runtime, exact, hold });
+/** Says that this library is here. hold: this worker is ready only when it says so. */
+function greet({ hold = false } = {}) {
+  if (!greeted) send('hello', { version: 1, pid: process.pid, runtime, hold });
   else if (hold) send('hold');
   greeted = true;
 }

@@ -7,7 +7,6 @@
 'use strict';
 
 const { gather } = require('./channel');
-const { runtime } = require('./worker');
 
 /** Connection by socket. */
 const connections = new Map();
@@ -57,7 +56,7 @@ function open(socket, arrival) {
   connections.set(socket, connection);
   socket.once('close', () => {
     connections.delete(socket);
-    if (connection.uncount() && runtime === 'node') gather({ closed: 1 });
+    if (connection.uncount()) gather({ closed: 1 });
   });
 }
 

@@ -11,6 +11,10 @@
 
 const { send } = require('./channel');
 const { replay, replayUpgrade } = require('./replay');
+const { runtime } = require('./worker');
+
+/** Deno and Bun let go of nothing. Connections have one request there, where there are sessions. */
+const canMove = runtime === 'node';
 
 /**
  * Takes a request that the parser has just read out of this worker. Returns
@@ -82,5 +86,6 @@ function give(connection, handle, bytes) {
   send('return', { session, data: bytes.toString('base64') }, handle).then(close, close);
 }
 
+exports.canMove = canMove;
 exports.moveRequest = moveRequest;
 exports.moveUpgrade = moveUpgrade;

@@ -85,9 +85,17 @@ function enrollAll(exported) {
   }
 }
 
+/** Does so for the copies of engine.io that this process has loaded. */
+function enrollLoaded() {
+  for (const module of Object.values(require.cache)) {
+    if (/[\\/]engine\.io[\\/]/.test(module?.filename ?? '')) enrollAll(module.exports);
+  }
+}
+
 /** Marks methods that do. */
 const enrolls = Symbol('stickyd');
 
 exports.enroll = enroll;
 exports.enrollAll = enrollAll;
+exports.enrollLoaded = enrollLoaded;
 exports.leave = leave;

@@ -7,7 +7,8 @@
 
 const { claim } = require('./arrivals');
 const connections = require('./connections');
-const { moveRequest, moveUpgrade } = require('./detour');
+const deno = require('./deno');
+const { canMove, moveRequest, moveUpgrade } = require('./detour');
 const { learn } = require('./learn');
 const { noteEnd } = require('./replay');
 const { owned, thereAreNone } = require('./sessions');
@@ -38,7 +39,7 @@ function watch(server, find) {
       case 'checkContinue':
       case 'checkExpectation':
         if (isElsewhere(find, first, connection => moveRequest(connection, first, second))) return true;
-        if (worker.finish || !process.connected) second.shouldKeepAlive = false;
+        if (isLast(this, first)) second.shouldKeepAlive = false;
         learn(find, first, second);
         break;
       case 'upgrade':
@@ -58,6 +59,12 @@ function isElsewhere(find, request, moves) {
   connection.fresh = false; // the first request is where stickyd wants it
   noteEnd(connection, request);
   return false;
+}
+
+/** Whether a connection is to be closed after the response. */
+function isLast(server, request) {
+  if (worker.finish || !process.connected || deno.closes(server)) return true;
+  return !canMove && !thereAreNone() && Boolean(connections.of(request.socket));
 }
 
 /** Whether an id is of a session elsewhere. While this worker drains, a request without one is to start its session elsewhere, too. */

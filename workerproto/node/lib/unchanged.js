@@ -50,18 +50,22 @@ function install(preload) {
 
 /** Watches each HTTP server from its first connection on, and counts the connections of others. */
 function watchServers(find) {
-  const { emit } = net.Server.prototype;
-  net.Server.prototype.emit = function (event, ...args) {
-    if (event === 'connection' && !isWatched(this)) {
-      if (!(this instanceof http.Server)) {
-        arrivals.claim(args[0]);
-      } else {
-        watch(this, find);
-        return this.emit(event, ...args);
+  const kinds = [net.Server.prototype];
+  if (!(http.Server.prototype instanceof net.Server)) kinds.push(http.Server.prototype); // in Bun
+  for (const prototype of kinds) {
+    const { emit } = prototype;
+    prototype.emit = function (event, ...args) {
+      if (event === 'connection' && !isWatched(this)) {
+        if (!(this instanceof http.Server)) {
+          arrivals.claim(args[0]);
+        } else {
+          watch(this, find);
+          return this.emit(event, ...args);
+        }
       }
-    }
-    return emit.call(this, event, ...args);
-  };
+      return emit.call(this, event, ...args);
+    };
+  }
 }
 
 /**
@@ -97,11 +101,15 @@ function watchAnswers() {
   };
 }
 
-/** Enrolls engines as soon as there are any: require is asked for packages also where the application imports. */
+/**
+ * Enrolls engines as soon as there are any: require is asked for packages also
+ * where the application imports. In Bun it does not ask Module._load.
+ */
 function watchLoading() {
-  const load = Module._load;
+  const [owner, name] = runtime === 'bun' ? [Module.prototype, 'require'] : [Module, '_load'];
+  const load = owner[name];
   if (typeof load !== 'function') return;
-  Module._load = function (request, ...rest) {
+  owner[name] = function (request, ...rest) {
     const exported = load.call(this, request, ...rest);
     if (request === 'engine.io' || /[\\/]engine\.io[\\/]build[\\/]engine\.io\.js$/.test(request)) enrollAll(exported);
     if (!adopted && /(^|[\\/])@socket\.io[\\/]sticky([\\/]|$)/.test(request)) channel.send('expects');

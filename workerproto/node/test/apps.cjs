@@ -13,6 +13,7 @@ function socketIO(server) {
   io.on('connection', socket => {
     socket.on('echo', (data, answer) => answer(data));
     socket.on('whoami', answer => answer({ pid: process.pid }));
+    socket.on('everyone', answer => io.fetchSockets().then(all => answer(all.length)));
   });
   return io;
 }
@@ -36,6 +37,11 @@ const apps = {
     const server = createServer((_, response) => response.end('hello'));
     socketIO(server);
     server.listen(port);
+  },
+  setupWorker: () => {
+    const io = socketIO(createServer());
+    io.adapter(require('@socket.io/cluster-adapter').createAdapter());
+    require(process.env.STICKY).setupWorker(io);
   },
   express: () => {
     const app = require('express')();

@@ -10,39 +10,12 @@ import https from 'node:https';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { io } from 'socket.io-client';
-import { allNodes, freePort, patience, request, serve } from './harness.mjs';
+import { allNodes, app, clients, freePort, patience, request, serve } from './harness.mjs';
 
 const temporary = mkdtempSync(join(tmpdir(), 'stickyd-frameworks-'));
 process.on('exit', () => rmSync(temporary, { recursive: true }));
 
-// app runs test with an application of apps.cjs, which nobody tells where to listen.
-async function app(APP, options, run) {
-  const PORT = options.PORT ?? await freePort();
-  const OTHER_PORT = await freePort();
-  await serve({ worker: 'apps.cjs', workers: 2, listen: null, ...options, env: { APP, PORT, OTHER_PORT, ...options.env } },
-    server => run({ server, port: PORT, other: OTHER_PORT, url: `http://localhost:${PORT}` }));
-}
-
 const check = (name, options, run) => test(name, { timeout: patience }, () => app(options.APP ?? name, options, run));
-
-// clients resolves to the pids of the workers in which that many clients were, each
-// over polling and then a WebSocket.
-async function clients(url, n) {
-  const pids = new Set();
-  await Promise.all(Array.from({ length: n }, async () => {
-    const socket = io(url, { forceNew: true, reconnection: false, timeout: patience });
-    try {
-      await new Promise((resolve, reject) => socket.once('connect', resolve).once('connect_error', reject));
-      for (let i = 0; i < 3; i++) assert.equal(await socket.timeout(patience).emitWithAck('echo', i), i);
-      if (socket.io.engine.transport.name !== 'websocket') await new Promise(resolve => socket.io.engine.once('upgrade', resolve));
-      pids.add((await socket.timeout(patience).emitWithAck('whoami')).pid);
-    } finally {
-      socket.close();
-    }
-  }));
-  return pids;
-}
 
 for (const framework of ['plain http', 'express', 'koa', 'hapi', 'fastify', 'nest']) {
   check(framework, {}, async ({ server, url }) => {

@@ -10,10 +10,11 @@ import net from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { io } from 'socket.io-client';
 
 export const patience = 60_000; // for anything; it measures nothing
 
-const here = path => fileURLToPath(new URL(path, import.meta.url));
+export const here = path => fileURLToPath(new URL(path, import.meta.url));
 let built; // the directory of our own build
 
 function stickyd() {
@@ -36,7 +37,13 @@ export const allNodes = {
   'Node 22': here(`node_modules/node-22-${process.arch}/bin/node`),
   'Node 26': here(`node_modules/node-26-${process.arch}/bin/node`),
 };
-for (const [name, node] of Object.entries(allNodes)) assert.ok(existsSync(node), `npm did not install ${name}`);
+
+// What else runs Node's programs.
+export const runtimes = {
+  'Deno 2.9': [here(`node_modules/deno-${process.arch}/deno`), 'run', '-A'],
+  'Bun 1.4': [here(`node_modules/bun-${process.arch}/bin/bun`)],
+};
+for (const [name, node] of [...Object.entries(allNodes), ...Object.entries(runtimes).map(([name, [path]]) => [name, path])]) assert.ok(existsSync(node), `npm did not install ${name}`);
 
 const preload = ['--require', 'stickyd/preload'];
 
@@ -54,10 +61,10 @@ export const ways = {
 
 // start runs workers under stickyd and resolves when it listens and, unless
 // ready is false, all workers are ready. With listen: null nobody says where it is to
-// listen; command is what is run in place of a worker here.
+// listen; run is what runs the worker here, and command what is run in its place.
 export async function start({
   SETUP, worker = 'worker.cjs', options = [], node = process.execPath, workers = 3, flags = [], env = {}, ready = true,
-  listen = '127.0.0.1:0', command = [node, ...options, here(worker)],
+  listen = '127.0.0.1:0', run = [node, ...options], command = [...run, here(worker)],
 }) {
   const child = spawn(stickyd(),
     // A poll that a client has left behind is an open request, for 25 s.
@@ -121,6 +128,14 @@ export async function serve(options, test) {
   }
 }
 
+// app runs test with an application of apps.cjs, which nobody tells where to listen.
+export async function app(APP, options, run) {
+  const PORT = options.PORT ?? await freePort();
+  const OTHER_PORT = await freePort();
+  await serve({ worker: 'apps.cjs', workers: 2, listen: null, ...options, env: { APP, PORT, OTHER_PORT, ...options.env } },
+    server => run({ server, port: PORT, other: OTHER_PORT, url: `http://localhost:${PORT}` }));
+}
+
 // freePort resolves to a port that nobody listens on, and that the kernel gives to
 // nobody who asks for any: between the two a client would get it.
 export async function freePort() {
@@ -172,4 +187,22 @@ export async function sessionsApart(server) {
     const other = (await whoami(server, b)).pid;
     if (other !== pid) return [{ sid: a, pid }, { sid: b, pid: other }];
   }
+}
+
+// clients resolves to the pids of the workers in which that many clients were, each
+// over polling and then a WebSocket.
+export async function clients(url, n) {
+  const pids = new Set();
+  await Promise.all(Array.from({ length: n }, async () => {
+    const socket = io(url, { forceNew: true, reconnection: false, timeout: patience });
+    try {
+      await new Promise((resolve, reject) => socket.once('connect', resolve).once('connect_error', reject));
+      for (let i = 0; i < 3; i++) assert.equal(await socket.timeout(patience).emitWithAck('echo', i), i);
+      if (socket.io.engine.transport.name !== 'websocket') await new Promise(resolve => socket.io.engine.once('upgrade', resolve));
+      pids.add((await socket.timeout(patience).emitWithAck('whoami')).pid);
+    } finally {
+      socket.close();
+    }
+  }));
+  return pids;
 }

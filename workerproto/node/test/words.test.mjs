@@ -48,7 +48,7 @@ async function play(serialization, test) {
   };
   try {
     const { pid } = worker.process;
-    await hears({ act: 'hello', version: 1, pid, runtime: 'node', exact: true, hold: false });
+    await hears({ act: 'hello', version: 1, pid, runtime: 'node', hold: false });
     await hears({ act: 'early' });
     await hears({ act: 'adopts', attached: true });
     await hears({ attached: true, supervised: true, slot: 2, slots: 3, hidden: true });
