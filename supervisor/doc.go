@@ -24,6 +24,12 @@
 // has ended its link gets TERM as soon as nothing of it is open.
 // Second thoughts are not possible: after Kill every process gets SIGKILL.
 //
+// # What a worker starts
+//
+// A worker is more than the process that it began with. What it starts is in its
+// process group, or has left that, and is found by its mark (see mark) and by its
+// parents. All of it ends with the worker's process.
+//
 // # More than one generation
 //
 // A worker is replaced by an heir: another slot of the same number, on trial.

@@ -16,7 +16,7 @@ import (
 // A State is all that a frozen Supervisor knew. It owns the descriptors in it,
 // which Descriptors lists.
 type State struct {
-	Mark       string
+	Instance   uint32 // see mark
 	Workers    int
 	Generation int
 	Launches   []Launch // of slots; the last one is of those that are added
@@ -81,7 +81,7 @@ func (s *Supervisor) Freeze() (*State, error) {
 	}
 	s.over = true
 	slots := slices.Clone(s.slots)
-	state := &State{Mark: s.mark, Workers: s.workers, Generation: s.generation, Ready: s.loop.ready}
+	state := &State{Instance: s.instance, Workers: s.workers, Generation: s.generation, Ready: s.loop.ready}
 	last := s.current
 	s.mu.Unlock()
 	s.freeze() // who waits for workers to drain waits no longer

@@ -8,36 +8,41 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/stickyd/stickyd/workerproto"
 )
 
 // The guardian is a process that outlives us for a moment and sees to it that
-// no worker does. We tell it each worker's process group over a pipe. When the
-// pipe ends, because we were killed, it leaves the groups that are left some
-// time to see the end of their control sockets and to finish what is open, and
-// then ends them. Whoever we had started and not yet told of it finds by a mark
-// in the environment.
+// nothing of our workers does. We tell it each worker's process group over a pipe.
+// When the pipe ends, because we were killed, it leaves the groups that are left
+// some time to see the end of their control sockets and to finish what is open, and
+// then ends them, and the strays: what has left its group, and those that we started
+// and did not live to tell of. It finds strays by their mark and by their ancestors.
 //
 // A parent-death signal (prctl(2), PR_SET_PDEATHSIG) would not do: it reaches
 // only the worker and not what the worker has started, it comes at once and so
 // cuts off open requests, and it is tied to the thread that forked, which the
 // Go runtime may end, and which an exec of a new binary in place ends unless
-// it is the one that calls it.
+// it is the one that calls it. Nor do orphans come to the guardian: the kernel gives
+// them to an ancestor (PR_SET_CHILD_SUBREAPER), which it is not.
 
 const (
 	guardianGrace  = 4 * time.Second // from our end to SIGTERM
 	guardianTerm   = time.Second     // from there to SIGKILL
 	guardianPoll   = 50 * time.Millisecond
+	guardianKills  = 20          // how often SIGKILL is sent at most: one that forks may escape it
 	guardianRetry  = time.Second // between tries to start one, the first of them
 	guardianSeldom = time.Minute // and the last
 	guardianLeaves = time.Second // from when it is let go to SIGKILL: somebody may have stopped it
 )
 
-// RunGuardian is the guardian's main. It returns when r has ended and each group
+// RunGuardian is the guardian's main. It returns when r has ended and everything
 // is gone or was sent SIGKILL.
 func RunGuardian(r io.Reader) {
 	setName("sticky-guardian")
@@ -47,76 +52,80 @@ func RunGuardian(r io.Reader) {
 	if w.released {
 		return
 	}
-	for _, step := range []struct {
-		sig   syscall.Signal
-		after time.Duration
-	}{{0, guardianGrace}, {syscall.SIGTERM, guardianTerm}, {syscall.SIGKILL, 0}} {
-		w.findStrays()
-		w.signal(step.sig)
-		for end := time.Now().Add(step.after); len(w.groups) > 0 && time.Now().Before(end); {
-			time.Sleep(guardianPoll)
-			w.signal(0)
+	// Without a signal strays have no reason to end.
+	w.await(guardianGrace, func() bool { return !w.signal(0) })
+	w.signalAll(syscall.SIGTERM)
+	w.await(guardianTerm, func() bool { return !w.signalAll(0) })
+	for range guardianKills {
+		time.Sleep(guardianPoll) // what was forked behind our back can be seen then
+		if !w.signalAll(syscall.SIGKILL) {
+			return
 		}
-		// One that was being executed as we died becomes a stray about now.
-		time.Sleep(guardianPoll)
 	}
 }
 
 // A ward is what the guardian knows of us.
 type ward struct {
 	groups   map[int]bool // process groups that we said there are
-	mark     string       // what stands in our workers' environment; "" if unknown
+	instance uint32       // in our workers' marks; 0 if unknown
 	released bool         // we need no guardian any more
 }
 
-// follow reads lines of "+ PGID", "- PGID", "= MARK" and "." to the end of r.
+// follow reads lines of "+ PGID", "- PGID", "= INSTANCE" and "." to the end of r.
 func follow(r io.Reader) *ward {
 	w := &ward{groups: make(map[int]bool)}
 	for lines := bufio.NewScanner(r); lines.Scan(); {
 		op, rest, _ := strings.Cut(lines.Text(), " ")
-		pgid, err := strconv.Atoi(rest)
+		n, err := strconv.Atoi(rest)
 		switch {
 		case op == ".":
 			w.released = true
+		case err != nil || n <= 1:
 		case op == "=":
-			w.mark = rest
-		case err != nil || pgid <= 1:
+			w.instance = uint32(n)
 		case op == "+":
-			w.groups[pgid] = true
+			w.groups[n] = true
 		case op == "-":
-			delete(w.groups, pgid)
+			delete(w.groups, n)
 		}
 	}
 	return w
 }
 
-// signal sends sig, 0 for none, and forgets the groups that are gone.
-func (w *ward) signal(sig syscall.Signal) {
+// await returns when done says so, after limit at the latest.
+func (w *ward) await(limit time.Duration, done func() bool) {
+	for end := time.Now().Add(limit); !done() && time.Now().Before(end); {
+		time.Sleep(guardianPoll)
+	}
+}
+
+// signal sends the groups sig, 0 for none, forgets those that are gone, and
+// reports whether there are others.
+func (w *ward) signal(sig syscall.Signal) (left bool) {
 	for pgid := range w.groups {
 		if syscall.Kill(-pgid, sig) == syscall.ESRCH {
 			delete(w.groups, pgid)
 		}
 	}
+	return len(w.groups) > 0
 }
 
-// findStrays adds the groups of workers that we started and did not live to
-// tell of.
-func (w *ward) findStrays() {
-	if w.mark == "" {
-		return
+// signalAll is signal for the groups and the strays.
+func (w *ward) signalAll(sig syscall.Signal) (left bool) {
+	strays := w.strays() // first: they may be children of who ends now
+	for _, p := range strays {
+		p.signal(sig)
 	}
-	for _, pgid := range groupsMarked(w.mark) {
-		w.groups[pgid] = true
-	}
+	return w.signal(sig) || len(strays) > 0
 }
 
 // guardian is our side of it. One process is in charge at a time, or none where
 // none can be started.
 type guardian struct {
-	argv  []string
-	mark  string // see ward
-	log   *slog.Logger
-	after func(time.Duration) <-chan time.Time // time.After
+	argv     []string
+	instance uint32 // see ward
+	log      *slog.Logger
+	after    func(time.Duration) <-chan time.Time // time.After
 
 	mu      sync.Mutex
 	groups  map[int]bool
@@ -135,8 +144,8 @@ type sentry struct {
 	old     bool // it was another program's, and is to be relieved
 }
 
-func newGuardian(argv []string, mark string, log *slog.Logger) *guardian {
-	return &guardian{argv: argv, mark: mark, log: log, after: time.After, groups: make(map[int]bool), stop: make(chan struct{})}
+func newGuardian(argv []string, instance uint32, log *slog.Logger) *guardian {
+	return &guardian{argv: argv, instance: instance, log: log, after: time.After, groups: make(map[int]bool), stop: make(chan struct{})}
 }
 
 // start puts the first process in charge.
@@ -197,7 +206,7 @@ func (g *guardian) relieve() error {
 		s.dismiss()
 		return nil
 	}
-	s.say("= %s", g.mark)
+	s.say("= %d", g.instance)
 	for pgid := range g.groups {
 		s.say("+ %d", pgid)
 	}
@@ -217,7 +226,10 @@ func (g *guardian) spawn() (*sentry, error) {
 	cmd := &exec.Cmd{Path: g.argv[0], Args: append([]string{"sticky-guardian"}, g.argv[1:]...)}
 	cmd.Stdin = r
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	if err := StartChild(cmd); err != nil {
+	// We may be a worker of another stickyd, which ends what we have started if we
+	// die; but this one is to end what our workers have.
+	cmd.Env = slices.DeleteFunc(os.Environ(), func(kv string) bool { return strings.HasPrefix(kv, workerproto.EnvInstance+"=") })
+	if err := offspring.startMarked(cmd, mark{}); err != nil {
 		w.Close()
 		return nil, err
 	}

@@ -5,7 +5,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -15,12 +14,12 @@ import (
 )
 
 func TestGuardianFollowsWhatItIsTold(t *testing.T) {
-	w := follow(strings.NewReader("= K=mark\n+ 10\n+ 11\n- 10\nnonsense\n+ 1\n+ -7\n+ 12\n"))
+	w := follow(strings.NewReader("= 4711\n+ 10\n+ 11\n- 10\nnonsense\n+ 1\n+ -7\n+ 12\n"))
 	if len(w.groups) != 2 || !w.groups[11] || !w.groups[12] {
 		t.Error("groups", w.groups)
 	}
-	if w.mark != "K=mark" || w.released {
-		t.Errorf("mark %q, released %v", w.mark, w.released)
+	if w.instance != 4711 || w.released {
+		t.Errorf("instance %d, released %v", w.instance, w.released)
 	}
 	if !follow(strings.NewReader("+ 10\n.\n")).released {
 		t.Error("it is not released")
@@ -47,21 +46,10 @@ func started(t *testing.T, env string, attr *syscall.SysProcAttr) (pid int) {
 	return cmd.Process.Pid
 }
 
-func TestStraysAreFoundByTheirMark(t *testing.T) {
-	const mark = "STICKYD_INSTANCE=one"
-	stray := started(t, mark, &syscall.SysProcAttr{Setpgid: true})
-	started(t, mark, &syscall.SysProcAttr{Setsid: true})
-	started(t, mark+"more", &syscall.SysProcAttr{Setpgid: true})
-	started(t, "OTHER=one", &syscall.SysProcAttr{Setpgid: true})
-	if got := groupsMarked(mark); !slices.Equal(got, []int{stray}) {
-		t.Errorf("groups %v, want %d alone", got, stray)
-	}
-}
-
 // A guardian that there is no descriptor to take along for must not take the
 // exec for our death: it would end the workers.
 func TestGuardianThatCannotBeTakenAlongIsReleased(t *testing.T) {
-	g := newGuardian([]string{os.Args[0], "play-guardian"}, "K=mark", slog.New(slog.DiscardHandler))
+	g := newGuardian([]string{os.Args[0], "play-guardian"}, 4711, slog.New(slog.DiscardHandler))
 	if err := g.start(); err != nil {
 		t.Fatal(err)
 	}
@@ -95,13 +83,13 @@ func TestGuardianThatIsStoppedLeaves(t *testing.T) {
 	}
 	log := slog.New(slog.DiscardHandler)
 	argv := []string{os.Args[0], "play-guardian"}
-	first := newGuardian(argv, "K=mark", log)
+	first := newGuardian(argv, 4711, log)
 	if err := first.start(); err != nil {
 		t.Fatal(err)
 	}
-	second := newGuardian(argv, "K=mark", log)
+	second := newGuardian(argv, 4711, log)
 	second.resume(stopped(first).freeze())
-	third := newGuardian(argv, "K=mark", log)
+	third := newGuardian(argv, 4711, log)
 	third.resume(second.freeze())
 	stopped(third).close()
 }
@@ -120,7 +108,7 @@ func newScribe(t *testing.T) *scribe {
 
 // guardian is one that writes into a file of that name.
 func (s *scribe) guardian(name string) *guardian {
-	g := newGuardian([]string{filepath.Join(s.dir, "sh"), "-c", "exec cat >>" + filepath.Join(s.dir, name)}, "K=mark", slog.New(slog.DiscardHandler))
+	g := newGuardian([]string{filepath.Join(s.dir, "sh"), "-c", "exec cat >>" + filepath.Join(s.dir, name)}, 4711, slog.New(slog.DiscardHandler))
 	g.after = func(time.Duration) <-chan time.Time { return s.next }
 	return g
 }
@@ -178,15 +166,15 @@ func TestOldGuardianStaysUntilThereIsAnother(t *testing.T) {
 	g.resume(state)
 	g.add(1001)
 	g.remove(1000)
-	s.await("first", "= K=mark\n+ 1000\n+ 1001\n- 1000\n")
+	s.await("first", "= 4711\n+ 1000\n+ 1001\n- 1000\n")
 	s.allow()
 	s.next <- time.Now()
-	s.await("second", "= K=mark\n+ 1001\n")
-	s.await("first", "= K=mark\n+ 1000\n+ 1001\n- 1000\n.\n")
+	s.await("second", "= 4711\n+ 1001\n")
+	s.await("first", "= 4711\n+ 1000\n+ 1001\n- 1000\n.\n")
 	g.remove(1001)
-	s.await("second", "= K=mark\n+ 1001\n- 1001\n")
+	s.await("second", "= 4711\n+ 1001\n- 1001\n")
 	g.close()
-	s.await("second", "= K=mark\n+ 1001\n- 1001\n.\n")
+	s.await("second", "= 4711\n+ 1001\n- 1001\n.\n")
 }
 
 // One that dies while none can be started is missed, and no more than that.
@@ -216,7 +204,7 @@ func TestSupervisionGoesOnWithoutGuardian(t *testing.T) {
 	g.resume(GuardianState{FD: -1})
 	s.allow()
 	s.next <- time.Now()
-	s.await("second", "= K=mark\n+ 1000\n")
+	s.await("second", "= 4711\n+ 1000\n")
 	g.close()
 }
 
@@ -240,9 +228,9 @@ func TestOldGuardianDiesInCharge(t *testing.T) {
 	})
 	s.allow()
 	s.next <- time.Now()
-	s.await("second", "= K=mark\n")
+	s.await("second", "= 4711\n")
 	g.close()
-	s.await("second", "= K=mark\n.\n")
+	s.await("second", "= 4711\n.\n")
 }
 
 // hasExited reports whether a child has exited.

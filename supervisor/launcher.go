@@ -102,7 +102,7 @@ func (l *launch) apply() error {
 
 // launch starts cmd's process through the launcher, which executes cmd. After
 // an error nothing is left behind.
-func (s *Supervisor) launch(cmd *exec.Cmd, p *ProcessSettings, c *credentials) error {
+func (s *Supervisor) launch(cmd *exec.Cmd, p *ProcessSettings, c *credentials, m mark) error {
 	l := launch{Path: exact.String(cmd.Path), OpenFiles: p.OpenFiles, Credentials: c}
 	if p.Nice != 0 {
 		niceness := ownNiceness() + p.Nice // beyond the limits, the kernel takes those
@@ -120,7 +120,7 @@ func (s *Supervisor) launch(cmd *exec.Cmd, p *ProcessSettings, c *credentials) e
 	cmd.Path = s.spec.Launcher[0]
 	cmd.Args = append(append([]string{"sticky-launcher"}, s.spec.Launcher[1:]...), append([]string{string(what)}, cmd.Args...)...)
 	cmd.ExtraFiles = slices.Concat(cmd.ExtraFiles, []*os.File{w}) // append could write to the caller's array
-	err = StartChild(cmd)
+	err = offspring.startMarked(cmd, m)
 	w.Close()
 	if err != nil {
 		return err

@@ -18,7 +18,7 @@ func TestLaunchLeavesTheCallersFilesAlone(t *testing.T) {
 	s := &Supervisor{spec: Spec{Launcher: []string{"/bin/true"}}}
 	cmd := exec.Command("/bin/true")
 	cmd.ExtraFiles = files[:1]
-	if err := s.launch(cmd, &ProcessSettings{}, nil); err != nil {
+	if err := s.launch(cmd, &ProcessSettings{}, nil, mark{}); err != nil {
 		t.Fatal(err)
 	}
 	WaitChild(cmd)
@@ -50,7 +50,7 @@ func TestWorkersOfAnotherUserMayOpenTheirOutput(t *testing.T) {
 	cmd := exec.Command("/bin/sh", "-c", "echo out >/dev/stdout; echo err >/dev/stderr")
 	cmd.Dir, cmd.Stdout, cmd.Stderr = "/", w, w
 	cmd.ExtraFiles = []*os.File{w} // for the control descriptor
-	err = s.launch(cmd, &ProcessSettings{}, &credentials{UID: 4800, GID: 4801, Groups: []int{4801}})
+	err = s.launch(cmd, &ProcessSettings{}, &credentials{UID: 4800, GID: 4801, Groups: []int{4801}}, mark{})
 	w.Close()
 	if err != nil {
 		t.Fatal(err)

@@ -1,7 +1,6 @@
 package supervisor
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -40,34 +39,6 @@ func CloseOnExec() {
 			unix.CloseOnExec(fd)
 		}
 	}
-}
-
-// groupsMarked returns the process groups of this session in which a process
-// has mark, K=V, in its environment. A process that left the session (setsid)
-// meant to leave us.
-func groupsMarked(mark string) (groups []int) {
-	session, err := unix.Getsid(0)
-	if err != nil {
-		return nil
-	}
-	entries, _ := os.ReadDir("/proc")
-	for _, e := range entries {
-		pid, err := strconv.Atoi(e.Name())
-		if err != nil {
-			continue
-		}
-		if sid, err := unix.Getsid(pid); err != nil || sid != session {
-			continue
-		}
-		env, err := os.ReadFile("/proc/" + e.Name() + "/environ")
-		if err != nil || !bytes.Contains(env, []byte(mark+"\x00")) {
-			continue
-		}
-		if pgid, err := unix.Getpgid(pid); err == nil && pgid > 1 {
-			groups = append(groups, pgid)
-		}
-	}
-	return groups
 }
 
 // holdsSockets reports whether a process of the group has a socket open, or

@@ -3,13 +3,32 @@
 package supervisor
 
 import (
+	"errors"
+	"syscall"
+
 	"golang.org/x/sys/unix"
 )
 
 func setName(string) {}
 
-// groupsMarked: these systems show nobody's environment.
-func groupsMarked(string) []int { return nil }
+// lend: these systems show nobody's limits, nor anybody's environment.
+func (mark) lend() (back func()) { return func() {} }
+
+// A proc is nothing that can be found here.
+type proc struct{ pid, group int }
+
+func (proc) signal(syscall.Signal) error { return errors.ErrUnsupported }
+
+type procTable struct{}
+
+// family: these systems have no portable way to look.
+func (*Supervisor) family(*Worker) []proc { return nil }
+
+// describe: nor here.
+func describe(pid int) program { return program{pid: pid} }
+
+// strays: nor here.
+func (*ward) strays() []proc { return nil }
 
 // ownNiceness is what a child that changes nothing has.
 func ownNiceness() int {

@@ -31,8 +31,7 @@ const reapTick = 5 * time.Second
 //
 // A stickyd that is not process 1 has none, and does not make itself the
 // parent of orphans either (prctl(2), PR_SET_CHILD_SUBREAPER): what a worker
-// left with its process group dies with that, and what has made a session of its
-// own meant to leave us; the system's process 1 looks after both.
+// left is found by its mark and ended; the system's process 1 looks after the rest.
 type Reaper struct{ log *slog.Logger }
 
 // NewReaper returns a reaper, which must be running for as long as this process
@@ -84,6 +83,19 @@ func WaitChild(cmd *exec.Cmd) error { return offspring.wait(cmd) }
 func (c *children) start(cmd *exec.Cmd) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	return c.startLocked(cmd)
+}
+
+// startMarked is start for a child that is to have a mark, or, if it is zero,
+// none, though we may have one.
+func (c *children) startMarked(cmd *exec.Cmd, m mark) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	defer m.lend()()
+	return c.startLocked(cmd)
+}
+
+func (c *children) startLocked(cmd *exec.Cmd) error {
 	err := upgrade.Start(cmd) // which is more than cmd's own after an upgrade
 	if err == nil {
 		c.pids[cmd.Process.Pid] = true

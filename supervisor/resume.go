@@ -23,7 +23,7 @@ func Resume(spec Spec, state *State, clients Clients, log *slog.Logger) (*Superv
 	}
 	spec.Workers = 0
 	s := New(spec, clients, log)
-	s.mark, s.workers, s.generation = state.Mark, state.Workers, state.Generation
+	s.instance, s.workers, s.generation = state.Instance, state.Workers, state.Generation
 	s.loop.ready = state.Ready
 	s.relieved = &state.Guardian
 	if state.Ends != nil {

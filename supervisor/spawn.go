@@ -83,9 +83,9 @@ func (s *Supervisor) start(cmd *exec.Cmd, w *Worker, user *credentials) error {
 		return err
 	}
 	if p := &w.launch.Process; p.launched() && cmd.Err == nil { // else it says that there is no such command
-		err = s.launch(cmd, p, user)
+		err = s.launch(cmd, p, user, s.markOf(w))
 	} else {
-		err = StartChild(cmd)
+		err = offspring.startMarked(cmd, s.markOf(w))
 	}
 	if err != nil {
 		group.remove()
@@ -122,7 +122,7 @@ func (s *Supervisor) environment(w *Worker, user *credentials) ([]string, error)
 		}
 		env = append(env, withPreload(env, w.launch.Argv, w.preload)...)
 	}
-	return append(append(env, s.mark), s.offer(w)...), nil
+	return append(append(env, s.markOf(w).env()), s.offer(w)...), nil
 }
 
 // A commandError says that the command can't be executed, now or later, and

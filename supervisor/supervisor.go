@@ -3,7 +3,6 @@ package supervisor
 import (
 	"cmp"
 	"context"
-	"crypto/rand"
 	"log/slog"
 	"slices"
 	"sync"
@@ -20,8 +19,9 @@ type Supervisor struct {
 	clients  Clients
 	log      *slog.Logger
 	guardian *guardian
-	memory   *memoryLimit     // nil: none
-	mark     string           // K=V in the environment of our workers and nobody else's
+	memory   *memoryLimit // nil: none
+	instance uint32       // see mark
+	procs    procTable
 	hub      *workerproto.Hub // where native workers meet
 	nodeHub  *nodeipc.Hub     // and those of Node
 
@@ -54,10 +54,10 @@ type Supervisor struct {
 func New(spec Spec, clients Clients, log *slog.Logger) *Supervisor {
 	s := &Supervisor{
 		spec: spec, clients: clients, log: log,
-		hub:     workerproto.NewHub(),
-		nodeHub: nodeipc.NewHub(),
-		mark:    workerproto.EnvInstance + "=" + rand.Text(),
-		links:   make(map[Link]struct{}), begun: make(chan struct{}),
+		hub:      workerproto.NewHub(),
+		nodeHub:  nodeipc.NewHub(),
+		instance: newInstance(),
+		links:    make(map[Link]struct{}), begun: make(chan struct{}),
 		current: &spec.Launch, workers: spec.Workers, generation: 1,
 		loop: crashLoop{failed: make(map[int]failure)}, ends: make(map[int]map[string]int64),
 	}
@@ -116,7 +116,7 @@ func (s *Supervisor) Run() error {
 }
 
 func (s *Supervisor) startGuardian() (err error) {
-	s.guardian = newGuardian(s.spec.Guardian, s.mark, s.log)
+	s.guardian = newGuardian(s.spec.Guardian, s.instance, s.log)
 	for _, sl := range s.slots {
 		if sl.w != nil { // resumed
 			s.guardian.add(sl.w.PID)

@@ -90,7 +90,8 @@ func (s *Supervisor) watch(w *Worker) {
 const outputGrace = 200 * time.Millisecond
 
 // reap waits for the process, and ends what is left of its group while the
-// zombie still holds the group's number.
+// zombie still holds the group's number. What has left the group is ended beside:
+// the next worker need not wait for that.
 func (s *Supervisor) reap(w *Worker) {
 	if !w.process.await() {
 		return // frozen
@@ -98,6 +99,7 @@ func (s *Supervisor) reap(w *Worker) {
 	w.process.reap()
 	s.guardian.remove(w.PID)
 	s.inspectors.release(w.inspector)
+	s.running.Go(func() { s.endStrays(w) })
 	w.outOfMemory = w.memory.end()
 	w.stdout.finish(outputGrace)
 	w.stderr.finish(outputGrace)
