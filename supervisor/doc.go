@@ -21,14 +21,16 @@
 //
 // A link that ended by a protocol error is answered with KILL in every state.
 // A ready worker that has left in an orderly way finishes. One that finishes and
-// has ended its link gets TERM as soon as nothing of it is open.
+// has ended its link gets TERM as soon as nothing of it is open. A worker has exited when its process has; in finishing
+// and stopping, when what that has left behind has ended as well (see linger.go).
 // Second thoughts are not possible: after Kill every process gets SIGKILL.
 //
 // # What a worker starts
 //
 // A worker is more than the process that it began with. What it starts is in its
 // process group, or has left that, and is found by its mark (see mark) and by its
-// parents. All of it ends with the worker's process.
+// parents. All of it ends with the worker: at once if the worker has died, and after
+// SIGTERM and as much time as a worker has if it was asked to stop (see linger.go).
 //
 // # More than one generation
 //

@@ -51,7 +51,7 @@ func (sl *slot) onOrder(o order) {
 		}
 	case finishing:
 		if o == vacateNow {
-			sl.awaitFinish(min(finishGrace, time.Until(sl.w.drainUntil)))
+			sl.awaitFinish(min(finishGrace, time.Until(sl.w.until)))
 		}
 	}
 }
@@ -60,7 +60,7 @@ func (sl *slot) onOrder(o order) {
 func (sl *slot) drain() {
 	w, limit := sl.w, sl.limits().DrainTimeout
 	sl.retire()
-	w.drainUntil = time.Now().Add(limit)
+	w.until = time.Now().Add(limit)
 	w.Link.Drain(limit, false)
 	sessions, _ := w.client.Remaining()
 	w.log(sl.s.log).Info("worker drains: it keeps its sessions and gets no new ones", "sessions", sessions, "drain_timeout", limit)
@@ -82,7 +82,7 @@ func (sl *slot) checkDrained() {
 	if sl.checkHung() {
 		return
 	}
-	left := time.Until(w.drainUntil)
+	left := time.Until(w.until)
 	sessions, open := w.client.Remaining()
 	if sessions > 0 {
 		w.idle = 0
@@ -120,7 +120,7 @@ func (sl *slot) finish(limit time.Duration) {
 
 // awaitFinish gives the worker time to finish.
 func (sl *slot) awaitFinish(limit time.Duration) {
-	sl.w.drainUntil, sl.w.idle = time.Now().Add(limit), 0
+	sl.w.until, sl.w.idle = time.Now().Add(limit), 0
 	sl.enter(finishing, limit)
 }
 
@@ -138,7 +138,7 @@ const (
 // as any timer does, such as a cluster adapter's.
 func (sl *slot) checkFinished() {
 	w := sl.w
-	left := time.Until(w.drainUntil)
+	left := time.Until(w.until)
 	if left <= 0 {
 		w.log(sl.s.log).Warn("worker did not finish in time, sending SIGTERM")
 		sl.terminate()

@@ -1,6 +1,7 @@
 package supervisor
 
 import (
+	"fmt"
 	"maps"
 	"syscall"
 	"time"
@@ -48,7 +49,21 @@ func (w *Worker) cause() string {
 	if text := faultTexts[w.fault]; text != "" {
 		return text
 	}
-	return w.process.state.String() + w.outOfMemory
+	return w.exit() + w.outOfMemory
+}
+
+// exit says how the process ended. One that died of SIGTERM did not hear it: if
+// others of its group went on, as the server under a shell does, it is they that
+// matter, and so the last of them.
+func (w *Worker) exit() string {
+	status, _ := w.process.state.Sys().(syscall.WaitStatus)
+	if last := w.survivor; last != nil && status.Signal() == syscall.SIGTERM {
+		if last.Signaled() {
+			return "signal: " + last.Signal().String()
+		}
+		return fmt.Sprint("exit status ", last.ExitStatus())
+	}
+	return w.process.state.String()
 }
 
 // end says which end the process had. wanted says that it was asked to.

@@ -48,7 +48,8 @@ type WorkerState struct {
 	Retired, Gone  bool
 	Lost           int
 	Fault          string
-	DrainLeft      time.Duration // until the end of its time; negative: it has no end
+	TimeLeft       time.Duration // until the end of its time; negative: it has no end
+	Lingers        bool
 	Idle           int
 	Stdout, Stderr OutputState
 	LastLines      exact.Strings
@@ -202,7 +203,7 @@ func (w *Worker) frozenState() *WorkerState {
 	state := &WorkerState{
 		PID: w.PID, Incarnation: w.terms.Incarnation, Workers: w.terms.Workers,
 		Started: w.started, Ready: w.readyAt, Retired: w.retired, Gone: w.gone, Lost: w.lost,
-		Fault: string(w.fault), DrainLeft: left(w.drainUntil), Idle: w.idle,
+		Fault: string(w.fault), TimeLeft: left(w.until), Idle: w.idle, Lingers: w.lingers,
 		Stdout: w.stdout.state(), Stderr: w.stderr.state(), LastLines: w.last.get(), Memory: w.memory.state(), Inspector: w.inspector,
 	}
 	if !w.gone {

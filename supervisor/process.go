@@ -7,12 +7,18 @@ import (
 )
 
 // A process is a child of ours that leads a process group. One goroutine waits
-// for it: await, then, if it has exited, reap.
+// for it: await, then, if it has exited, reap. Where somebody is to look at what it
+// leaves behind before that, hold comes between.
 type process struct {
 	pid   int
 	os    *os.Process
 	wait  *exitWait
 	state *os.ProcessState // after reap
+
+	letGo     func() // ends hold
+	interrupt func() // ends await and hold; after that the process can be adopted anew
+	released  chan struct{}
+	broken    chan struct{}
 
 	mu     sync.Mutex
 	reaped bool // pid may be another's
@@ -27,15 +33,33 @@ func adopt(pid int) *process {
 	return newProcess(p)
 }
 
-func newProcess(p *os.Process) *process { return &process{pid: p.Pid, os: p, wait: newExitWait(p)} }
+func newProcess(p *os.Process) *process {
+	released, broken := make(chan struct{}), make(chan struct{})
+	wait := newExitWait(p)
+	return &process{
+		pid: p.Pid, os: p, wait: wait, released: released, broken: broken,
+		letGo: sync.OnceFunc(func() { close(released) }),
+		interrupt: sync.OnceFunc(func() {
+			wait.interrupt()
+			close(broken)
+		}),
+	}
+}
 
 // await waits until the process has exited, and leaves it a zombie where the
 // system allows, so that its number, which is its group's as well, stays its
 // own. It returns false if interrupt was called before.
 func (p *process) await() (exited bool) { return p.wait.await() }
 
-// interrupt ends await. After that the process can be adopted anew.
-func (p *process) interrupt() { p.wait.interrupt() }
+// hold returns true when letGo is called, false if interrupt was before.
+func (p *process) hold() bool {
+	select {
+	case <-p.released:
+		return true
+	case <-p.broken:
+		return false
+	}
+}
 
 // reap ends what is left of the group and takes the exit status.
 func (p *process) reap() {
@@ -47,7 +71,7 @@ func (p *process) reap() {
 	offspring.forget(p.pid)
 }
 
-// drop gives up a process that await was interrupted for.
+// drop gives up a process that await or hold was interrupted for.
 func (p *process) drop() {
 	p.wait.close()
 	p.os.Release()

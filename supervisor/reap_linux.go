@@ -1,13 +1,12 @@
 package supervisor
 
 import (
-	"bytes"
 	"context"
 	"log/slog"
 	"os"
 	"os/exec"
 	"os/signal"
-	"strconv"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -22,16 +21,15 @@ import (
 // for.
 const reapTick = 5 * time.Second
 
-// A Reaper ends the zombies that the kernel gives to process 1: processes that
-// lost their parent, in a container those that a worker has started and left.
+// A Reaper makes this process the parent of what its descendants leave behind
+// (prctl(2), PR_SET_CHILD_SUBREAPER, which an exec in place keeps), as process 1 of a
+// container is anyway, and ends their zombies. So what a worker has started stays
+// below us, and how it ended is known, see children.
 //
 // It never waits for a child that StartChild has started, whose exit status is
 // for WaitChild; every child of a process that runs a Reaper has to be started
-// that way.
-//
-// A stickyd that is not process 1 has none, and does not make itself the
-// parent of orphans either (prctl(2), PR_SET_CHILD_SUBREAPER): what a worker
-// left is found by its mark and ended; the system's process 1 looks after the rest.
+// that way. It kills nobody: an orphan may be of whoever executed us in place of
+// himself, such as a container's start script.
 type Reaper struct{ log *slog.Logger }
 
 // NewReaper returns a reaper, which must be running for as long as this process
@@ -40,6 +38,7 @@ func NewReaper(log *slog.Logger) *Reaper { return &Reaper{log} }
 
 // Run reaps until ctx is done.
 func (r *Reaper) Run(ctx context.Context) {
+	unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) // without it, orphans are somebody else's
 	// With the first process that it looks at, package os starts a child to
 	// learn whether there are pidfds, and waits for it. That is not to be ours.
 	os.FindProcess(os.Getpid())
@@ -67,10 +66,14 @@ type children struct {
 	// zombie that nobody knows is reaped.
 	mu   sync.Mutex
 	pids map[int]bool
+
+	// last has how the last orphan ended that was reaped in a child's process
+	// group since leftAlone was called.
+	last map[int]unix.WaitStatus
 }
 
 // offspring are this process's.
-var offspring = children{pids: make(map[int]bool)}
+var offspring = children{pids: make(map[int]bool), last: make(map[int]unix.WaitStatus)}
 
 // StartChild is cmd.Start for a child that a Reaper shall leave alone.
 // WaitChild must follow, if there is no error. It may be called from any
@@ -122,6 +125,32 @@ func (c *children) forget(pid int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	delete(c.pids, pid)
+	delete(c.last, pid)
+}
+
+// leftAlone says that a child has exited, and that only others of its group can
+// still end.
+func (c *children) leftAlone(pid int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.last, pid)
+}
+
+// lastOf returns how the last process of a child's group ended that came to us as
+// an orphan, after the child itself; nil if none did.
+func (c *children) lastOf(pid int) *syscall.WaitStatus {
+	for _, p := range zombies() {
+		if p.group == pid {
+			c.reapOther(p)
+		}
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	status, ok := c.last[pid]
+	if !ok {
+		return nil
+	}
+	return (*syscall.WaitStatus)(&status)
 }
 
 // reapOthers reaps each zombie that nobody waits for, and returns how many
@@ -134,8 +163,8 @@ func (c *children) reapOthers() (n int) {
 	if !anyZombie() {
 		return 0
 	}
-	for _, pid := range zombies(os.Getpid()) {
-		if c.reapOther(pid) {
+	for _, p := range zombies() {
+		if c.reapOther(p) {
 			n++
 		}
 	}
@@ -143,14 +172,21 @@ func (c *children) reapOthers() (n int) {
 }
 
 // reapOther reaps a zombie unless somebody waits for it.
-func (c *children) reapOther(pid int) bool {
+func (c *children) reapOther(p proc) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.pids[pid] {
+	if c.pids[p.pid] {
 		return false
 	}
-	got, err := unix.Wait4(pid, nil, unix.WNOHANG, nil)
-	return err == nil && got == pid
+	var status unix.WaitStatus
+	got, err := unix.Wait4(p.pid, &status, unix.WNOHANG, nil)
+	if err != nil || got != p.pid {
+		return false
+	}
+	if c.pids[p.group] {
+		c.last[p.group] = status
+	}
+	return true
 }
 
 // anyZombie reports whether a child has ended and was not waited for.
@@ -164,20 +200,7 @@ func anyZombie() bool {
 	}
 }
 
-// zombies returns the children of a process that have ended.
-func zombies(parent int) (pids []int) {
-	const state, ppid = 0, 1
-	of := strconv.Itoa(parent)
-	entries, _ := os.ReadDir("/proc")
-	for _, e := range entries {
-		pid, err := strconv.Atoi(e.Name())
-		if err != nil {
-			continue
-		}
-		stat := processStat(pid)
-		if len(stat) > ppid && bytes.Equal(stat[state], []byte("Z")) && string(stat[ppid]) == of {
-			pids = append(pids, pid)
-		}
-	}
-	return pids
+// zombies returns the children of this process that have ended.
+func zombies() []proc {
+	return slices.DeleteFunc(allProcs(), func(p proc) bool { return !p.zombie || p.parent != os.Getpid() })
 }

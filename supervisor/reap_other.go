@@ -6,9 +6,10 @@ import (
 	"context"
 	"log/slog"
 	"os/exec"
+	"syscall"
 )
 
-// A Reaper has nothing to do where no container makes stickyd process 1.
+// A Reaper has nothing to do where orphans are always the system's.
 type Reaper struct{}
 
 // NewReaper returns a reaper that does nothing.
@@ -24,7 +25,9 @@ type children struct{}
 
 var offspring children
 
-func (children) add(int) {}
+func (children) add(int)                        {}
+func (children) leftAlone(int)                  {}
+func (children) lastOf(int) *syscall.WaitStatus { return nil }
 
 func (children) startMarked(cmd *exec.Cmd, _ mark) error { return cmd.Start() }
 

@@ -85,11 +85,11 @@ func resumeWorker(s *Supervisor, sl *slot, from *WorkerState) *Worker {
 	w := &Worker{
 		Slot: sl.n, Generation: sl.generation, PID: from.PID, launch: sl.launch,
 		started: from.Started, readyAt: from.Ready, retired: from.Retired, gone: from.Gone, lost: from.Lost,
-		fault: end(from.Fault), idle: from.Idle,
+		fault: end(from.Fault), idle: from.Idle, lingers: from.Lingers,
 		events: make(chan event, maxEvents),
 	}
-	if from.DrainLeft >= 0 {
-		w.drainUntil = time.Now().Add(from.DrainLeft)
+	if from.TimeLeft >= 0 {
+		w.until = time.Now().Add(from.TimeLeft)
 	}
 	w.last.lines, w.memory = from.LastLines, from.Memory.group()
 	w.inspector = from.Inspector

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"os/exec"
 	"slices"
 	"strings"
 	"sync"
@@ -69,6 +70,12 @@ func playWorker(kind string) {
 		if _, err := w.Accept(); err != nil {
 			break
 		}
+	}
+	if kind == "leaves-child" {
+		child := exec.Command("sh", "-c", `trap "" TERM; echo deaf; while ! [ -e "$0" ]; do sleep 0.01; done`, os.Getenv("CHILD_UNTIL"))
+		out, _ := child.StdoutPipe()
+		child.Start()
+		out.Read(make([]byte, 5))
 	}
 	if kind == "lingers" {
 		net.Listen("tcp", "127.0.0.1:0") // as if there was somebody to answer

@@ -109,6 +109,8 @@ func (sl *slot) onEvent(e event) {
 		sl.onReady()
 	case linkEnded:
 		sl.onLinkEnded(e.err)
+	case ended:
+		sl.onEnded()
 	case exited:
 		sl.onExited()
 	}
@@ -159,8 +161,7 @@ func (sl *slot) onTimer() {
 	case finishing:
 		sl.checkFinished()
 	case stopping:
-		w.log(sl.s.log).Warn("worker did not stop in time, killing it", "stop_timeout", sl.limits().StopTimeout)
-		sl.kill()
+		sl.checkStopped()
 	case killing:
 		w.log(sl.s.log).Error("worker is still there after SIGKILL")
 		sl.enter(killing, stillThere)
@@ -316,7 +317,7 @@ func (sl *slot) onLinkEnded(err error) {
 	case (sl.state == ready || sl.state == draining) && errors.Is(err, workerproto.ErrLeft):
 		limit := sl.limits().DrainTimeout
 		if sl.state == draining { // it has begun
-			limit = max(time.Until(w.drainUntil), finishGrace)
+			limit = max(time.Until(w.until), finishGrace)
 		}
 		w.log(sl.s.log).Info("worker leaves of its own accord", "drain_timeout", limit.Round(time.Millisecond))
 		sl.report(&crash{slot: sl.n, how: "left of its own accord", ran: true, lines: w.last.get()})
@@ -437,12 +438,15 @@ func (sl *slot) bury() (sessions int) {
 }
 
 func (sl *slot) terminate() {
+	limit := sl.limits().StopTimeout
 	sl.w.signal(syscall.SIGTERM)
-	sl.enter(stopping, sl.limits().StopTimeout)
+	sl.w.until = time.Now().Add(limit)
+	sl.enter(stopping, limit)
 }
 
 func (sl *slot) kill() {
 	sl.w.signal(syscall.SIGKILL)
+	sl.w.process.letGo() // nothing it leaves behind is waited for
 	sl.enter(killing, stillThere)
 }
 

@@ -58,7 +58,7 @@ func (sl *slot) publish(d time.Duration) {
 			now.client = w.client
 		}
 		if sl.state == draining || sl.state == finishing {
-			now.Until = w.drainUntil
+			now.Until = w.until
 		}
 		now.End = sl.end(d)
 	}
@@ -73,11 +73,11 @@ func (sl *slot) publish(d time.Duration) {
 func (sl *slot) end(d time.Duration) time.Time {
 	switch limit := sl.limits().StopTimeout; sl.state {
 	case draining:
-		return sl.w.drainUntil.Add(finishGrace + limit) // see cutOff, and terminate
+		return sl.w.until.Add(finishGrace + limit) // see cutOff, and terminate
 	case finishing:
-		return sl.w.drainUntil.Add(limit)
+		return sl.w.until.Add(limit)
 	case stopping:
-		return time.Now().Add(d)
+		return sl.w.until
 	}
 	return time.Time{}
 }

@@ -29,8 +29,10 @@ type Worker struct {
 	inspector int       // see inspectors
 	again     bool      // another is to be started in its place, as if nothing had happened
 
-	drainUntil time.Time // of one that drains or finishes: the end of its time
-	idle       int       // looks in a row at which it had nothing left
+	until    time.Time           // the end of its time, of one that drains, finishes or stops
+	idle     int                 // looks in a row at which it had nothing left
+	lingers  bool                // its process has ended, and what that left behind gets time to
+	survivor *syscall.WaitStatus // of the last process of its group that ended after its own; nil: not known
 
 	stdout, stderr output
 	last           lastLines
@@ -58,11 +60,12 @@ type eventKind int
 const (
 	becameReady eventKind = iota
 	linkEnded
-	exited
+	ended  // its process has exited, and is held
+	exited // and was reaped
 )
 
 // maxEvents is how many events a worker can cause: one of each kind.
-const maxEvents = 3
+const maxEvents = 4
 
 // readyHandler hands everything on but Ready, which is the slot's.
 type readyHandler struct {
@@ -89,11 +92,16 @@ func (s *Supervisor) watch(w *Worker) {
 // something that left its process group holds it open.
 const outputGrace = 200 * time.Millisecond
 
-// reap waits for the process, and ends what is left of its group while the
-// zombie still holds the group's number. What has left the group is ended beside:
-// the next worker need not wait for that.
+// reap waits for the process, and, when the slot has let it go, ends what is left
+// of its group while the zombie still holds the group's number. What has left the
+// group is ended beside: the next worker need not wait for that.
 func (s *Supervisor) reap(w *Worker) {
 	if !w.process.await() {
+		return // frozen
+	}
+	offspring.leftAlone(w.PID)
+	w.events <- event{kind: ended}
+	if !w.process.hold() {
 		return // frozen
 	}
 	w.process.reap()

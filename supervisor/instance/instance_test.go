@@ -208,7 +208,7 @@ func TestIdleConnectionsCostStickydNothing(t *testing.T) {
 	clients.Stderr = os.Stderr
 	handed := a.front.Stats.Handed.Load()
 	before, beforeKB := costNow(t), residentKB(t)
-	if err := clients.Start(); err != nil {
+	if err := supervisor.StartChild(clients); err != nil { // or the app would reap it
 		t.Fatal(err)
 	}
 	during := costNow(t) // with the pipes to the clients
@@ -223,7 +223,7 @@ func TestIdleConnectionsCostStickydNothing(t *testing.T) {
 	t.Logf("%d idle connections: %+v before, %+v with them; resident %d kB before, %d kB with them",
 		idleConnections, before, costNow(t), beforeKB, residentKB(t))
 	in.Close()
-	clients.Wait()
+	supervisor.WaitChild(clients)
 }
 
 // Who reloads waits for the old workers to drain, and nobody else does: what is

@@ -3,7 +3,6 @@ package instance
 import (
 	"context"
 	"errors"
-	"os"
 	"runtime"
 	"sync"
 
@@ -56,11 +55,8 @@ func (a *app) run() (*frozen, error) {
 	return nil, err
 }
 
-// startReaper runs the reaper, until stop is called, if this is process 1.
+// startReaper runs the reaper until stop is called.
 func (a *app) startReaper() (stop func()) {
-	if os.Getpid() != 1 {
-		return func() {}
-	}
 	ctx, cancel := context.WithCancel(context.Background())
 	var reaping sync.WaitGroup
 	reaping.Go(func() { supervisor.NewReaper(a.log.Logger).Run(ctx) })
