@@ -53,6 +53,16 @@ type Link interface {
 	Close() []workerproto.Connection
 }
 
+// endsByItself reports whether a worker that was told to finish ends when it has,
+// without a signal.
+func endsByItself(l Link) bool {
+	if u, ok := l.(*undecided); ok {
+		l = u.decided()
+	}
+	_, ok := l.(*workerproto.Link)
+	return ok
+}
+
 // A Protocol is the dialect of a Spec's workers.
 type Protocol string
 

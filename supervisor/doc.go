@@ -20,8 +20,9 @@
 // stay; what has been told to leave, or to stop, goes there instead of waiting.
 //
 // A link that ended by a protocol error is answered with KILL in every state.
-// A ready worker that has left in an orderly way finishes. One that finishes and
-// has ended its link gets TERM as soon as nothing of it is open. A worker has exited when its process has; in finishing
+// A ready worker that has left in an orderly way finishes. One that finishes gets
+// TERM as soon as it has no client any more; a native one, which ends by itself, only
+// if it has ended its link. A worker has exited when its process has; in finishing
 // and stopping, when what that has left behind has ended as well (see linger.go).
 // Second thoughts are not possible: after Kill every process gets SIGKILL.
 //

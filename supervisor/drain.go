@@ -122,36 +122,63 @@ func (sl *slot) finish(limit time.Duration) {
 func (sl *slot) awaitFinish(limit time.Duration) {
 	sl.w.until, sl.w.idle = time.Now().Add(limit), 0
 	sl.enter(finishing, limit)
+	sl.checkFinished()
 }
 
-// finishCheck is the time between looks at a worker that has closed its link
-// and goes on, and finishLooks how many in a row must find nothing open: it may
-// have something to save.
+// finishCheck is the time between looks at a worker that finishes, and finishLooks
+// how many in a row must find no client: it may have something to save.
 const (
 	finishCheck = 250 * time.Millisecond
 	finishLooks = 4
 )
 
-// checkFinished ends a worker that finishes and whose link has ended, when its
-// time is over, or earlier if it has nothing more to answer: it holds no
-// socket. A native worker ends by itself then; a Node program lives for as long
-// as any timer does, such as a cluster adapter's.
+// checkFinished ends a worker that finishes when its time is over, or earlier if it
+// has no client any more: a Node program lives for as long as any timer or socket
+// of its own does, such as a cluster adapter's or a connection to a database. A
+// native worker ends by itself, so it is left alone as long as it talks to us.
 func (sl *slot) checkFinished() {
 	w := sl.w
 	left := time.Until(w.until)
-	if left <= 0 {
+	switch {
+	case left <= 0:
 		w.log(sl.s.log).Warn("worker did not finish in time, sending SIGTERM")
 		sl.terminate()
 		return
+	case w.talks() && endsByItself(w.Link):
+		sl.enter(finishing, left)
+		return
 	}
-	if holdsSockets(w.PID) {
-		w.idle = 0
-	} else if w.idle++; w.idle == finishLooks {
+	if sl.countIdle(); w.idle >= finishLooks {
 		w.log(sl.s.log).Debug("worker has finished, sending SIGTERM")
 		sl.terminate()
 		return
 	}
 	sl.enter(finishing, min(left, finishCheck))
+}
+
+// countIdle looks whether the worker has a client still.
+func (sl *slot) countIdle() {
+	w := sl.w
+	held, at, err := sl.s.holdsClients(w)
+	if err != nil {
+		held = !w.knowsOfNone()
+	}
+	if held || w.talks() && w.untaken() {
+		w.idle = 0
+	} else if !at.Equal(w.looked) { // else it is the look that was counted before
+		w.idle++
+	}
+	w.looked = at
+}
+
+// knowsOfNone reports whether the worker itself says that it has no client. Only a
+// library of ours, which registers sessions in time, counts connections.
+func (w *Worker) knowsOfNone() bool {
+	if w.gone || w.Link.RegistersLate() {
+		return false
+	}
+	sessions, open := w.client.Remaining()
+	return sessions == 0 && open == 0
 }
 
 // why says in a few words what a slot waits for.

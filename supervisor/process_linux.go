@@ -1,12 +1,8 @@
 package supervisor
 
 import (
-	"errors"
-	"fmt"
-	"io/fs"
 	"os"
 	"strconv"
-	"strings"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -39,38 +35,4 @@ func CloseOnExec() {
 			unix.CloseOnExec(fd)
 		}
 	}
-}
-
-// holdsSockets reports whether a process of the group has a socket open, or
-// may have one: what can't be looked at counts.
-func holdsSockets(group int) bool {
-	processes, err := os.ReadDir("/proc")
-	if err != nil {
-		return true
-	}
-	for _, p := range processes {
-		pid, err := strconv.Atoi(p.Name())
-		if err != nil {
-			continue
-		}
-		if of, err := unix.Getpgid(pid); err == nil && of == group && processHoldsSockets(pid) {
-			return true
-		}
-	}
-	return false
-}
-
-func processHoldsSockets(pid int) bool {
-	dir := fmt.Sprintf("/proc/%d/fd", pid)
-	fds, err := os.ReadDir(dir)
-	if err != nil {
-		return true
-	}
-	for _, fd := range fds {
-		file, err := os.Readlink(dir + "/" + fd.Name())
-		if err == nil && strings.HasPrefix(file, "socket:") || errors.Is(err, fs.ErrPermission) {
-			return true // or another user's process, and we are root without CAP_SYS_PTRACE
-		}
-	}
-	return false
 }

@@ -5,6 +5,7 @@ package supervisor
 import (
 	"errors"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -44,5 +45,9 @@ func CloseOnExec() {
 	}
 }
 
-// holdsSockets: these systems have no portable way to look.
-func holdsSockets(int) bool { return true }
+type clientSockets struct{}
+
+// holdsClients: these systems have no portable way to look.
+func (*Supervisor) holdsClients(*Worker) (held bool, at time.Time, err error) {
+	return false, time.Now(), errors.ErrUnsupported
+}

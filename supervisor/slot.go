@@ -299,6 +299,7 @@ func (sl *slot) onKill() {
 // more, and the sessions in it can't be reached.
 func (sl *slot) onLinkEnded(err error) {
 	w := sl.w
+	w.linkEnded = true
 	switch {
 	case errors.Is(err, errNotTakenUp):
 		w.log(sl.s.log).Error("worker is lost to the upgrade, killing it", "err", err)
@@ -323,7 +324,6 @@ func (sl *slot) onLinkEnded(err error) {
 		sl.report(&crash{slot: sl.n, how: "left of its own accord", ran: true, lines: w.last.get()})
 		sl.bury()
 		sl.awaitFinish(limit)
-		sl.checkFinished()
 	case sl.state == starting || sl.state == ready || sl.state == draining:
 		// Usually the first that is heard of an exit: no line in the log.
 		sl.bury()

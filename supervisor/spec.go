@@ -37,6 +37,11 @@ type Spec struct {
 	// Guardian is the argv of a process that calls RunGuardian.
 	Guardian []string
 
+	// Serves reports whether a socket with that local address, "host:port" or
+	// "unix:/path", is a client's: whether clients connect there, or did when it was
+	// accepted. It may be called from several goroutines and must not block.
+	Serves func(addr string) bool
+
 	// Places are where servers of Node workers may listen.
 	Places nodeipc.Places
 

@@ -14,16 +14,17 @@ import (
 
 // A Supervisor runs the slots of one Spec.
 type Supervisor struct {
-	spec     Spec
-	limits   atomic.Pointer[Limits]
-	clients  Clients
-	log      *slog.Logger
-	guardian *guardian
-	memory   *memoryLimit // nil: none
-	instance uint32       // see mark
-	procs    procTable
-	hub      *workerproto.Hub // where native workers meet
-	nodeHub  *nodeipc.Hub     // and those of Node
+	spec          Spec
+	limits        atomic.Pointer[Limits]
+	clients       Clients
+	log           *slog.Logger
+	guardian      *guardian
+	memory        *memoryLimit // nil: none
+	instance      uint32       // see mark
+	clientSockets clientSockets
+	procs         procTable
+	hub           *workerproto.Hub // where native workers meet
+	nodeHub       *nodeipc.Hub     // and those of Node
 
 	inspectors inspectors // of Node workers
 

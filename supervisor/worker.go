@@ -23,6 +23,7 @@ type Worker struct {
 	readyAt   time.Time // zero: never
 	retired   bool      // client.Draining was called
 	gone      bool      // client.Gone was called
+	linkEnded bool      // it says nothing any more
 	lost      int       // sessions
 	fault     end       // why we killed it; "" if we did not
 	preload   string    // path of what Node was to load first; "" for nothing
@@ -31,6 +32,7 @@ type Worker struct {
 
 	until    time.Time           // the end of its time, of one that drains, finishes or stops
 	idle     int                 // looks in a row at which it had nothing left
+	looked   time.Time           // when the last of them began
 	lingers  bool                // its process has ended, and what that left behind gets time to
 	survivor *syscall.WaitStatus // of the last process of its group that ended after its own; nil: not known
 
@@ -48,6 +50,15 @@ type Worker struct {
 // Window is how many connections the worker may hold that its application has
 // not accepted.
 func (w *Worker) Window() int { return w.launch.Window }
+
+// talks reports whether the conversation with the worker goes on.
+func (w *Worker) talks() bool { return !w.gone && !w.linkEnded }
+
+// untaken reports whether a connection waits for the worker, which talks, to take it.
+func (w *Worker) untaken() bool {
+	_, waits := w.Link.UntakenSince()
+	return waits
+}
 
 // An event is something that happened to a worker.
 type event struct {

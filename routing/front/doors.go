@@ -14,8 +14,8 @@ import (
 )
 
 // Doors are the listeners of one front, which may change while they are served.
-// Serve runs them; AtPort, Adopted and Addrs may be called from any goroutine, the
-// others, SetConfig included, by one at a time.
+// Serve runs them; AtPort, Served, Adopted and Addrs may be called from any goroutine,
+// the others, SetConfig included, by one at a time.
 type Doors struct {
 	front *Front
 	loop  *poll.Loop // nil: the runtime's poller waits
@@ -30,6 +30,7 @@ type Doors struct {
 
 	mu      sync.Mutex
 	leaving map[*Listener]chan struct{} // those that Change took away; closed when they are
+	places  []string                    // of all listeners that there have been, see Served
 }
 
 // NewDoors returns none.
@@ -131,6 +132,7 @@ func (d *Doors) have(old, added []*Listener) {
 	d.open.Store(&all)
 	for _, ln := range added {
 		ln.deferAccept(d.front.peeks())
+		d.Remember([]string{placeOf(ln.Addr())})
 		d.added <- ln
 	}
 }

@@ -30,6 +30,7 @@ type socketName struct {
 type socket struct {
 	fd    int    // not an os.File's: nobody here waits for it
 	path  string // to be removed; "" for none
+	place string // see placeOfSocket
 	users int
 }
 
@@ -119,5 +120,6 @@ func openSocket(network, addr string) (*socket, error) {
 		k.removePath()
 		return nil, err
 	}
+	k.place = placeOfSocket(k.fd)
 	return k, nil
 }

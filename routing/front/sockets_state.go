@@ -42,7 +42,7 @@ func (s *Sockets) Restore(all []SocketState) {
 	defer s.mu.Unlock()
 	for _, state := range all {
 		unix.CloseOnExec(state.FD)
-		s.open[socketName{state.Network, state.Addr, state.Nth}] = &socket{fd: state.FD, path: state.Path}
+		s.open[socketName{state.Network, state.Addr, state.Nth}] = &socket{fd: state.FD, path: state.Path, place: placeOfSocket(state.FD)}
 	}
 }
 

@@ -92,6 +92,8 @@ func playWorker(kind string) {
 		runLeavesOrphans()
 	case "returns-twice":
 		runReturnsTwice()
+	case "has-sockets":
+		runHasSockets()
 	default:
 		log.Fatal("no such worker: ", kind)
 	}
@@ -321,6 +323,39 @@ func speak(text string) {
 func frame(t workerproto.Type, flags, descriptors byte, body string) string {
 	n := len(body)
 	return string([]byte{byte(t), flags, 0, descriptors, byte(n >> 24), byte(n >> 16), byte(n >> 8), byte(n)}) + body
+}
+
+// runHasSockets has sockets that are no clients, and, when SIGTERM comes, something
+// to save. When it is to finish it ends the conversation, and goes on.
+func runHasSockets() {
+	terminated := make(chan os.Signal, 1)
+	signal.Notify(terminated, syscall.SIGTERM)
+	database, err := net.Dial("tcp", "127.0.0.1:"+os.Getenv("DATABASE"))
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer database.Close()
+	socket, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer socket.Close()
+	if _, err := exec.Command("cat").StdinPipe(); err != nil {
+		log.Fatal(err)
+	}
+	c := control()
+	c.TrySend([]byte(greeting), nil)
+	c.OnReadable(func() poll.Next {
+		if _, _, err := c.TryReceive(make([]byte, 1000), nil); err != nil {
+			return poll.Until(err == io.EOF)
+		}
+		return poll.More
+	})
+	c.Close()
+	<-terminated
+	if err := os.WriteFile(os.Getenv("SAVED")+os.Getenv(workerproto.EnvWorker), nil, 0o600); err != nil {
+		log.Fatal(err)
+	}
 }
 
 var greeting = frame(workerproto.Hello, 0, 0, "min=1\nmax=1\n") + frame(workerproto.Ready, 0, 0, "")

@@ -242,8 +242,6 @@ func (a *app) settlePlaces() {
 	}
 	if follows {
 		a.listenAsWanted(a.places.wanted())
-	}
-	if follows {
 		a.openListening()
 	}
 	for _, c := range waiting {

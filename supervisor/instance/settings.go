@@ -38,6 +38,7 @@ func (a *app) specOf(c *config.Config, sources session.Sources) supervisor.Spec 
 		Memory:   c.WorkerMemory,
 		Launcher: a.program.Launcher,
 		Guardian: a.program.Guardian,
+		Serves:   func(addr string) bool { return a.doors.Served(addr) || a.sockets.Serve(addr) },
 		Places:   a.places,
 		Preload:  a.preloadPath,
 		Output: func(w *supervisor.Worker, stream logs.Stream, line []byte) {

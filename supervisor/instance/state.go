@@ -31,6 +31,7 @@ type meta struct {
 	Followed, DefaultOpen bool
 	Preload               string // directory
 	Listeners             []front.ListenerState
+	Places                []string // where clients have connected, see front.Doors.Served
 	Front                 front.State
 	Sockets               []front.SocketState
 	Router                routing.RouterState

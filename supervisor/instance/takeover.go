@@ -137,6 +137,7 @@ func (a *app) restore(b *before) (err error) {
 	a.router.Restore(m.Router)
 	a.dead.restore(m.Dead)
 	a.sockets.Restore(m.Sockets)
+	a.doors.Remember(m.Places)
 	if m.Preload != "" {
 		a.preload = node.Reuse(m.Preload)
 	}

@@ -99,7 +99,7 @@ func (a *app) freeze(path string, c *admin.Caller) (err error) {
 	defer a.opening.Unlock()
 	m := &meta{
 		Config: *a.config.Load(), Started: a.started, Upgrades: a.upgrades.Load(), Reloads: a.reloads.Load(),
-		Watched: a.watched.Load(), Followed: a.followed, DefaultOpen: a.defaultOpen, At: time.Now(),
+		Watched: a.watched.Load(), Followed: a.followed, DefaultOpen: a.defaultOpen, At: time.Now(), Places: a.doors.Places(),
 	}
 	if m.Listeners, err = a.doors.Detach(); err != nil {
 		a.log.Error("clients are accepted there no longer", "err", err)
