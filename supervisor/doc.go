@@ -6,11 +6,12 @@
 //
 //	state ↓ event → | timer                 | ready | link ended      | exited    | leave      | stop
 //	waiting         | spawn → starting      |       |                 |           | → vacant   | → done
-//	starting        | KILL → killing        | ready | TERM → stopping | → waiting | → stopping | TERM → stopping
-//	ready           | hung: dump → dumping  |       | TERM → stopping | → waiting | → draining | → finishing
+//	starting        | KILL → killing        | ready | → closed        | → waiting | → stopping | TERM → stopping
+//	ready           | hung: dump → dumping  |       | → closed        | → waiting | → draining | → finishing
 //	dumping         | KILL → killing        |       |                 | → waiting |            | KILL → killing
-//	draining        | none left, or time over → finishing; hung → dumping | | TERM → stopping | → vacant | | → finishing
+//	draining        | none left, or time over → finishing; hung → dumping | | → closed | → vacant | | → finishing
 //	finishing       | TERM → stopping       |       | (it finishes)   | → vacant  |            |
+//	closed          | TERM → stopping       |       |                 | → waiting | → stopping | TERM → stopping
 //	stopping        | KILL → killing        |       |                 | → waiting |            |
 //	killing         | say so, each 10 s     |       |                 | → waiting |            |
 //	drained         |                       |       |                 |           | → done     | → done

@@ -36,7 +36,7 @@ func (sl *slot) onOrder(o order) {
 		sl.vacate()
 	case drained:
 		sl.vacate()
-	case starting:
+	case starting, closed:
 		sl.terminate()
 	case ready:
 		if o == vacateNow {

@@ -34,6 +34,7 @@ const (
 	endProtocol end = "protocol"  // killed, since it broke the protocol
 	endNotReady end = "not_ready" // killed, since it did not get ready
 	endLost     end = "upgrade"   // killed, since the conversation with it was lost in one
+	endChannel  end = "channel"   // asked to end, since it closed its channel to us and went on
 )
 
 // faultTexts are what a worker's cause of death says where we killed it.
@@ -49,7 +50,11 @@ func (w *Worker) cause() string {
 	if text := faultTexts[w.fault]; text != "" {
 		return text
 	}
-	return w.exit() + w.outOfMemory
+	cause := w.exit() + w.outOfMemory
+	if w.fault == endChannel {
+		cause = "closed its channel to stickyd and was stopped: " + cause
+	}
+	return cause
 }
 
 // exit says how the process ended. One that died of SIGTERM did not hear it: if

@@ -24,6 +24,7 @@ const (
 	dumping
 	draining
 	finishing
+	closed
 	stopping
 	killing
 	drained
@@ -137,8 +138,9 @@ func (sl *slot) setTimer(d time.Duration) {
 
 const (
 	never       = -1
-	stillThere  = 10 * time.Second // between complaints about one that SIGKILL does not end
-	hangChecks  = 8                // how often in HangTimeout a worker is looked at
+	stillThere  = 10 * time.Second       // between complaints about one that SIGKILL does not end
+	closedGrace = 200 * time.Millisecond // from the end of a conversation to SIGTERM: some runtimes close it before their last words
+	hangChecks  = 8                      // how often in HangTimeout a worker is looked at
 	hangSoonest = 20 * time.Millisecond
 )
 
@@ -160,6 +162,8 @@ func (sl *slot) onTimer() {
 		sl.checkDrained()
 	case finishing:
 		sl.checkFinished()
+	case closed:
+		sl.endClosed()
 	case stopping:
 		sl.checkStopped()
 	case killing:
@@ -275,7 +279,7 @@ func (sl *slot) onStop() {
 	switch sl.state {
 	case waiting, drained:
 		sl.enter(done, never)
-	case starting:
+	case starting, closed:
 		sl.terminate()
 	case ready, draining:
 		sl.retire()
@@ -327,12 +331,22 @@ func (sl *slot) onLinkEnded(err error) {
 	case sl.state == starting || sl.state == ready || sl.state == draining:
 		// Usually the first that is heard of an exit: no line in the log.
 		sl.bury()
-		sl.terminate()
+		sl.enter(closed, closedGrace)
 	case sl.state == dumping:
 		sl.bury()
 	case sl.state == finishing:
 		sl.checkFinished()
 	}
+}
+
+// endClosed ends a worker that has closed its channel and goes on.
+func (sl *slot) endClosed() {
+	w := sl.w
+	w.log(sl.s.log).Warn("worker closed its channel to stickyd and goes on, sending SIGTERM")
+	if !sl.leaving { // else it is what was wanted
+		w.fault = endChannel
+	}
+	sl.terminate()
 }
 
 func (sl *slot) onExited() {

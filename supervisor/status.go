@@ -100,7 +100,7 @@ func (s *SlotStatus) connections() int64 {
 
 var stateNames = [...]string{
 	waiting: "waiting", starting: "starting", ready: "ready", dumping: "dumping",
-	draining: "draining", finishing: "finishing", stopping: "stopping", killing: "killing",
+	draining: "draining", finishing: "finishing", closed: "closed", stopping: "stopping", killing: "killing",
 	drained: "drained", done: "done",
 }
 

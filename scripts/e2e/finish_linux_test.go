@@ -237,6 +237,33 @@ func TestServerUnderAShellThatCrashesIsKilled(t *testing.T) {
 	s.killNow()
 }
 
+// The end of the conversation is often the first of a worker's end, and not the
+// whole of it: some runtimes close it before they print what is wrong.
+func TestLastWordsAfterTheChannelIsClosed(t *testing.T) {
+	s := start(t, worker("closes-and-dies"), "-n", "1")
+	e := s.await("worker died", nil)
+	if e.str("exit") != "exit status 3" {
+		t.Errorf("it died with %q", e.str("exit"))
+	}
+	s.await("worker output", func(e event) bool { return e.str("line") == "these were the last words" })
+}
+
+// Of a signal that stickyd has sent a worker does not die without a reason.
+func TestWorkerThatClosesItsChannelAndGoesOn(t *testing.T) {
+	for kind, want := range map[string]string{
+		"closes-and-stays": "closed its channel to stickyd and was stopped: signal: terminated",
+		"closes-and-exits": "closed its channel to stickyd and was stopped: exit status 5",
+	} {
+		t.Run(kind, func(t *testing.T) {
+			s := start(t, worker(kind), "-n", "1")
+			s.await("worker closed its channel to stickyd and goes on, sending SIGTERM", nil)
+			if e := s.await("worker died", nil); e.str("exit") != want {
+				t.Errorf("it died with %q, want %q", e.str("exit"), want)
+			}
+		})
+	}
+}
+
 // In a container root may not look at other users' processes. A library that counts
 // its clients does not need that.
 func TestWorkerThatCannotBeSeenSaysThatItHasNoClient(t *testing.T) {

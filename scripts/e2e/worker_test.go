@@ -94,6 +94,20 @@ func playWorker(kind string) {
 		runReturnsTwice()
 	case "has-sockets":
 		runHasSockets()
+	case "closes-and-dies":
+		closeControl()
+		exec.Command("true").Run() // it takes a moment
+		fmt.Println("these were the last words")
+		os.Exit(3)
+	case "closes-and-stays":
+		closeControl()
+		select {}
+	case "closes-and-exits":
+		terminated := make(chan os.Signal, 1)
+		signal.Notify(terminated, syscall.SIGTERM)
+		closeControl()
+		<-terminated
+		os.Exit(5)
 	default:
 		log.Fatal("no such worker: ", kind)
 	}
@@ -323,6 +337,13 @@ func speak(text string) {
 func frame(t workerproto.Type, flags, descriptors byte, body string) string {
 	n := len(body)
 	return string([]byte{byte(t), flags, 0, descriptors, byte(n >> 24), byte(n >> 16), byte(n >> 8), byte(n)}) + body
+}
+
+// closeControl ends the conversation after a greeting.
+func closeControl() {
+	c := control()
+	c.TrySend([]byte(greeting), nil)
+	c.Close()
 }
 
 // runHasSockets has sockets that are no clients, and, when SIGTERM comes, something
