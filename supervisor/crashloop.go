@@ -3,6 +3,8 @@ package supervisor
 import (
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 )
@@ -11,8 +13,10 @@ import (
 // must not be tried for ever.
 type crashLoop struct {
 	started time.Time
-	ready   bool // some worker has been ready
-	failed  map[int]failure
+	ready   bool            // some worker has been ready
+	failed  map[int]failure // by slot
+	opened  map[int]*opened // of slots whose workers serve past us
+	warned  bool            // that some do
 	fatal   error
 }
 
@@ -21,7 +25,11 @@ type failure struct {
 	count int
 	cause string
 	lines []string
+	hint  string
 }
+
+// portInUse reports whether the worker has said that it could not have its port.
+func (f failure) portInUse() bool { return slices.ContainsFunc(f.lines, inUse.MatchString) }
 
 const (
 	// crashLoopPatience and crashLoopFailures say when to give up on a command
@@ -33,10 +41,6 @@ const (
 
 // readySoon is when somebody who waits would like to hear why.
 const readySoon = 5 * time.Second
-
-// notAWorker is the likeliest reason why a command does not become ready.
-const notAWorker = "is it a stickyd worker? One calls workerproto.Listen and Serve, " +
-	"speaks workerproto/PROTOCOL.md, or is a Node program that calls setupWorker(io) or listens"
 
 // watchStart looks at times whether any worker gets ready, until stop is called.
 func (s *Supervisor) watchStart() (stop func()) {
@@ -55,9 +59,9 @@ func (s *Supervisor) watchStart() (stop func()) {
 func (s *Supervisor) wonder() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !s.loop.ready && s.loop.fatal == nil {
+	if !s.loop.ready && !s.loop.warned && s.loop.fatal == nil {
 		s.log.Warn("no worker has said yet that it is ready", "command", s.current.Argv,
-			"start_timeout", s.limits.Load().StartTimeout, "hint", notAWorker)
+			"start_timeout", s.limits.Load().StartTimeout, "hint", commandHint(s.current.Argv))
 	}
 }
 
@@ -69,11 +73,30 @@ func (s *Supervisor) noteReady() {
 }
 
 // noteFailure says that a worker of slot n died.
-func (s *Supervisor) noteFailure(n int, cause string, lines []string) {
+func (s *Supervisor) noteFailure(n int, f failure) {
 	s.mu.Lock()
-	s.loop.failed[n] = failure{s.loop.failed[n].count + 1, cause, lines}
+	f.count = s.loop.failed[n].count + 1
+	s.loop.failed[n] = f
+	delete(s.loop.opened, n)
 	s.mu.Unlock()
 	s.judge()
+}
+
+// noteOpened says that slot n's worker, which is not ready, serves past us.
+func (s *Supervisor) noteOpened(n int, o *opened) {
+	s.mu.Lock()
+	s.loop.opened[n] = o
+	s.mu.Unlock()
+	s.judge()
+}
+
+// warnOnce reports whether nobody was told yet that workers serve past us.
+func (s *Supervisor) warnOnce() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	again := s.loop.warned
+	s.loop.warned = true
+	return !again
 }
 
 // noteNotStarted says that no process came of a spawn. If it is the command that
@@ -92,24 +115,55 @@ func (s *Supervisor) noteNotStarted(err error) {
 	}
 }
 
-// judge ends everything if no worker has ever become ready and each slot has
-// failed several times; but not what is being frozen: who goes on judges anew.
+// judge ends everything if no worker has ever become ready and none can: if one has
+// the port that another wanted, or after a while, if each slot has failed several
+// times, or serves past us; but not what is being frozen: who goes on judges anew.
 func (s *Supervisor) judge() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	l := &s.loop
-	if s.over || l.ready || l.fatal != nil || s.limits.Load().KeepTrying || time.Since(l.started) < crashLoopPatience {
+	if s.over || l.ready || l.fatal != nil || s.limits.Load().KeepTrying {
 		return
 	}
-	for _, sl := range s.slots {
-		if l.failed[sl.n].count < crashLoopFailures {
-			return
+	if !l.contested() && (time.Since(l.started) < crashLoopPatience || !l.hopeless(s.slots)) {
+		return
+	}
+	l.fatal = l.verdict()
+	s.stop()
+}
+
+// contested reports whether one slot's worker has opened a port, and another's has
+// failed since its port was in use.
+func (l *crashLoop) contested() bool {
+	for n := range l.opened {
+		for other, f := range l.failed {
+			if other != n && f.portInUse() {
+				return true
+			}
 		}
 	}
+	return false
+}
+
+// hopeless reports whether no slot is likely to have a ready worker soon.
+func (l *crashLoop) hopeless(slots []*slot) bool {
+	for _, sl := range slots {
+		if l.opened[sl.n] == nil && l.failed[sl.n].count < crashLoopFailures {
+			return false
+		}
+	}
+	return true
+}
+
+// verdict says why no worker has become ready, and what to do about it.
+func (l *crashLoop) verdict() error {
+	if len(l.opened) > 0 {
+		o := l.opened[slices.Sorted(maps.Keys(l.opened))[0]]
+		return fmt.Errorf("no worker can become ready: %v\n%s", o, o.hint())
+	}
 	first := l.failed[1]
-	l.fatal = fmt.Errorf("no worker has become ready: worker 1 failed %d times, at last with %s\n%s",
-		first.count, withLines(first.cause, first.lines), notAWorker)
-	s.stop()
+	return fmt.Errorf("no worker has become ready: worker 1 failed %d times, at last with %s\n%s",
+		first.count, withLines(first.cause, first.lines), first.hint)
 }
 
 // withLines adds to a cause of death what the worker printed last.

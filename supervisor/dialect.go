@@ -53,6 +53,12 @@ type Link interface {
 	Close() []workerproto.Connection
 }
 
+// hasSpoken reports whether the worker has said anything yet.
+func hasSpoken(l Link) bool {
+	u, ok := l.(*undecided)
+	return !ok || u.decided() != nil
+}
+
 // endsByItself reports whether a worker that was told to finish ends when it has,
 // without a signal.
 func endsByItself(l Link) bool {
@@ -109,12 +115,9 @@ func (w *Worker) forLibrary() string {
 
 // newLink takes ownership of conn.
 func (s *Supervisor) newLink(conn *fdpass.Conn, w *Worker) Link {
-	if w.launch.Protocol == Native {
-		return s.nativeLink(conn, w)
-	}
 	return &undecided{
 		conn: conn, become: func(first byte) Link { return s.linkFor(first, conn, w) },
-		socket: -1, ran: make(chan struct{}),
+		hint: commandHint(w.launch.Argv), socket: -1, ran: make(chan struct{}),
 	}
 }
 
@@ -144,6 +147,8 @@ func (s *Supervisor) nodeOptions(w *Worker) nodeipc.Options {
 // was asked for, or the native one, to accept or to complain about.
 func (s *Supervisor) linkFor(first byte, conn *fdpass.Conn, w *Worker) Link {
 	switch {
+	case w.launch.Protocol == Native:
+		return s.nativeLink(conn, w)
 	case first == '{' || first == nodeipc.BunJSON:
 		return s.nodeLink(conn, w, nodeipc.JSON)
 	case first == nodeipc.BunAdvanced:
@@ -160,6 +165,7 @@ func (s *Supervisor) linkFor(first byte, conn *fdpass.Conn, w *Worker) Link {
 type undecided struct {
 	conn   *fdpass.Conn
 	become func(first byte) Link // takes ownership of conn
+	hint   string                // for one that says nothing
 
 	mu     sync.Mutex
 	link   Link // nil until then
@@ -254,7 +260,7 @@ func (u *undecided) Hint() string {
 	if l := u.decided(); l != nil {
 		return l.Hint()
 	}
-	return notAWorker
+	return u.hint
 }
 
 func (u *undecided) Close() []workerproto.Connection {

@@ -6,7 +6,7 @@
 //
 //	state ↓ event → | timer                 | ready | link ended      | exited    | leave      | stop
 //	waiting         | spawn → starting      |       |                 |           | → vacant   | → done
-//	starting        | KILL → killing        | ready | → closed        | → waiting | → stopping | TERM → stopping
+//	starting        | look; KILL → killing  | ready | → closed        | → waiting | → stopping | TERM → stopping
 //	ready           | hung: dump → dumping  |       | → closed        | → waiting | → draining | → finishing
 //	dumping         | KILL → killing        |       |                 | → waiting |            | KILL → killing
 //	draining        | none left, or time over → finishing; hung → dumping | | → closed | → vacant | | → finishing

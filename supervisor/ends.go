@@ -54,7 +54,19 @@ func (w *Worker) cause() string {
 	if w.fault == endChannel {
 		cause = "closed its channel to stickyd and was stopped: " + cause
 	}
+	if w.daemonized() {
+		cause += ", leaving " + w.behind + " in the background"
+	}
 	return cause
+}
+
+// daemonized reports whether the worker's process went away in good order and left
+// others to do the work, before it had ever been ready.
+func (w *Worker) daemonized() bool { return w.process.state.Success() && w.behind != "" }
+
+// failure is what to remember of the worker's death.
+func (w *Worker) failure() failure {
+	return failure{cause: w.cause(), lines: w.last.get(), hint: w.deathHint()}
 }
 
 // exit says how the process ended. One that died of SIGTERM did not hear it: if

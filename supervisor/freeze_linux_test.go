@@ -397,7 +397,7 @@ func TestNoCrashLoopEndsWhatIsFrozen(t *testing.T) {
 	next := r.freeze()
 	s := r.now
 	s.loop = crashLoop{started: time.Now().Add(-crashLoopPatience), failed: map[int]failure{1: {count: crashLoopFailures}, 2: {count: crashLoopFailures - 1}}}
-	s.noteFailure(2, "exit status 1", nil)
+	s.noteFailure(2, failure{cause: "exit status 1"})
 	s.noteNotStarted(&commandError{})
 	if s.stopping.Err() != nil {
 		t.Error("it stops")

@@ -22,12 +22,17 @@ const lingerLook = 50 * time.Millisecond
 // onEnded: the worker's process has exited, and stays a zombie until it is let go,
 // so that its number stays its group's.
 func (sl *slot) onEnded() {
+	w := sl.w
 	switch sl.state {
 	case finishing, stopping:
 		sl.linger()
-	default:
-		sl.w.process.letGo()
+		return
+	case starting, closed:
+		if w.readyAt.IsZero() {
+			w.behind = namesOf(sl.s.family(w))
+		}
 	}
+	w.process.letGo()
 }
 
 // linger gives what the worker has left behind time to end.

@@ -28,6 +28,8 @@ func (*Supervisor) family(*Worker) []proc { return nil }
 // describe: nor here.
 func describe(pid int) program { return program{pid: pid} }
 
+func (*Supervisor) programs(*Worker) []program { return nil }
+
 // strays: nor here.
 func (*ward) strays() []proc { return nil }
 

@@ -8,9 +8,10 @@ import (
 // A program is what one process of a worker's runs: its own process, or one that
 // it has started.
 type program struct {
-	pid  int
-	name string   // by which it calls itself, without a directory: "node"
-	args []string // the first words of its command line, two at most
+	pid     int
+	name    string   // by which it calls itself, without a directory: "node"
+	args    []string // the first words of its command line, two at most
+	listens []string // where it listens on sockets of its own: ":8000", "127.0.0.1:9229" or "unix:/path"
 }
 
 func (p program) String() string { return fmt.Sprintf("%s (pid %d)", p.name, p.pid) }

@@ -150,10 +150,7 @@ func (sl *slot) onTimer() {
 	case waiting:
 		sl.spawn()
 	case starting:
-		limit := sl.limits().StartTimeout
-		w.log(sl.s.log).Error("worker is not ready in time, killing it", "start_timeout", limit, "hint", w.Link.Hint())
-		w.fault = endNotReady
-		sl.kill()
+		sl.checkStarting()
 	case ready:
 		sl.look()
 	case dumping:
@@ -188,7 +185,7 @@ func (sl *slot) spawn() {
 		if sl.trial == nil {
 			s.noteNotStarted(err)
 		}
-		sl.rest(err.Error(), nil)
+		sl.rest(failure{cause: err.Error()})
 		return
 	}
 	sl.w = w
@@ -197,7 +194,9 @@ func (sl *slot) spawn() {
 	}
 	s.watch(w)
 	w.log(s.log).Debug("worker started", "command", sl.launch.Argv)
-	sl.enter(starting, sl.limits().StartTimeout)
+	limit := sl.limits().StartTimeout
+	w.until = time.Now().Add(limit)
+	sl.enter(starting, min(limit, startLook))
 }
 
 func (sl *slot) onReady() {
@@ -342,7 +341,11 @@ func (sl *slot) onLinkEnded(err error) {
 // endClosed ends a worker that has closed its channel and goes on.
 func (sl *slot) endClosed() {
 	w := sl.w
-	w.log(sl.s.log).Warn("worker closed its channel to stickyd and goes on, sending SIGTERM")
+	log := w.log(sl.s.log)
+	if w.readyAt.IsZero() {
+		log = log.With("hint", sl.s.hint(w))
+	}
+	log.Warn("worker closed its channel to stickyd and goes on, sending SIGTERM")
 	if !sl.leaving { // else it is what was wanted
 		w.fault = endChannel
 	}
@@ -359,8 +362,11 @@ func (sl *slot) onExited() {
 	case wanted:
 		w.log(sl.s.log).Info("worker stopped", "exit", w.cause(), "sessions_lost", sessions)
 	default:
-		w.log(sl.s.log).Warn("worker died", "exit", w.cause(),
-			"up", time.Since(w.started).Round(time.Millisecond), "sessions_lost", sessions)
+		log := w.log(sl.s.log)
+		if w.daemonized() {
+			log = log.With("hint", w.deathHint())
+		}
+		log.Warn("worker died", "exit", w.cause(), "up", time.Since(w.started).Round(time.Millisecond), "sessions_lost", sessions)
 	}
 	w.reaping.Wait()
 	w.tasks.Wait()
@@ -378,20 +384,20 @@ func (sl *slot) onExited() {
 		sl.vacate()
 		return
 	}
-	sl.rest(w.cause(), w.last.get())
+	sl.rest(w.failure())
 }
 
 // rest waits before the next process.
-func (sl *slot) rest(cause string, lines []string) {
-	c := sl.crash(cause, lines)
+func (sl *slot) rest(f failure) {
+	c := sl.crash(f.cause, f.lines)
 	sl.w = nil
-	sl.past.crash(cause)
+	sl.past.crash(f.cause)
 	sl.deaths++
 	if sl.trial != nil {
 		sl.leaving = true // one that proves nothing is not tried again
 		sl.prove(c)
 	} else {
-		sl.s.noteFailure(sl.n, cause, lines)
+		sl.s.noteFailure(sl.n, f)
 	}
 	if sl.s.stopping.Err() != nil || sl.leaving {
 		sl.vacate()
@@ -402,7 +408,7 @@ func (sl *slot) rest(cause string, lines []string) {
 	if wait == 0 {
 		level = slog.LevelDebug
 	}
-	sl.s.log.Log(context.Background(), level, "worker will be started again", "slot", sl.n, "in", wait.Round(time.Millisecond), "deaths_in_a_row", sl.deaths, "cause", cause)
+	sl.s.log.Log(context.Background(), level, "worker will be started again", "slot", sl.n, "in", wait.Round(time.Millisecond), "deaths_in_a_row", sl.deaths, "cause", f.cause)
 	sl.enter(waiting, wait)
 	sl.report(c) // last: who hears of it looks at the slot
 }

@@ -20,6 +20,8 @@ type netSocket struct {
 	listen bool
 }
 
+func (s netSocket) isUnix() bool { return strings.HasPrefix(s.addr, "unix:") }
+
 // eachSocket calls f for the TCP sockets and the named Unix sockets of the network
 // namespace that dir, the net directory of a process, shows. Where f returns false
 // the rest of that table is left out: in those of TCP the kernel has the listening

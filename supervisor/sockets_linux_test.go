@@ -2,7 +2,9 @@ package supervisor
 
 import (
 	"net"
+	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -97,5 +99,24 @@ func TestOneLookServesAll(t *testing.T) {
 	_, second, _ := c.look(serves)
 	if n == 0 || looks != n || !second.Equal(first) {
 		t.Errorf("%d addresses were asked for, and then %d, by looks of %v and %v", n, looks, first, second)
+	}
+}
+
+func TestListenersAreFound(t *testing.T) {
+	ln, _, _ := accepted(t, "tcp4", "127.0.0.1:0")
+	path := filepath.Join(t.TempDir(), "s")
+	accepted(t, "unix", path)
+	got := listensAt(os.Getpid(), nil)
+	for _, want := range []string{ln.Addr().String(), "unix:" + path} {
+		if !slices.Contains(got, want) {
+			t.Errorf("%q is not in %q", want, got)
+		}
+	}
+	ours, err := socketsOf(os.Getpid())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := listensAt(os.Getpid(), ours); len(got) > 0 {
+		t.Errorf("sockets that we have are a worker's own: %q", got)
 	}
 }

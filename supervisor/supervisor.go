@@ -60,7 +60,7 @@ func New(spec Spec, clients Clients, log *slog.Logger) *Supervisor {
 		instance: newInstance(),
 		links:    make(map[Link]struct{}), begun: make(chan struct{}),
 		current: &spec.Launch, workers: spec.Workers, generation: 1,
-		loop: crashLoop{failed: make(map[int]failure)}, ends: make(map[int]map[string]int64),
+		loop: crashLoop{failed: make(map[int]failure), opened: make(map[int]*opened)}, ends: make(map[int]map[string]int64),
 	}
 	s.current.Lessons = new(Lessons)
 	s.limits.Store(&spec.Limits)

@@ -34,6 +34,7 @@ type Worker struct {
 	idle     int                 // looks in a row at which it had nothing left
 	looked   time.Time           // when the last of them began
 	lingers  bool                // its process has ended, and what that left behind gets time to
+	behind   string              // names of what one left that has never been ready
 	survivor *syscall.WaitStatus // of the last process of its group that ended after its own; nil: not known
 
 	stdout, stderr output

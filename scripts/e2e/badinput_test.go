@@ -99,7 +99,7 @@ func TestCommandThatKeepsExitingEndsStickydWithItsLastLines(t *testing.T) {
 	if status := s.wait(); status != 1 {
 		t.Error("exit status", status)
 	}
-	for _, want := range []string{"no worker has become ready", "exit status 7", "this worker has nothing to do", "is it a stickyd worker?"} {
+	for _, want := range []string{"no worker has become ready", "exit status 7", "this worker has nothing to do", "is the command one of these?"} {
 		eventually(t, "in what it prints: "+want, func() bool { return strings.Contains(s.output(), want) })
 	}
 	if answer := <-waiting; !strings.HasPrefix(answer, "HTTP/1.1 503 ") {

@@ -184,6 +184,24 @@ func TestNginxEndsWithItsWorker(t *testing.T) {
 	}
 }
 
+// What puts itself into the background is no worker, and leaves nothing.
+func TestCommandThatGoesIntoTheBackgroundIsToldSo(t *testing.T) {
+	t.Parallel() // it is ten seconds until stickyd gives up
+	n := newNginx(t)
+	s := launch(t, "-l", "127.0.0.1:0", "-n", "1", "--log-format", "json", "--", "nginx", "-c", n.conf)
+	if e := s.await("worker died", nil); !strings.Contains(e.str("exit"), "exit status 0, leaving nginx (pid ") || !strings.Contains(e.str("hint"), "in the foreground") {
+		t.Errorf("%v", e)
+	}
+	if status := s.wait(); status != 1 || !strings.Contains(s.output(), "daemon off") {
+		t.Errorf("exit status %d, and no word of how to run it", status)
+	}
+	for pid, args := range commandLines() {
+		if strings.Contains(strings.Join(args, " "), n.conf) {
+			t.Errorf("process %d is left: %q", pid, args)
+		}
+	}
+}
+
 // A stickyd that is another one's worker has a guardian, which must not end with it.
 func TestNobodyOutlivesAStickydThatIsAWorker(t *testing.T) {
 	t.Parallel()

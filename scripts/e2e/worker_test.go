@@ -54,6 +54,14 @@ func playWorker(kind string) {
 		runAppAs(func(*workerproto.Worker) { crashAsTold(os.Args[3]) })
 	case "idiom":
 		runIdiom(os.Args[3])
+	case "opens-first":
+		ln, err := net.Listen("tcp", os.Args[4])
+		if err != nil {
+			log.Fatal(err)
+		}
+		fmt.Println("debugging at", ln.Addr())
+		awaitFile(os.Args[3])
+		runApp()
 	case "short-lived":
 		time.AfterFunc(100*time.Millisecond, func() {
 			fmt.Println("that was all")

@@ -1,0 +1,142 @@
+package supervisor
+
+import (
+	"debug/buildinfo"
+	"fmt"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// This file is what a person is told who has started something that does not
+// become a worker. A hint says what to type next.
+
+// notAWorker is the hint where nothing more is known.
+const notAWorker = "stickyd runs Node servers, as in stickyd -- node server.js, Go servers built with workerproto, " +
+	"and programs that speak workerproto/PROTOCOL.md; is the command one of these?"
+
+// commandHint is the hint for a command of which nothing is known but its words.
+func commandHint(argv []string) string {
+	if hasNoScript(argv) {
+		return "Node takes connections from stickyd only in a script: put the code of " + filepath.Base(argv[0]) + " " + argv[1] +
+			" into a file, as in stickyd -- node server.js"
+	}
+	return notAWorker
+}
+
+// hasNoScript reports whether a command is Node with its code as an argument.
+func hasNoScript(argv []string) bool {
+	if len(argv) < 2 || programName(argv, "") != "node" {
+		return false
+	}
+	return slices.Contains([]string{"-e", "--eval", "-p", "--print", "-pe"}, argv[1])
+}
+
+// channelTakers are Node programs that start the server as another process and
+// take the channel to stickyd for themselves; launchers are others in front of
+// a server.
+var (
+	channelTakers = []string{"npm", "npx", "pnpm", "pnpx", "yarn", "nodemon", "tsx", "ts-node", "ts-node-dev", "concurrently", "forever"}
+	launchers     = []string{"sh", "bash", "dash", "zsh", "ash", "su", "sudo", "runuser", "gosu", "su-exec", "env", "tini", "dumb-init", "poetry", "pipenv", "uv"}
+)
+
+func takesChannel(argv []string) bool { return slices.Contains(channelTakers, programName(argv, "")) }
+
+func isLauncher(argv []string) bool {
+	return takesChannel(argv) || slices.Contains(launchers, programName(argv, ""))
+}
+
+// An opened port is one at which a worker that is not ready serves past stickyd.
+type opened struct {
+	program program // which listens
+	command []string
+	isGo    bool
+}
+
+// what happened, in a sentence.
+func (o *opened) String() string {
+	return fmt.Sprintf("%v has opened %s itself, so stickyd cannot pass connections to it", o.program, o.where())
+}
+
+// where is "port 8000", "127.0.0.1:5000", "socket /run/app.sock", or several.
+func (o *opened) where() string {
+	var all []string
+	for _, addr := range o.program.listens {
+		if port, ok := strings.CutPrefix(addr, ":"); ok {
+			addr = "port " + port
+		} else if path, ok := strings.CutPrefix(addr, "unix:"); ok {
+			addr = "socket " + path
+		}
+		all = append(all, addr)
+	}
+	return strings.Join(all, ", ")
+}
+
+// languages has what programs run others in, by the beginning of their names.
+var languages = [][2]string{
+	{"python", "Python"}, {"gunicorn", "Python"}, {"uvicorn", "Python"}, {"flask", "Python"}, {"java", "Java"}, {"ruby", "Ruby"}, {"puma", "Ruby"},
+	{"php", "PHP"}, {"perl", "Perl"}, {"dotnet", ".NET"}, {"beam", "Erlang"}, {"deno", "Deno"}, {"bun", "Bun"},
+}
+
+// hint is what to do about it.
+func (o *opened) hint() string {
+	name := o.program.name
+	started := ""
+	if isLauncher(o.command) && name != programName(o.command, "") {
+		started = fmt.Sprintf("%s starts it. ", programName(o.command, ""))
+	}
+	switch {
+	case hasNoScript(o.program.args):
+		return started + commandHint(o.program.args)
+	case name == "node":
+		return started + "Node takes connections from stickyd only if stickyd starts node itself, as in stickyd -- node server.js"
+	case o.isGo:
+		return started + `In Go call workerproto.Listen in place of net.Listen, and its Serve in place of the server's ListenAndServe: ` +
+			`see "A worker in Go" in the README`
+	}
+	other := "it cannot run this program yet"
+	for _, l := range languages {
+		if strings.HasPrefix(name, l[0]) {
+			other = "it cannot run a server in " + l[1] + " yet"
+		}
+	}
+	return started + "stickyd runs Node servers, Go servers built with workerproto, and programs that speak workerproto/PROTOCOL.md; " + other +
+		". Start copies on ports of their own behind a load balancer instead"
+}
+
+// goProgram says whether a process's program was built by Go, and whether with
+// our library.
+func goProgram(pid int) (isGo, isWorker bool) {
+	const module = "github.com/stickyd/stickyd"
+	info, err := buildinfo.ReadFile(fmt.Sprintf("/proc/%d/exe", pid))
+	if err != nil {
+		return false, false
+	}
+	isWorker = info.Main.Path == module
+	for _, dep := range info.Deps {
+		isWorker = isWorker || dep.Path == module
+	}
+	return true, isWorker
+}
+
+// inUse matches what programs print when their port is taken.
+var inUse = regexp.MustCompile(`(?i)EADDRINUSE|address (is )?(already )?in use|port \d+ (is|was) (already )?in use`)
+
+// inForeground is the hint for a command that puts itself into the background.
+const inForeground = "stickyd looks after a worker only as long as its first process runs: start the program in the foreground, " +
+	"as nginx does with -g 'daemon off;'"
+
+// deathHint is what to do about a worker that died before it was ever ready; "" for
+// others.
+func (w *Worker) deathHint() string {
+	switch {
+	case !w.readyAt.IsZero():
+		return ""
+	case w.daemonized():
+		return inForeground
+	case slices.ContainsFunc(w.last.get(), inUse.MatchString):
+		return "a worker must not open its port itself: stickyd has several copies, and only one can have it. " + commandHint(w.launch.Argv)
+	}
+	return commandHint(w.launch.Argv)
+}
