@@ -17,6 +17,7 @@ type crashLoop struct {
 	failed  map[int]failure // by slot
 	opened  map[int]*opened // of slots whose workers serve past us
 	warned  bool            // that some do
+	hint    string          // for the worker that was seen last, which may have died
 	fatal   error
 }
 
@@ -60,8 +61,11 @@ func (s *Supervisor) wonder() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !s.loop.ready && !s.loop.warned && s.loop.fatal == nil {
-		s.log.Warn("no worker has said yet that it is ready", "command", s.current.Argv,
-			"start_timeout", s.limits.Load().StartTimeout, "hint", commandHint(s.current.Argv))
+		log := s.log
+		if s.loop.hint != "" {
+			log = log.With("hint", s.loop.hint)
+		}
+		log.Warn("no worker has said yet that it is ready", "command", s.current.Argv, "start_timeout", s.limits.Load().StartTimeout)
 	}
 }
 
@@ -77,9 +81,17 @@ func (s *Supervisor) noteFailure(n int, f failure) {
 	s.mu.Lock()
 	f.count = s.loop.failed[n].count + 1
 	s.loop.failed[n] = f
+	s.loop.hint = f.hint
 	delete(s.loop.opened, n)
 	s.mu.Unlock()
 	s.judge()
+}
+
+// noteHint says what may be wrong with a worker that is not ready.
+func (s *Supervisor) noteHint(hint string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.loop.hint = hint
 }
 
 // noteOpened says that slot n's worker, which is not ready, serves past us.
@@ -162,8 +174,12 @@ func (l *crashLoop) verdict() error {
 		return fmt.Errorf("no worker can become ready: %v\n%s", o, o.hint())
 	}
 	first := l.failed[1]
-	return fmt.Errorf("no worker has become ready: worker 1 failed %d times, at last with %s\n%s",
-		first.count, withLines(first.cause, first.lines), first.hint)
+	text := fmt.Sprintf("no worker has become ready: worker 1 failed %d times, at last with %s",
+		first.count, withLines(first.cause, first.lines))
+	if first.hint != "" {
+		text += "\n" + first.hint
+	}
+	return errors.New(text)
 }
 
 // withLines adds to a cause of death what the worker printed last.

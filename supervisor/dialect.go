@@ -59,6 +59,15 @@ func hasSpoken(l Link) bool {
 	return !ok || u.decided() != nil
 }
 
+// servesAlone reports whether the worker has said that it serves past us.
+func servesAlone(l Link) bool {
+	if u, ok := l.(*undecided); ok {
+		l = u.decided()
+	}
+	node, ok := l.(*nodeipc.Link)
+	return ok && node.ServesAlone()
+}
+
 // endsByItself reports whether a worker that was told to finish ends when it has,
 // without a signal.
 func endsByItself(l Link) bool {

@@ -49,12 +49,13 @@ func isLauncher(argv []string) bool {
 
 // An opened port is one at which a worker that is not ready serves past stickyd.
 type opened struct {
-	program program // which listens
-	command []string
-	isGo    bool
+	program program  // which listens
+	command []string // of the worker
+	isGo    bool     // it was built by Go
+	said    string   // what its worker's link says of it; "" for nothing
 }
 
-// what happened, in a sentence.
+// String says what has happened, in a sentence.
 func (o *opened) String() string {
 	return fmt.Sprintf("%v has opened %s itself, so stickyd cannot pass connections to it", o.program, o.where())
 }
@@ -87,6 +88,8 @@ func (o *opened) hint() string {
 		started = fmt.Sprintf("%s starts it. ", programName(o.command, ""))
 	}
 	switch {
+	case o.said != "":
+		return started + o.said
 	case hasNoScript(o.program.args):
 		return started + commandHint(o.program.args)
 	case name == "node":
@@ -127,16 +130,20 @@ var inUse = regexp.MustCompile(`(?i)EADDRINUSE|address (is )?(already )?in use|p
 const inForeground = "stickyd looks after a worker only as long as its first process runs: start the program in the foreground, " +
 	"as nginx does with -g 'daemon off;'"
 
-// deathHint is what to do about a worker that died before it was ever ready; "" for
-// others.
+// deathHint is what to do about a worker that died before it was ever ready; "" where
+// nothing is known but what it printed.
 func (w *Worker) deathHint() string {
 	switch {
 	case !w.readyAt.IsZero():
 		return ""
 	case w.daemonized():
 		return inForeground
+	case servesAlone(w.Link):
+		return w.Link.Hint()
 	case slices.ContainsFunc(w.last.get(), inUse.MatchString):
 		return "a worker must not open its port itself: stickyd has several copies, and only one can have it. " + commandHint(w.launch.Argv)
+	case hasSpoken(w.Link):
+		return "" // it is one; what it printed says why it ended
 	}
 	return commandHint(w.launch.Argv)
 }

@@ -55,7 +55,7 @@ func (sl *slot) learnFromLink(err error) (again bool) {
 	}
 	lessons := sl.launch.Lessons
 	if lessons.learn(&lessons.JSON) {
-		sl.w.log(sl.s.log).Info("the worker's runtime can't use the serialization of Node's messages that is asked for: workers use JSON from now on",
+		sl.w.log(sl.s.log).Info("the worker's runtime has another advanced serialization than Node: workers use JSON from now on",
 			"serialization", sl.launch.Serialization)
 	}
 	return true

@@ -21,6 +21,8 @@ func (sl *slot) checkStarting() {
 	}
 	if o := sl.s.lookForPort(w); o != nil {
 		sl.servesPastUs(o)
+	} else {
+		sl.s.noteHint(w.Link.Hint())
 	}
 	sl.enter(starting, min(left, startLook))
 }
@@ -47,9 +49,13 @@ func (sl *slot) servesPastUs(o *opened) {
 
 // lookForPort returns the port that a worker has opened in place of getting its
 // connections from us; nil if there is none, or it may be for something else: a
-// worker that has spoken to us, or is about to, may have a port for a debugger.
+// worker that has spoken to us, or is about to, may have a port for a debugger,
+// unless it says that it serves past us.
 func (s *Supervisor) lookForPort(w *Worker) *opened {
-	if hasSpoken(w.Link) && !takesChannel(w.launch.Argv) {
+	said := ""
+	if servesAlone(w.Link) {
+		said = w.Link.Hint()
+	} else if hasSpoken(w.Link) && !takesChannel(w.launch.Argv) {
 		return nil
 	}
 	for _, p := range s.programs(w) {
@@ -58,7 +64,7 @@ func (s *Supervisor) lookForPort(w *Worker) *opened {
 		}
 		isGo, isWorker := goProgram(p.pid)
 		if !isWorker {
-			return &opened{program: p, command: w.launch.Argv, isGo: isGo}
+			return &opened{program: p, command: w.launch.Argv, isGo: isGo, said: said}
 		}
 	}
 	return nil

@@ -57,7 +57,7 @@ type LinkState struct {
 
 type helperState struct {
 	Here, Expects, Early, Door, Nobody bool
-	Runtime                            string
+	Runtime, Alone                     string
 }
 
 type outgoingState struct {
@@ -206,13 +206,13 @@ func (l *Link) serverStates() []*server {
 func (h *helper) state() helperState {
 	return helperState{
 		Here: h.here.Load(), Expects: h.expects, Early: h.early.Load(), Door: h.door.Load(),
-		Nobody: h.nobody.Load(), Runtime: h.runtime,
+		Nobody: h.nobody.Load(), Runtime: h.runtime, Alone: h.alone,
 	}
 }
 
 func (h *helper) restore(s helperState) {
 	h.here.Store(s.Here)
-	h.expects, h.runtime = s.Expects, s.Runtime
+	h.expects, h.runtime, h.alone = s.Expects, s.Runtime, s.Alone
 	h.early.Store(s.Early)
 	h.door.Store(s.Door)
 	h.nobody.Store(s.Nobody)

@@ -598,7 +598,7 @@ func TestThawIsWhole(t *testing.T) {
 		Terms: workerproto.Terms{Incarnation: 7}, Serialization: JSON, Socket: socket,
 		Online: true, Ready: true, Away: true, Leaving: true, Adopts: true, WaitReady: true, SaidReady: true,
 		Wrapper: "npm", Process: 4711, Bound: true,
-		Helper:   helperState{Here: true, Expects: true, Early: true, Door: true, Nobody: true, Runtime: deno},
+		Helper:   helperState{Here: true, Expects: true, Early: true, Door: true, Nobody: true, Runtime: deno, Alone: "Deno.serve"},
 		Buffered: []byte("half"), Loose: []int{1001},
 		Outbox: []outgoingState{{[]byte("frame"), 1003}, {[]byte("other"), -1}}, Pushed: 77,
 		Parcels: []parcelState{{connection, []byte("frame"), 3, "d", 70, 1, age, true}}, Sent: 1, Acked: 60, Plain: 50,

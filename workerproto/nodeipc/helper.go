@@ -28,6 +28,7 @@ const (
 type helper struct {
 	runtime string // what it runs in. With l.read held, as all here without a note
 	expects bool   // setupWorker is loaded, and was not called yet
+	alone   string // what the application has called that listens by itself, past us
 
 	here  atomic.Bool // there is one, so the worker tells of the end of each connection
 	early atomic.Bool // it registers sessions before their clients know of them
@@ -70,6 +71,8 @@ func (l *Link) handleOurs(m object) {
 		if n, ok := m.number("n"); ok {
 			l.settle(n)
 		}
+	case "alone":
+		l.helper.alone = m.text("name")
 	case "wrapper":
 		l.passedOn(m)
 	}

@@ -417,6 +417,14 @@ func (l *Link) Helped() bool {
 	return l.helper.here.Load()
 }
 
+// ServesAlone reports whether the application has called what listens by itself, past
+// us, as Bun.serve does.
+func (l *Link) ServesAlone() bool {
+	l.read.Lock()
+	defer l.read.Unlock()
+	return l.helper.alone != ""
+}
+
 // Hint says what may be wrong with a worker that does not get ready.
 func (l *Link) Hint() string {
 	l.read.Lock()
@@ -426,13 +434,21 @@ func (l *Link) Hint() string {
 		return "its server listens; it has not said process.send('ready'), which --wait-ready waits for"
 	case l.wrapper != "" && !l.helper.here.Load():
 		return l.wrapper + " runs, and no Node program that it has started has said anything: " + wrapperHint(l.wrapper)
+	case l.helper.alone != "":
+		return l.helper.alone + " listens by itself, so stickyd cannot pass connections to it: " +
+			"serve with createServer of node:http, as Express and Fastify do"
 	case !l.online:
 		return "Node has opened its channel and has not said that it runs"
 	case l.helper.expects:
 		return "@socket.io/sticky is loaded, but setupWorker(io) was not called yet"
 	}
-	return "Node runs, but neither does it listen, nor was setupWorker(io) called. " +
-		"A server that listens in a process that it has started, or with the option exclusive or reusePort, is out of stickyd's reach"
+	switch l.helper.runtime {
+	case deno:
+		return "Deno runs, but no server of node:http listens, nor was setupWorker(io) called. What deno serve runs is out of stickyd's reach"
+	case bun:
+		return "Bun runs, but no server of node:http listens, nor was setupWorker(io) called"
+	}
+	return "Node runs, but neither does it listen, nor was setupWorker(io) called. A server that listens in a process that it has started is out of stickyd's reach"
 }
 
 // Close ends the conversation. It first handles what the worker had sent, so

@@ -7,6 +7,7 @@
 'use strict';
 
 const http = require('node:http');
+const { tellOf } = require('./channel');
 
 /** The servers that get connections, by the key that stickyd has given each. */
 const servers = new Map();
@@ -17,6 +18,7 @@ const asking = new Map();
 let questions = 0;
 
 function install() {
+  tellOf(globalThis.Bun, 'serve', 'Bun.serve');
   const { listen, close, address } = http.Server.prototype;
   process.prependListener('internalMessage', message => {
     if (message?.cmd !== 'NODE_CLUSTER' || !asking.has(message.ack)) return;

@@ -83,7 +83,18 @@ function greet({ hold = false } = {}) {
   greeted = true;
 }
 
+/** Has stickyd told when the application calls what serves by itself, past stickyd: `object[method]`. */
+function tellOf(object, method, name) {
+  const original = object?.[method];
+  if (typeof original !== 'function') return;
+  object[method] = function (...args) {
+    send('alone', { name });
+    return original.apply(this, args);
+  };
+}
+
 exports.send = send;
+exports.tellOf = tellOf;
 exports.hear = hear;
 exports.gather = gather;
 exports.greet = greet;

@@ -4,6 +4,7 @@
 
 'use strict';
 
+const { tellOf } = require('./channel');
 const { runtime } = require('./worker');
 
 /**
@@ -12,6 +13,7 @@ const { runtime } = require('./worker');
  * been run.
  */
 function install() {
+  tellOf(globalThis.Deno, 'serve', 'Deno.serve');
   process.channel?.unref?.();
   process.once('beforeExit', () => process.channel?.ref?.());
 }

@@ -97,6 +97,9 @@ const apps = {
   reusePort: () => createServer((_, response) => response.end('hello')).listen({ port, reusePort: true }),
   exclusive: () => createServer((_, response) => response.end('hello')).listen({ port, exclusive: true }),
 
+  'Bun.serve': () => Bun.serve({ port: 0, fetch: () => new Response('hello') }),
+  'Deno.serve': () => Deno.serve({ port: 0 }, () => new Response('hello')),
+
   'https': () => tls(require('node:https').createServer),
   'http2 secure': () => tls((options, listener) => require('node:http2').createSecureServer({ ...options, allowHTTP1: true }, listener)),
   'https beside http': () => {

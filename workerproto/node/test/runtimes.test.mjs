@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import http from 'node:http';
 import { test } from 'node:test';
 import { io } from 'socket.io-client';
-import { app, clients, handshake, patience, polling, request, runtimes, serve } from './harness.mjs';
+import { app, clients, fails, handshake, here, patience, polling, request, runtimes } from './harness.mjs';
 
 const listens = { APP: 'plain http' };
 const kinds = {
@@ -17,7 +17,7 @@ const kinds = {
 const check = (name, runtime, { APP, ...options }, run) =>
   test(`${runtime}: ${name}`, { timeout: patience }, () => app(APP, { run: runtimes[runtime], ...options }, run));
 
-for (const runtime of Object.keys(runtimes)) {
+for (const [runtime, command] of Object.entries(runtimes)) {
   for (const [kind, options] of Object.entries(kinds)) {
     check(`sessions, ${kind}`, runtime, options, async ({ server, url }) => {
       const at = options.listen ? server.url : url;
@@ -62,5 +62,12 @@ for (const runtime of Object.keys(runtimes)) {
   check('many connections as soon as it listens', runtime, listens, async ({ server, url }) => {
     for (let n = 0; n < 10; n++) await Promise.all(Array.from({ length: 40 }, () => handshake({ url })));
     assert.equal((await server.stop()).refused, 0);
+  });
+
+  const APP = `${runtime.split(' ')[0]}.serve`;
+  test(`${runtime}: ${APP} is told to serve past stickyd`, { timeout: patience }, async () => {
+    const printed = await fails([...command, here('apps.cjs')], { APP });
+    assert.match(printed, /has opened port \d+ itself, so stickyd cannot pass connections to it\n/);
+    assert.ok(printed.includes(`\n${APP} listens by itself`), printed);
   });
 }
