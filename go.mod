@@ -2,6 +2,8 @@ module github.com/stickyd/stickyd
 
 go 1.26.0
 
+ignore node_modules // npm's packages have Go, too
+
 require (
 	github.com/BurntSushi/toml v1.6.0
 	github.com/coreos/go-systemd/v22 v22.7.0

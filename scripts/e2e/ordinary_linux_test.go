@@ -75,15 +75,16 @@ func TestOrdinaryServersAreToldApart(t *testing.T) {
 	underShell := append([]string{"sh", "-c", `"$@"; exit $?`, "sh"}, plain...)
 	for name, tt := range map[string]struct {
 		command  []string
+		preload  string
 		listener string
 		want     string
 	}{
-		"Go":               {plain, "server (pid ", "call workerproto.Listen"},
-		"Go under a shell": {underShell, "server (pid ", "sh starts it. "},
-		"Node under npm":   {underNpm(t, addr), "node (pid ", "npm starts it. Node takes connections from stickyd only if stickyd starts node itself"},
+		"Go":               {plain, "auto", "server (pid ", "call workerproto.Listen"},
+		"Go under a shell": {underShell, "auto", "server (pid ", "sh starts it. "},
+		"Node under npm":   {underNpm(t, addr), "off", "node (pid ", "npm starts it. Node takes connections from stickyd only if stickyd starts node itself"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := launch(t, append([]string{"-l", "127.0.0.1:0", "-n", "3", "--log-format", "json", "--"}, tt.command...)...)
+			s := launch(t, append([]string{"-l", "127.0.0.1:0", "-n", "3", "--log-format", "json", "--node-preload", tt.preload, "--"}, tt.command...)...)
 			e := s.await("the worker has opened a port itself, so stickyd cannot pass connections to it", nil)
 			if e.str("listens") != addr || !strings.HasPrefix(e.str("listener"), tt.listener) || e.str("hint") == "" {
 				t.Errorf("%v", e)

@@ -64,14 +64,14 @@ func TestLastLinesAreLines(t *testing.T) {
 	if err := os.WriteFile(broken, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	first := s.awaitText(`(?s)(msg="files have changed.*msg="not all workers were replaced".*?\n    \(shown above\))`)
+	first := s.awaitText(`(?s)(msg="files have changed.*msg="operation failed".*?\n    \(shown above\))`)
 	if n := strings.Count(first, "SyntaxError"); n != 1 || strings.Contains(first, `\n`) {
 		t.Errorf("the error is shown %d times:\n%s", n, first)
 	}
 	if err := os.WriteFile(broken, []byte("still"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	second := s.awaitText(`(?s)msg="not all workers.*(msg="files have changed.*msg="not all workers were replaced".*SyntaxError.*?)\n`)
+	second := s.awaitText(`(?s)msg="operation failed.*(msg="files have changed.*msg="operation failed".*SyntaxError.*?)\n`)
 	if n := strings.Count(second, "SyntaxError"); n != 1 || strings.Contains(second, `\n`) || !strings.Contains(second, "\n        SyntaxError: no luck") {
 		t.Errorf("when it failed again, the error is shown %d times:\n%s", n, second)
 	}

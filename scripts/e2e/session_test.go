@@ -151,14 +151,14 @@ func TestMistakesAboutSessionsAreNamed(t *testing.T) {
 		for range 20 {
 			s.get("/use?sid=never-bound")
 		}
-		s.await("requests carry session ids, but no worker has registered any session: does it call Bind?", nil)
+		s.await("requests carry session ids, but no worker has registered any session", nil)
 	})
 	t.Run("ids are elsewhere", func(t *testing.T) {
 		s, _ := startReady(t, 2, worker("app"), "--session", "cookie:another")
 		for range 40 {
 			s.mustGet("/handshake")
 		}
-		s.await("workers have registered sessions, but no connection has begun with a session id: unless clients keep their connections, is --session right?", nil)
+		s.await("no request carries a session id where ids are looked for, though workers have registered sessions", nil)
 	})
 	t.Run("all is well", func(t *testing.T) {
 		s, _ := startReady(t, 2, worker("app"))
@@ -171,8 +171,8 @@ func TestMistakesAboutSessionsAreNamed(t *testing.T) {
 		s.signal(sigTerm)
 		s.wait()
 		s.await("stopped", nil)
-		for _, msg := range []string{"requests carry session ids, but no worker has registered any session: does it call Bind?",
-			"workers have registered sessions, but no connection has begun with a session id: unless clients keep their connections, is --session right?"} {
+		for _, msg := range []string{"requests carry session ids, but no worker has registered any session",
+			"no request carries a session id where ids are looked for, though workers have registered sessions"} {
 			if found, _ := s.find(msg, nil); len(found) > 0 {
 				t.Error("the log says: ", msg)
 			}

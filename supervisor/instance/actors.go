@@ -2,7 +2,6 @@ package instance
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -106,22 +105,15 @@ func (a *app) watch() (execute func() error, interrupt func(error)) {
 		}
 }
 
-// restartFor replaces the workers by those of changed files.
+// restartFor replaces the workers by those of changed files when no operation is
+// under way. It does not wait for the old ones to drain: the next change may come
+// before. Why an operation fails is in the log, also of a new worker that crashes
+// until they have.
 func (a *app) restartFor(now *watched) {
 	a.log.Info("files have changed, replacing the workers", "watch", now.Paths)
-	err := a.restartInTurn(now)
-	if err != nil && !errors.Is(err, supervisor.ErrFrozen) { // who goes on sees it, too
-		a.log.Error("not all workers were replaced", "err", err)
-	}
-}
-
-// restartInTurn replaces all workers when no operation is under way. It does not
-// wait for the old ones to drain: the next change may come before. A new worker
-// that crashes until they have is in the log.
-func (a *app) restartInTurn(now *watched) error {
 	op, err := a.supervisor.BeginInTurn("rolling restart")
 	if err != nil {
-		return err
+		return // stickyd ends, or who goes on sees it, too
 	}
 	defer op.End()
 	a.watched.Store(now)
@@ -129,7 +121,6 @@ func (a *app) restartInTurn(now *watched) error {
 	if err == nil {
 		a.tasks.Go(func() { wait() })
 	}
-	return err
 }
 
 // inform keeps the service manager informed, until the end has begun.

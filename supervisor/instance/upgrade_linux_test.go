@@ -229,7 +229,7 @@ func TestUpgradeTakesAlongThatFilesHaveChanged(t *testing.T) {
 			change("1")
 		}
 		f.state.Close()
-		if n := logged(r.app, "not all workers were replaced"); n > 0 {
+		if n := logged(r.app, "operation failed"); n > 0 {
 			t.Errorf("%d restarts are said to have failed", n)
 		}
 		a := f.expectToSucceed(t, &f.meta.Config)
