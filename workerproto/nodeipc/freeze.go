@@ -56,8 +56,8 @@ type LinkState struct {
 }
 
 type helperState struct {
-	Here, Expects, Early, Door, Nobody bool
-	Runtime, Alone                     string
+	Here, Expects, Late, Early, Door, Nobody, Settled bool
+	Runtime, Alone                                    string
 }
 
 type outgoingState struct {
@@ -205,17 +205,19 @@ func (l *Link) serverStates() []*server {
 
 func (h *helper) state() helperState {
 	return helperState{
-		Here: h.here.Load(), Expects: h.expects, Early: h.early.Load(), Door: h.door.Load(),
-		Nobody: h.nobody.Load(), Runtime: h.runtime, Alone: h.alone,
+		Here: h.here.Load(), Expects: h.expects, Late: h.late.Load(), Early: h.early.Load(), Door: h.door.Load(),
+		Nobody: h.nobody.Load(), Settled: h.settled.Load(), Runtime: h.runtime, Alone: h.alone,
 	}
 }
 
 func (h *helper) restore(s helperState) {
 	h.here.Store(s.Here)
 	h.expects, h.runtime, h.alone = s.Expects, s.Runtime, s.Alone
+	h.late.Store(s.Late)
 	h.early.Store(s.Early)
 	h.door.Store(s.Door)
 	h.nobody.Store(s.Nobody)
+	h.settled.Store(s.Settled)
 }
 
 // Thaw makes a Link of a state, as workerproto.Thaw does. The options are
@@ -246,10 +248,9 @@ func Thaw(s *LinkState, loop *poll.Loop, h workerproto.Handler, o Options) (*Lin
 func (l *Link) restore(s *LinkState) {
 	l.online, l.ready, l.away, l.leaving = s.Online, s.Ready, s.Away, s.Leaving
 	l.waitReady, l.saidReady, l.wrapper, l.process = s.WaitReady, s.SaidReady, s.Wrapper, s.Process
-	if l.bound = s.Bound; l.bound {
-		l.hub.noteBound()
-	}
+	l.bound = s.Bound
 	l.helper.restore(s.Helper)
+	l.hub.restoreNews(l)
 	l.adopts.Store(s.Adopts)
 	if l.online {
 		close(l.probe)

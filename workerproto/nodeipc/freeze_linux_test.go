@@ -324,18 +324,30 @@ func handUntil(t *testing.T, stop <-chan struct{}, r *room, l *listener) (n int)
 // thaw makes the peer's link another, of what JSON keeps of it.
 func (p *peer) thaw(t *testing.T) *LinkState {
 	t.Helper()
-	p.link.Freeze()
-	if err := <-p.ran; err != workerproto.ErrFrozen {
-		t.Errorf("Run returned %v", err)
+	return thawAll(t, p)[0]
+}
+
+// thawAll does so for several, which meet in another hub.
+func thawAll(t *testing.T, ps ...*peer) (states []*LinkState) {
+	t.Helper()
+	for _, p := range ps {
+		p.link.Freeze()
+		if err := <-p.ran; err != workerproto.ErrFrozen {
+			t.Errorf("Run returned %v", err)
+		}
+		states = append(states, reload(t, p.link))
 	}
-	state := reload(t, p.link)
-	var err error
-	p.link, err = Thaw(state, nil, p.told, Options{Hub: NewHub(), Log: slog.New(slog.DiscardHandler), Places: p})
-	if err != nil {
-		t.Fatal(err)
+	hub := NewHub()
+	for i, p := range ps {
+		var err error
+		if p.link, err = Thaw(states[i], nil, p.told, Options{Hub: hub, Log: slog.New(slog.DiscardHandler), Places: p}); err != nil {
+			t.Fatal(err)
+		}
 	}
-	go func() { p.ran <- p.link.Run() }()
-	return state
+	for _, p := range ps {
+		go func() { p.ran <- p.link.Run() }()
+	}
+	return states
 }
 
 // Sockets that servers share are acquired again by the same name, and given up by
@@ -598,7 +610,7 @@ func TestThawIsWhole(t *testing.T) {
 		Terms: workerproto.Terms{Incarnation: 7}, Serialization: JSON, Socket: socket,
 		Online: true, Ready: true, Away: true, Leaving: true, Adopts: true, WaitReady: true, SaidReady: true,
 		Wrapper: "npm", Process: 4711, Bound: true,
-		Helper:   helperState{Here: true, Expects: true, Early: true, Door: true, Nobody: true, Runtime: deno, Alone: "Deno.serve"},
+		Helper:   helperState{Here: true, Expects: true, Late: true, Early: true, Door: true, Nobody: true, Settled: true, Runtime: deno, Alone: "Deno.serve"},
 		Buffered: []byte("half"), Loose: []int{1001},
 		Outbox: []outgoingState{{[]byte("frame"), 1003}, {[]byte("other"), -1}}, Pushed: 77,
 		Parcels: []parcelState{{connection, []byte("frame"), 3, "d", 70, 1, age, true}}, Sent: 1, Acked: 60, Plain: 50,

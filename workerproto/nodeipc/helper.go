@@ -31,12 +31,14 @@ type helper struct {
 	alone   string // what the application has called that listens by itself, past us
 
 	here  atomic.Bool // there is one, so the worker tells of the end of each connection
-	early atomic.Bool // it registers sessions before their clients know of them
+	late  atomic.Bool // it registers sessions whose clients may know of them before
+	early atomic.Bool // and none of the others do
 	door  atomic.Bool // a server was attached: the library gets the connections for it
 
 	// nobody says that the library was told that no worker has registered any
-	// session, so that it gives nothing back.
-	nobody atomic.Bool
+	// session, so that it gives nothing back, and settled that it need not wait for
+	// other libraries to know better, see news.
+	nobody, settled atomic.Bool
 }
 
 // bindsItself reports whether a server that gets no clients' connections listens
@@ -63,6 +65,9 @@ func (l *Link) handleOurs(m object) {
 		if adopted, ok := m.number("adopted"); ok {
 			l.settle(adopted)
 		}
+	case "heard":
+		l.helper.nobody.Store(false)
+		l.hub.hearNews(l)
 	case "unbind":
 		for _, id := range ids(m) {
 			l.handler.Unbind(id)
@@ -83,6 +88,7 @@ func (l *Link) meet(m object) {
 	h := &l.helper
 	h.here.Store(true)
 	h.runtime = m.text("runtime")
+	h.late.Store(m.truth("late"))
 	l.load.trust()
 	if m.truth("hold") {
 		l.waitReady = true
@@ -138,11 +144,12 @@ func (l *Link) bind(ids [][]byte) {
 }
 
 func (l *Link) bindOne(id []byte) (ok bool) {
-	if !l.bound {
-		l.bound = true
-		l.hub.noteBound()
+	ok = l.handler.Bind(id)
+	l.bound = true
+	if !l.helper.settled.Load() {
+		l.hub.noteBound(l)
 	}
-	return l.handler.Bind(id)
+	return ok
 }
 
 // ids returns the session ids in a message. They are bytes, each written as the

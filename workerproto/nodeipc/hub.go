@@ -3,10 +3,8 @@ package nodeipc
 import (
 	"bytes"
 	"encoding/json"
-	"maps"
 	"slices"
 	"sync"
-	"sync/atomic"
 )
 
 // What marks messages that are for other workers: those of
@@ -40,7 +38,7 @@ const (
 // keeps what their servers have in common. Its methods may be called from any
 // goroutine; none blocks.
 type Hub struct {
-	bound atomic.Bool // some worker has registered a session, ever
+	news news
 
 	mu       sync.Mutex
 	seats    map[*Link]*seat
@@ -62,22 +60,7 @@ func NewHub() *Hub {
 	return &Hub{
 		seats: make(map[*Link]*seat), byUID: make(map[string]*Link), byEngine: make(map[string]*Link),
 		common: make(map[string]json.RawMessage), noted: make(map[string]bool),
-	}
-}
-
-// noteBound notes that a worker has registered a session, and tells the libraries
-// that were told that none has.
-func (h *Hub) noteBound() {
-	if h.bound.Swap(true) {
-		return
-	}
-	h.mu.Lock()
-	links := slices.Collect(maps.Keys(h.seats))
-	h.mu.Unlock()
-	for _, l := range links {
-		if l.helper.nobody.Swap(false) {
-			l.send(object{{"cmd", ours}, {"act", "sessions"}})
-		}
+		news: news{unheard: make(map[*Link]bool), waiting: make(map[*Link]bool)},
 	}
 }
 
@@ -149,7 +132,9 @@ func (h *Hub) leave(l *Link) {
 		return
 	}
 	others := h.othersLocked(l)
+	delete(h.news.waiting, l)
 	h.mu.Unlock()
+	h.hearNews(l)
 
 	var farewells []object
 	for uid, namespace := range s.namespaces {

@@ -6,7 +6,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/stickyd/stickyd/fdpass"
 	"github.com/stickyd/stickyd/workerproto"
 )
 
@@ -177,38 +176,4 @@ func TestEnginesHearOfEachOther(t *testing.T) {
 			}
 		})
 	}
-}
-
-// A library that was told that there is no session at all hears of the first.
-func TestNewsOfTheFirstSession(t *testing.T) {
-	hub := NewHub()
-	a, b := newPeer(t, Advanced, hub), newPeer(t, Advanced, hub)
-	for _, p := range []*peer{a, b} {
-		p.hello()
-		p.asks(1, 4, nil, 4000, 0, 0)
-		p.isDoor(1)
-		p.listening(nil, 4, 4000)
-		p.told.await("ready")
-	}
-	_, socket := connect(t)
-	back := func(p *peer) (nobody any) {
-		p.hand(workerproto.Connection{FD: dup(t, socket), Replay: []byte("GET ")})
-		o, fd := p.hear()
-		fdpass.Close(fd)
-		p.ack()
-		return o.inner("msg").get("nobody")
-	}
-	if back(a) != true {
-		t.Error("it is not told that there is no session")
-	}
-	b.sayOurs("bind", member{"ids", []any{"s"}})
-	b.told.await("bind s")
-	if o, _ := a.hear(); o.text("act") != "sessions" {
-		t.Error("told", o)
-	}
-	b.silent() // it was not told that there is none
-	if back(a) != nil {
-		t.Error("it is told again that there is no session")
-	}
-	fdpass.Close(socket)
 }

@@ -129,6 +129,7 @@ func (l *Link) Run() error {
 	}
 	defer close(l.ran)
 	l.hub.join(l)
+	l.hub.resumeNews(l)
 	l.resume()
 	var tasks sync.WaitGroup
 	tasks.Go(l.writeWhenFull)
@@ -400,7 +401,9 @@ func (l *Link) UntakenSince() (at time.Time, ok bool) {
 
 // RegistersLate says that the worker may announce a session after it answered
 // the request that started it: the published libraries do.
-func (l *Link) RegistersLate() bool { return l.adopts.Load() && !l.helper.early.Load() }
+func (l *Link) RegistersLate() bool {
+	return l.adopts.Load() && !l.helper.early.Load() || l.helper.late.Load()
+}
 
 // Process returns the pid of the process that speaks, which need not be the one
 // that was started, and 0 where it has not said.

@@ -369,6 +369,7 @@ func TestOwnLibraryHasMoreToSay(t *testing.T) {
 	p.sayOurs("unbind", member{"ids", []any{"a"}})
 	p.sayOurs("closed", member{"n", 100}) // more than there are
 	p.told.await("bind a\nbind b\xe9\nsettled 1\nunbind a\nsettled 2")
+	p.hears("settled")
 	p.link.Drain(1500*time.Millisecond, false)
 	if o, _ := p.hear(); o.text("cmd") != ours || o.text("act") != "drain" || o.get("limit") != 1500.0 || o.get("finish") != false {
 		t.Error("drain is", o)
@@ -389,6 +390,7 @@ func TestOwnLibraryIsToldOfRefusals(t *testing.T) {
 			p.silent() // a published library would not know
 			p.hello()
 			p.sayOurs("bind", member{"ids", []any{"a", "taken1", "b", "taken\u00fe"}})
+			p.hears("settled")
 			o, _ := p.hear()
 			if refused, _ := o.get("ids").([]any); o.text("act") != "refused" || !slices.Equal(refused, []any{"taken1", "taken\u00fe"}) {
 				t.Error("told", o)

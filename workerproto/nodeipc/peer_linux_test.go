@@ -260,6 +260,14 @@ func (p *peer) tryHear(patience time.Duration) (o object, fd int, ok bool) {
 	}
 }
 
+// hears fails the test if stickyd says something else to a library of ours.
+func (p *peer) hears(act string) {
+	p.t.Helper()
+	if o, _ := p.hear(); o.text("cmd") != ours || o.text("act") != act {
+		p.t.Fatal("not", act, "but", o)
+	}
+}
+
 // silent fails the test if stickyd says something.
 func (p *peer) silent() {
 	p.t.Helper()

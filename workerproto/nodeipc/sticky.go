@@ -84,9 +84,9 @@ func (l *Link) forLibrary(c workerproto.Connection, key string) []byte {
 	}
 	if len(c.Replay) > 0 {
 		message = append(message, member{"data", c.Replay}, member{"final", true})
-		if !l.hub.bound.Load() {
+		if !l.hub.news.bound.Load() {
 			l.helper.nobody.Store(true) // first: or it might miss the news
-			message = append(message, member{"nobody", !l.hub.bound.Load()})
+			message = append(message, member{"nobody", !l.hub.news.bound.Load()})
 		}
 	}
 	return l.nodeHandle(asSocket, message)

@@ -76,9 +76,12 @@ function flush() {
 
 let greeted = false;
 
-/** Says that this library is here. hold: this worker is ready only when it says so. */
-function greet({ hold = false } = {}) {
-  if (!greeted) send('hello', { version: 1, pid: process.pid, runtime, hold });
+/**
+ * Says that this library is here. hold: this worker is ready only when it says so.
+ * late: a client may know of its session before stickyd does.
+ */
+function greet({ hold = false, late = false } = {}) {
+  if (!greeted) send('hello', { version: 1, pid: process.pid, runtime, hold, late });
   else if (hold) send('hold');
   greeted = true;
 }

@@ -95,6 +95,7 @@ function enrollLoaded() {
 /** Marks methods that do. */
 const enrolls = Symbol('stickyd');
 
+exports.thereAreEngines = () => enrolled.size > 0;
 exports.enroll = enroll;
 exports.enrollAll = enrollAll;
 exports.enrollLoaded = enrollLoaded;

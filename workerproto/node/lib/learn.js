@@ -7,6 +7,7 @@
 'use strict';
 
 const { own, disown, owned } = require('./sessions');
+const { runtime } = require('./worker');
 
 /** Milliseconds after which a session is forgotten that nobody has asked for. */
 const idle = 24 * 3600 * 1000;
@@ -59,8 +60,26 @@ function begin(id, lasts = idle, instead, socket) {
   if (instead !== id && forgottenAt.has(instead)) forgottenAt.set(instead, Date.now() + grace);
   sweepSoon();
   if (owned.has(id)) return;
+  hold(socket);
+  own(id, socket).then(() => release(socket));
+}
+
+/** How many registrations each socket waits for. */
+const held = new Map();
+
+/** Has what is written to a socket wait. A response uncorks its socket when it ends, so that must do nothing. */
+function hold(socket) {
+  held.set(socket, (held.get(socket) ?? 0) + 1);
   socket.cork();
-  own(id, socket).then(() => socket.uncork());
+  socket.uncork = () => {};
+}
+
+function release(socket) {
+  const others = held.get(socket) - 1;
+  if (others > 0) return held.set(socket, others);
+  held.delete(socket);
+  delete socket.uncork;
+  while (socket.writableCorked > 0) socket.uncork();
 }
 
 function end(id) {
@@ -82,4 +101,8 @@ function sweepSoon() {
   }, pause).unref();
 }
 
+/** Deno and Bun write responses past what cork holds up. */
+const waitsInVain = find => runtime !== 'node' && find.told.length > 0;
+
 exports.learn = learn;
+exports.waitsInVain = waitsInVain;

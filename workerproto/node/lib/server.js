@@ -9,6 +9,8 @@ const { claim } = require('./arrivals');
 const connections = require('./connections');
 const deno = require('./deno');
 const { canMove, moveRequest, moveUpgrade } = require('./detour');
+const { thereAreEngines } = require('./engine');
+const { makeLast } = require('./last');
 const { learn } = require('./learn');
 const { noteEnd } = require('./replay');
 const { owned, thereAreNone } = require('./sessions');
@@ -39,7 +41,7 @@ function watch(server, find) {
       case 'checkContinue':
       case 'checkExpectation':
         if (isElsewhere(find, first, connection => moveRequest(connection, first, second))) return true;
-        if (isLast(this, first)) second.shouldKeepAlive = false;
+        if (isLast(this, find, first)) makeLast(second);
         learn(find, first, second);
         break;
       case 'upgrade':
@@ -61,10 +63,11 @@ function isElsewhere(find, request, moves) {
   return false;
 }
 
-/** Whether a connection is to be closed after the response. */
-function isLast(server, request) {
+/** Whether a connection is to be closed after the response: its next request could have to be moved, and can't be. */
+function isLast(server, find, request) {
   if (worker.finish || !process.connected || deno.closes(server)) return true;
-  return !canMove && !thereAreNone() && Boolean(connections.of(request.socket));
+  const sessions = () => find.told.length > 0 || thereAreEngines() || !thereAreNone();
+  return !canMove && sessions() && Boolean(connections.of(request.socket));
 }
 
 /** Whether an id is of a session elsewhere. While this worker drains, a request without one is to start its session elsewhere, too. */

@@ -37,12 +37,19 @@ async function bind(id, socket) {
 }
 
 /** The same for an id in bytes. */
-function own(id, socket) {
+async function own(id, socket) {
   owned.add(id);
   none = false;
   const adopted = connections.of(socket)?.uncount() ?? 0;
-  return send('bind', { ids: [id], adopted });
+  await send('bind', { ids: [id], adopted });
+  if (process.connected) await settled;
 }
+
+/** Resolves when no worker thinks any more that there are no sessions. */
+const settled = supervised && new Promise(resolve => {
+  hear('settled', resolve);
+  process.once('disconnect', resolve);
+});
 
 /** Says that a session has ended. */
 function unbind(id) {
@@ -56,7 +63,10 @@ function disown(id) {
 /** Listens to what stickyd says of sessions. */
 function listen() {
   hear('refused', ({ ids }) => ids.forEach(id => owned.delete(id))); // another worker's
-  hear('sessions', () => { none = false; });
+  hear('sessions', () => {
+    none = false;
+    send('heard');
+  });
 }
 
 exports.bind = bind;

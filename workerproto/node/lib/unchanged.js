@@ -14,6 +14,7 @@ const bun = require('./bun');
 const channel = require('./channel');
 const deno = require('./deno');
 const { enrollAll } = require('./engine');
+const { waitsInVain } = require('./learn');
 const { isWatched, watch } = require('./server');
 const sessions = require('./sessions');
 const { parse } = require('./sources');
@@ -29,7 +30,8 @@ function install(preload) {
   if (installed) return;
   installed = true;
   hideFromChildren(preload);
-  channel.greet();
+  const find = parse(settings.session);
+  channel.greet({ late: waitsInVain(find) });
   sessions.listen();
   arrivals.listen();
   arrivals.setAccept((socket, data, key) => {
@@ -37,7 +39,7 @@ function install(preload) {
     if (server) arrivals.inject(server, socket, data);
     else socket.destroy();
   });
-  watchServers(parse(settings.session));
+  watchServers(find);
   watchListening();
   watchAnswers();
   watchLoading();

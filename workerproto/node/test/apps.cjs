@@ -97,6 +97,48 @@ const apps = {
   reusePort: () => createServer((_, response) => response.end('hello')).listen({ port, reusePort: true }),
   exclusive: () => createServer((_, response) => response.end('hello')).listen({ port, exclusive: true }),
 
+  // As the SDK's documentation has it: a transport for each session, by its id.
+  mcp: () => {
+    const { McpServer } = require('@modelcontextprotocol/sdk/server/mcp.js');
+    const { StreamableHTTPServerTransport } = require('@modelcontextprotocol/sdk/server/streamableHttp.js');
+    const { randomUUID } = require('node:crypto');
+    const express = require('express');
+    const transports = {};
+    const handle = async (request, response) => {
+      const known = transports[request.headers['mcp-session-id']];
+      if (known) return known.handleRequest(request, response, request.body);
+      if (request.headers['mcp-session-id']) return response.status(404).json({ jsonrpc: '2.0', error: { code: -32001, message: 'Session not found' }, id: null });
+      const transport = new StreamableHTTPServerTransport({
+        sessionIdGenerator: randomUUID,
+        enableJsonResponse: process.env.JSON_RESPONSE === '1',
+        onsessioninitialized: id => { transports[id] = transport; },
+      });
+      transport.onclose = () => delete transports[transport.sessionId];
+      const server = new McpServer({ name: 'test', version: '1.0.0' });
+      let calls = 0;
+      server.registerTool('count', {}, async () => ({ content: [{ type: 'text', text: `${++calls}` }] }));
+      server.registerTool('whoami', {}, async () => ({ content: [{ type: 'text', text: `${process.pid}` }] }));
+      await server.connect(transport);
+      return transport.handleRequest(request, response, request.body);
+    };
+    express().use(express.json()).all('/mcp', handle).listen(port);
+  },
+  'express-session': () => {
+    const express = require('express');
+    const app = express();
+    app.use(require('express-session')({ secret: 'of this test', resave: false, saveUninitialized: false, cookie: { maxAge: 3_600_000 } }));
+    app.get('/', (request, response) => {
+      request.session.count = (request.session.count ?? 0) + 1;
+      response.json({ count: request.session.count, pid: process.pid });
+    });
+    app.get('/login', (request, response) => request.session.regenerate(() => {
+      request.session.count = 100;
+      response.json({ count: 100 });
+    }));
+    app.get('/logout', (request, response) => request.session.destroy(() => response.clearCookie('connect.sid').json({})));
+    app.listen(port);
+  },
+
   'Bun.serve': () => Bun.serve({ port: 0, fetch: () => new Response('hello') }),
   'Deno.serve': () => Deno.serve({ port: 0 }, () => new Response('hello')),
 

@@ -16,7 +16,7 @@ const cmd = 'NODE_STICKYD';
 const own = '/socket.io/?EIO=4&transport=polling';
 
 // play starts a worker as stickyd does, and is stickyd for it.
-async function play(serialization, test) {
+async function play(serialization, test, settles = true) {
   cluster.setupPrimary({ exec, serialization });
   const worker = cluster.fork({ STICKYD_WORKER: '2', STICKYD_WORKERS: '3', STICKYD_FD: '3', STICKYD_NODE: JSON.stringify({ serialization }) });
   const heard = new EventEmitter();
@@ -48,10 +48,11 @@ async function play(serialization, test) {
   };
   try {
     const { pid } = worker.process;
-    await hears({ act: 'hello', version: 1, pid, runtime: 'node', hold: false });
+    await hears({ act: 'hello', version: 1, pid, runtime: 'node', hold: false, late: false });
     await hears({ act: 'early' });
     await hears({ act: 'adopts', attached: true });
     await hears({ attached: true, supervised: true, slot: 2, slots: 3, hidden: true });
+    if (settles) say('settled');
     await test({ worker, hear, hears, say, connect, get });
   } finally {
     worker.process.kill('SIGKILL');
@@ -62,7 +63,7 @@ async function play(serialization, test) {
 
 for (const serialization of ['json', 'advanced']) {
   describe(serialization, () => {
-    const check = (name, run) => test(name, { timeout: patience }, () => play(serialization, run));
+    const check = (name, run, settles) => test(name, { timeout: patience }, () => play(serialization, run, settles));
 
     check('an id is registered before the answer that tells it, and its end is told', async ({ connect, get, hears }) => {
       const wire = await connect();
@@ -81,6 +82,19 @@ for (const serialization of ['json', 'advanced']) {
       other.close();
       await hears({ act: 'closed', n: 1 });
     });
+
+    check('the first id of all is told when all workers know that there are sessions', async ({ connect, get, hears, say }) => {
+      say('sessions');
+      await hears({ act: 'heard' });
+      const wire = await connect();
+      let answered = false;
+      const answer = get(wire, '/bind').then(() => { answered = true; });
+      await hears({ act: 'bind', ids: ['mine'], adopted: 1 });
+      await get(await connect(), '/');
+      assert.equal(answered, false);
+      say('settled');
+      await answer;
+    }, false);
 
     check('connections that count by themselves are counted off, once', async ({ connect, get, hears }) => {
       const one = await connect();
