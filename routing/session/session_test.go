@@ -3,7 +3,9 @@ package session
 import (
 	"bufio"
 	"bytes"
+	"encoding/json"
 	"net/http"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -47,78 +49,38 @@ func fromRequest(t testing.TB, s Sources, raw string) string {
 
 const host = "Host: stickyd.test\r\n"
 
+// TestSessionID reads the corpus that the package for Node workers has to agree
+// with (workerproto/node/test/sources.test.mjs).
 func TestSessionID(t *testing.T) {
-	long := strings.Repeat("a", 256)
-	const uuid = "0b5e7f0a-9d0c-4f6e-8a55-2a3c1c5d9b11"
-	for _, tt := range []struct {
-		name, spec, line, fields, want string
-	}{
-		{"Engine.IO v4 poll", "query:sid", "GET /socket.io/?EIO=4&transport=polling&t=P7&sid=aB3_-xYz0123456789AA", "", "aB3_-xYz0123456789AA"},
-		{"Engine.IO v3 with JSONP", "query:sid", "GET /engine.io/?EIO=3&j=0&b64=1&sid=x&transport=polling", "", "x"},
-		{"handshake", "query:sid", "GET /socket.io/?EIO=4&transport=polling", "", ""},
-		{"WebSocket with a UUID", "query:sid", "GET /ws?sid=" + uuid, "Upgrade: websocket\r\n", uuid},
-		{"first parameter", "query:sid", "GET /?sid=a&x=b", "", "a"},
-		{"last parameter", "query:sid", "GET /?x=b&sid=a", "", "a"},
-		{"longer name that ends alike", "query:sid", "GET /?xsid=a&mysid=b", "", ""},
-		{"longer name that begins alike", "query:sid", "GET /?sidx=a&sid2=b", "", ""},
-		{"name in another's value", "query:sid", "GET /?x=sid=a&y=?sid=b", "", ""},
-		{"name in the path", "query:sid", "GET /sid=a/&sid=b", "", ""},
-		{"name in the fragment", "query:sid", "GET /?x=1#&sid=a", "", ""},
-		{"Referer", "query:sid", "GET /", "Referer: http://h/?sid=a\r\n", ""},
-		{"cookie of that name", "query:sid", "GET /", "Cookie: sid=a\r\n", ""},
-		{"field of that name", "query:sid", "GET /", "sid: a\r\n", ""},
-		{"body", "query:sid", "POST /", "Content-Length: 5\r\n\r\nsid=a", ""},
-		{"twice: the first counts", "query:sid", "GET /?sid=a&sid=b", "", "a"},
-		{"twice, the first empty: it counts", "query:sid", "GET /?sid=&sid=b", "", ""},
-		{"empty value", "query:sid", "GET /?sid=", "", ""},
-		{"no value", "query:sid", "GET /?sid", "", ""},
-		{"percent-encoded value", "query:sid", "GET /?sid=%41%2fb%3D", "", "A/b="},
-		{"percent-encoded name", "query:sid", "GET /?s%69d=a", "", "a"},
-		{"plus is a space", "query:sid", "GET /?sid=a+b", "", "a b"},
-		{"no escape after the percent sign", "query:sid", "GET /?sid=a%zz%4", "", "a%zz%4"},
-		{"256 bytes", "query:sid", "GET /?sid=" + long, "", long},
-		{"257 bytes are no id", "query:sid", "GET /?sid=" + long + "a", "", ""},
-		{"256 bytes, all encoded", "query:sid", "GET /?sid=" + strings.Repeat("%61", 256), "", long},
-		{"absolute form", "query:sid", "GET http://stickyd.test/p?sid=a", "", "a"},
-		{"absolute form without a path", "query:sid", "GET http://stickyd.test?sid=a", "", "a"},
-		{"asterisk form", "query:sid", "OPTIONS *", "", ""},
-		{"preflight", "query:sid", "OPTIONS /?sid=a", "Origin: http://o\r\nAccess-Control-Request-Method: POST\r\n", "a"},
-		{"SignalR", "query:id", "POST /chat?id=Tok3n_-", "", "Tok3n_-"},
-		{"another case of the name", "query:sid", "GET /?SID=a", "", ""},
-
-		{"MCP", "header:Mcp-Session-Id", "POST /mcp", "mcp-session-id:  !a~ \r\n", "!a~"},
-		{"field that is empty, then one that is not", "header:X-S", "GET /", "X-S: \r\nX-S: b\r\n", "b"},
-		{"two fields: the first counts", "header:X-S", "GET /", "X-S: a\r\nX-S: b\r\n", "a"},
-		{"field of 257 bytes", "header:X-S", "GET /", "X-S: " + long + "a\r\n", ""},
-		{"field whose name only begins so", "header:X-S", "GET /", "X-S-T: a\r\n", ""},
-		{"folded field", "header:X-S", "GET /", "X-S: a\r\n  b\r\n", "a b"},
-
-		{"cookie", "cookie:JSESSIONID", "GET /", "Cookie: a=b; JSESSIONID=0A1B.node1; c=d\r\n", "0A1B.node1"},
-		{"cookie in quotes", "cookie:s", "GET /", "Cookie: s=\"a b\"\r\n", "a b"},
-		{"cookies in two fields", "cookie:s", "GET /", "Cookie: a=b\r\nCookie: s=x\r\n", "x"},
-		{"cookie of another case", "cookie:s", "GET /", "Cookie: S=x\r\n", ""},
-		{"cookie whose name ends so", "cookie:s", "GET /", "Cookie: xs=1;s=2\r\n", "2"},
-		{"cookie that is not decoded", "cookie:s", "GET /", "Cookie: s=%41\r\n", "%41"},
-
-		{"SockJS", "path:/echo/*/{}", "POST /echo/000/abcd1234/xhr_send?t=1", "", "abcd1234"},
-		{"path that ends with the id", "path:/echo/*/{}", "GET /echo/1/x", "", "x"},
-		{"path that is too short", "path:/echo/*/{}", "GET /echo/000", "", ""},
-		{"path with an empty segment", "path:/echo/*/{}", "GET /echo//x", "", ""},
-		{"path with another word", "path:/echo/*/{}", "GET /ech/0/x", "", ""},
-		{"path, encoded", "path:/a/{}/end", "GET /%61/x%2Fy+/end/more", "", "x/y+"},
-		{"word behind the id is missing", "path:/a/{}/end", "GET /a/x/other", "", ""},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			raw := tt.line + " HTTP/1.1\r\n" + host + tt.fields + "\r\n"
-			s := mustParse(t, tt.spec)
-			if got := fromHead(t, s, raw); got != tt.want {
-				t.Errorf("from the head: %q, want %q", got, tt.want)
+	file, err := os.ReadFile("testdata/ids.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var corpus []struct{ Name, Source, Line, Fields, ID string }
+	if err := json.Unmarshal(file, &corpus); err != nil || len(corpus) == 0 {
+		t.Fatal(len(corpus), err)
+	}
+	for _, tt := range corpus {
+		t.Run(tt.Name, func(t *testing.T) {
+			raw := bytesOf(tt.Line) + " HTTP/1.1\r\n" + host + bytesOf(tt.Fields) + "\r\n"
+			s, want := mustParse(t, bytesOf(tt.Source)), bytesOf(tt.ID)
+			if got := fromHead(t, s, raw); got != want {
+				t.Errorf("from the head: %q, want %q", got, want)
 			}
-			if got := fromRequest(t, s, raw); got != tt.want {
-				t.Errorf("from net/http's request: %q, want %q", got, tt.want)
+			if got := fromRequest(t, s, raw); got != want {
+				t.Errorf("from net/http's request: %q, want %q", got, want)
 			}
 		})
 	}
+}
+
+// bytesOf turns a text of the corpus into bytes: each character is one.
+func bytesOf(text string) string {
+	var b []byte
+	for _, char := range text {
+		b = append(b, byte(char))
+	}
+	return string(b)
 }
 
 func TestSourcesAreLookedAtInTheirOrder(t *testing.T) {
