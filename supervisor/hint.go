@@ -22,7 +22,27 @@ func commandHint(argv []string) string {
 		return "Node takes connections from stickyd only in a script: put the code of " + filepath.Base(argv[0]) + " " + argv[1] +
 			" into a file, as in stickyd -- node server.js"
 	}
+	if watchesFiles(argv) {
+		return "node --watch runs the server as another process, which stickyd cannot reach: leave out --watch, and stickyd --watch . " +
+			"restarts workers when files change"
+	}
 	return notAWorker
+}
+
+// watchesFiles reports whether a command is Node in watch mode.
+func watchesFiles(argv []string) bool {
+	if len(argv) == 0 || programName(argv, "") != "node" {
+		return false
+	}
+	for _, option := range argv[1:] {
+		if !strings.HasPrefix(option, "-") {
+			break
+		}
+		if strings.HasPrefix(option, "--watch") {
+			return true
+		}
+	}
+	return false
 }
 
 // hasNoScript reports whether a command is Node with its code as an argument.
@@ -41,7 +61,9 @@ var (
 	launchers     = []string{"sh", "bash", "dash", "zsh", "ash", "su", "sudo", "runuser", "gosu", "su-exec", "env", "tini", "dumb-init", "poetry", "pipenv", "uv"}
 )
 
-func takesChannel(argv []string) bool { return slices.Contains(channelTakers, programName(argv, "")) }
+func takesChannel(argv []string) bool {
+	return slices.Contains(channelTakers, programName(argv, "")) || watchesFiles(argv)
+}
 
 func isLauncher(argv []string) bool {
 	return takesChannel(argv) || slices.Contains(launchers, programName(argv, ""))
@@ -88,8 +110,12 @@ func (o *opened) hint() string {
 		started = fmt.Sprintf("%s starts it. ", programName(o.command, ""))
 	}
 	switch {
+	case strings.HasPrefix(o.said, programName(o.command, "")+" "):
+		return o.said
 	case o.said != "":
 		return started + o.said
+	case watchesFiles(o.command):
+		return commandHint(o.command)
 	case hasNoScript(o.program.args):
 		return started + commandHint(o.program.args)
 	case name == "node":

@@ -105,7 +105,11 @@ func (l *Link) meet(m object) {
 func (l *Link) passedOn(m object) {
 	l.wrapper = m.text("name")
 	l.stopProbe()
-	if !m.truth("passes") && l.hub.first("wrapper") {
+	if m.truth("passes") {
+		return
+	}
+	l.helper.alone = l.wrapper
+	if l.hub.first("wrapper") {
 		l.log.Warn("the command is a launcher that stickyd cannot pass connections through", "launcher", l.wrapper, "hint", wrapperHint(l.wrapper))
 	}
 }

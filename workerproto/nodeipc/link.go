@@ -420,8 +420,9 @@ func (l *Link) Helped() bool {
 	return l.helper.here.Load()
 }
 
-// ServesAlone reports whether the application has called what listens by itself, past
-// us, as Bun.serve does.
+// ServesAlone reports whether what the worker runs gets no connections from us: the
+// application has called what listens by itself, as Bun.serve does, or a launcher
+// keeps the channel from it, as nodemon does.
 func (l *Link) ServesAlone() bool {
 	l.read.Lock()
 	defer l.read.Unlock()
@@ -435,6 +436,8 @@ func (l *Link) Hint() string {
 	switch {
 	case l.waitReady && !l.saidReady && l.open():
 		return "its server listens; it has not said process.send('ready'), which --wait-ready waits for"
+	case l.wrapper != "" && l.helper.alone == l.wrapper:
+		return l.wrapper + " keeps what stickyd gives it from the server: " + wrapperHint(l.wrapper)
 	case l.wrapper != "" && !l.helper.here.Load():
 		return l.wrapper + " runs, and no Node program that it has started has said anything: " + wrapperHint(l.wrapper)
 	case l.helper.alone != "":

@@ -41,6 +41,7 @@ function passOn({ name, how }) {
   const passes = how !== undefined && channel?.fd >= 0 && typeof channel.readStop === 'function';
   process.send({ cmd: 'NODE_STICKYD', act: 'wrapper', name, passes });
   if (!passes) return;
+  Object.assign(cluster, { isWorker: false, isPrimary: true, isMaster: true }); // what it listens on is its own
   channel.readStop(); // what comes from now on is for the other
   process.channel.unref();
   const variables = [`NODE_CHANNEL_FD=3`, `NODE_CHANNEL_SERIALIZATION_MODE=${settings.serialization}`, `NODE_UNIQUE_ID=${cluster.worker.id}`];
