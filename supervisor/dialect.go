@@ -61,11 +61,24 @@ func hasSpoken(l Link) bool {
 
 // servesAlone reports whether the worker has said that it serves past us.
 func servesAlone(l Link) bool {
+	node := asNode(l)
+	return node != nil && node.ServesAlone()
+}
+
+// reachesServer reports whether a launcher has passed on what the server needs.
+func reachesServer(l Link) bool {
+	node := asNode(l)
+	return node != nil && node.Reaches()
+}
+
+// asNode returns the link as one to a Node program, nil if it is to another, or
+// nobody knows yet.
+func asNode(l Link) *nodeipc.Link {
 	if u, ok := l.(*undecided); ok {
 		l = u.decided()
 	}
-	node, ok := l.(*nodeipc.Link)
-	return ok && node.ServesAlone()
+	node, _ := l.(*nodeipc.Link)
+	return node
 }
 
 // endsByItself reports whether a worker that was told to finish ends when it has,

@@ -168,7 +168,7 @@ func (w *Worker) deathHint() string {
 		return w.Link.Hint()
 	case slices.ContainsFunc(w.last.get(), inUse.MatchString):
 		return "a worker must not open its port itself: stickyd has several copies, and only one can have it. " + commandHint(w.launch.Argv)
-	case hasSpoken(w.Link):
+	case hasSpoken(w.Link) && !hasNoScript(w.launch.Argv):
 		return "" // it is one; what it printed says why it ended
 	}
 	return commandHint(w.launch.Argv)

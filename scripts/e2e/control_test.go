@@ -151,16 +151,17 @@ func TestControlCanBeOff(t *testing.T) {
 func TestMetricsAreServed(t *testing.T) {
 	s, _ := startReady(t, 2, worker("app"), "--metrics", "127.0.0.1:0")
 	s.mustGet("/handshake")
-	resp, err := http.Get("http://" + s.await("metrics", nil).str("addr") + "/metrics")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	body, err := io.ReadAll(resp.Body)
+	url := "http://" + s.await("metrics", nil).str("addr") + "/metrics"
 	for _, line := range []string{"stickyd_sessions 1", "stickyd_connections_accepted_total 1", `stickyd_worker_ready{slot="2"} 1`} {
-		if !strings.Contains(string(body), "\n"+line+"\n") {
-			t.Errorf("no line %q (%v): %s", line, err, body)
-		}
+		eventually(t, line, func() bool { // a session is counted when its worker's message is read
+			resp, err := http.Get(url)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer resp.Body.Close()
+			body, err := io.ReadAll(resp.Body)
+			return err == nil && strings.Contains(string(body), "\n"+line+"\n")
+		})
 	}
 }
 

@@ -159,11 +159,23 @@ func TestWorkerMayOpenAPortFirst(t *testing.T) {
 	s.mustGet("/whoami")
 }
 
-// Node with its code on the command line is no worker of Node's cluster module.
+// Node with its code on the command line is no worker of Node's cluster module. The
+// preload makes it one.
+func TestNodeWithoutAScriptIsServed(t *testing.T) {
+	t.Parallel()
+	s := launch(t, "-l", "127.0.0.1:0", "-n", "2", "--log-format", "json", "--", "node", "-e",
+		"require('http').createServer((req, res) => res.end(JSON.stringify({ pid: process.pid }))).listen(3000)")
+	s.addr = s.await("listening", nil).str("addr")
+	s.awaitN(2, "worker ready", nil)
+	if s.mustGet("/").PID == 0 {
+		t.Error("no worker of ours")
+	}
+}
+
 func TestNodeWithoutAScriptIsToldSo(t *testing.T) {
 	t.Parallel() // it is ten seconds until stickyd gives up
 	code := fmt.Sprintf("require('http').createServer((req, res) => res.end()).listen('%s')", filepath.Join(t.TempDir(), "s"))
-	s := launch(t, "-l", "127.0.0.1:0", "-n", "1", "--log-format", "json", "--", "node", "-e", code)
+	s := launch(t, "-l", "127.0.0.1:0", "-n", "1", "--log-format", "json", "--node-preload", "off", "--", "node", "-e", code)
 	if e := s.await("worker died", nil); strings.Contains(e.str("exit"), "signal") {
 		t.Error("it died of stickyd: ", e.str("exit"))
 	}

@@ -429,6 +429,14 @@ func (l *Link) ServesAlone() bool {
 	return l.helper.alone != ""
 }
 
+// Reaches reports whether there is a library of ours, or the launcher that there is
+// passes the channel on to one.
+func (l *Link) Reaches() bool {
+	l.read.Lock()
+	defer l.read.Unlock()
+	return l.helper.here.Load() || l.wrapper != "" && l.helper.alone == ""
+}
+
 // Hint says what may be wrong with a worker that does not get ready.
 func (l *Link) Hint() string {
 	l.read.Lock()

@@ -30,6 +30,7 @@ function install(preload) {
   if (installed) return;
   installed = true;
   hideFromChildren(preload);
+  beWorker();
   const find = parse(settings.session);
   channel.greet({ late: waitsInVain(find) });
   sessions.listen();
@@ -48,6 +49,13 @@ function install(preload) {
   dropClosing();
   if (runtime === 'bun') bun.install();
   if (runtime === 'deno') deno.install();
+}
+
+/** Does what Node leaves out where it has no script, as with -e: it takes no such program for a worker. */
+function beWorker() {
+  if (runtime !== 'node' || cluster.worker || typeof cluster._setupWorker !== 'function') return;
+  cluster._setupWorker();
+  delete process.env.NODE_UNIQUE_ID;
 }
 
 /** Watches each HTTP server from its first connection on, and counts the connections of others. */
