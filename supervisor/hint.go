@@ -19,7 +19,7 @@ const notAWorker = "stickyd runs Node servers, as in stickyd -- node server.js, 
 // commandHint is the hint for a command of which nothing is known but its words.
 func commandHint(argv []string) string {
 	if hasNoScript(argv) {
-		return "Node takes connections from stickyd only in a script: put the code of " + filepath.Base(argv[0]) + " " + argv[1] +
+		return "without a script Node takes connections from stickyd only with its preload (--node-preload auto); or put the code of " + filepath.Base(argv[0]) + " " + argv[1] +
 			" into a file, as in stickyd -- node server.js"
 	}
 	if watchesFiles(argv) {

@@ -187,6 +187,16 @@ const apps = {
     });
   },
 
+  // It starts programs, which say what of stickyd has reached them, and try to speak for it.
+  'children': () => {
+    const { fork, spawn } = require('node:child_process');
+    const script = require.resolve('./child.cjs');
+    createServer((_, response) => response.end('hello')).listen(port, () => {
+      spawn(process.execPath, process.versions.deno ? ['run', '-A', script] : [script], { stdio: 'inherit' });
+      fork(script);
+    });
+  },
+
   // An application that trusts what comes to be its own.
   'trusting': () => {
     const handlers = { reload() {} };
