@@ -18,9 +18,16 @@ declare namespace stickyd {
      * `cookie:NAME`, `path:/PATTERN`, or `none` alone. The first that has one
      * counts.
      *
-     * @default ['query:sid']
+     * @default what stickyd says
      */
     session?: string[];
+
+    /**
+     * Whether no connection is to come before `worker.ready()` is called.
+     *
+     * @default false
+     */
+    holdReady?: boolean;
   }
 
   interface DrainNotice {
@@ -45,6 +52,9 @@ declare namespace stickyd {
     readonly draining: Promise<DrainNotice>;
     /** Resolves when no connection comes any more. */
     readonly finishing: Promise<DrainNotice>;
+
+    /** Says that connections may come, where `attach` was told to hold them, or stickyd was (`--wait-ready`). */
+    ready(): void;
 
     /** `drain` may come several times, each time with another deadline; `finish` comes once. */
     on(event: 'drain' | 'finish', listener: (notice: DrainNotice) => void): this;

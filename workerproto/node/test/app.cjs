@@ -68,7 +68,7 @@ function serve(Server, setups) {
   server.keepAliveTimeout = 0; // what is idle stays, for as long as a test takes
   const io = new Server(server, {
     allowEIO3: true, cors: { origin: 'https://example.com' }, maxHttpBufferSize: 1e8, httpCompression: false,
-    pingInterval: Number(process.env.PING ?? 25_000),
+    httpRequestBodyTimeout: Number(process.env.BODY_TIMEOUT ?? 30_000), pingInterval: Number(process.env.PING ?? 25_000),
   });
   io.on('connection', socket => {
     let counted = 0;

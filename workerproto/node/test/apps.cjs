@@ -187,6 +187,31 @@ const apps = {
     });
   },
 
+  // They listen at once, and are ready when a file says so.
+  'says ready': () => readyLater(server => server.listen(port), () => process.send('ready')),
+  'calls ready': () => {
+    const { attach, worker } = require('stickyd');
+    readyLater(server => { attach(server, { holdReady: true }); say('listens'); }, () => worker.ready());
+  },
+
+  // log4js in a worker of a cluster sends each line to the primary, without a callback.
+  'log4js': () => {
+    const log4js = require('log4js');
+    log4js.configure({ appenders: { out: { type: 'stdout' } }, categories: { default: { appenders: ['out'], level: 'info' } } });
+    const log = log4js.getLogger();
+    const server = createServer((_, response) => {
+      response.write('begun ');
+      setTimeout(() => response.end('ended'), 1500);
+    });
+    if (process.env.STICKY) {
+      const { Server } = require('socket.io');
+      require(process.env.STICKY).setupWorker(new Server(server));
+    } else {
+      server.listen(port);
+    }
+    setInterval(() => log.info('a line'), 10).unref();
+  },
+
   // It starts programs, which say what of stickyd has reached them, and try to speak for it.
   'children': () => {
     const { fork, spawn } = require('node:child_process');
@@ -206,6 +231,18 @@ const apps = {
     server.listen(port);
   },
 };
+
+function readyLater(listen, ready) {
+  const { existsSync } = require('node:fs');
+  const server = createServer((_, response) => response.end('hello'));
+  server.once('listening', () => say('listens'));
+  listen(server);
+  const timer = setInterval(() => {
+    if (!existsSync(process.env.GO)) return;
+    clearInterval(timer);
+    ready();
+  }, 20);
+}
 
 async function listens(found) {
   createServer((_, response) => response.end('hello')).listen(await found, '127.0.0.1');

@@ -97,6 +97,7 @@ export async function start({
   };
   server.readyWorkers = () => server.events.filter(({ msg }) => msg === 'worker ready');
 
+  server.sessions = () => JSON.parse(execFileSync(stickyd(), ['status', '--json', '--control', String(child.pid)])).sessions;
   server.drain = () => child.kill('SIGTERM');
   server.memory = () => Number(/VmHWM:\s+(\d+)/.exec(readFileSync(`/proc/${child.pid}/status`))[1]) << 10;
 

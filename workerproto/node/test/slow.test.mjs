@@ -2,7 +2,8 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { handshake, patience, serve, sessionsApart, ways } from './harness.mjs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { handshake, patience, polling, request, serve, sessionsApart, ways } from './harness.mjs';
 import { Wire } from './wire.mjs';
 
 test('a client that reads slowly costs stickyd no memory, also on a connection that moved', { timeout: patience }, () =>
@@ -30,3 +31,16 @@ test('a client that reads slowly costs stickyd no memory, also on a connection t
     const grown = server.memory() - before;
     assert.ok(grown < 16 << 20, `stickyd has grown by ${grown} bytes`);
   }));
+
+for (const name of ['attach(io)', 'the preload and @socket.io/sticky 1.0.4', 'the preload and a server that listens']) {
+  test(`a session that Engine.IO ends since a POST is too slow is forgotten, ${name}`, { timeout: patience }, () =>
+    serve({ ...ways[name], env: { BODY_TIMEOUT: 300 } }, async server => {
+      const sid = await handshake(server);
+      const upload = await Wire.connect(server);
+      await upload.send(`POST ${polling}&sid=${sid} HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\n4`);
+      while (server.sessions() === 0) await sleep(10); // the published library registers it after the answer
+      assert.equal((await upload.answer()).status, 408);
+      while (server.sessions() > 0) await sleep(10);
+      assert.match((await request(`${server.url}${polling}&sid=${sid}`)).body, /Session ID unknown/);
+    }));
+}

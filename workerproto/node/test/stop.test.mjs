@@ -6,7 +6,7 @@ import http from 'node:http';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { io } from 'socket.io-client';
-import { handshake, patience, polling, request, start, ways } from './harness.mjs';
+import { app, handshake, patience, polling, request, start, ways } from './harness.mjs';
 import { Wire } from './wire.mjs';
 
 for (const [name, way] of Object.entries(ways)) {
@@ -48,4 +48,21 @@ for (const [name, way] of Object.entries(ways)) {
     assert.doesNotMatch(server.log, /SIGKILL/);
     [socket, ...polls].forEach(({ io }) => io.opts.agent.destroy());
   });
+}
+
+for (const [name, options] of Object.entries({
+  'setupWorker of 1.0.4': { env: { STICKY: 'sticky-1' }, listen: '127.0.0.1:0', flags: ['--node-preload', 'off'] },
+  'setupWorker of 2.0.1, and the preload': { env: { STICKY: '@socket.io/sticky' }, listen: '127.0.0.1:0' },
+  'a server that listens, without the preload': { listen: '127.0.0.1:0', flags: ['--node-preload', 'off'] },
+})) {
+  test(`a worker that finishes may send messages, ${name}`, { timeout: patience }, () =>
+    app('log4js', { ...options, flags: [...options.flags ?? [], '--drain-timeout', '10s'] }, async ({ server }) => {
+      const open = http.get(server.url, { agent: false });
+      const [response] = await once(open, 'response');
+      response.setEncoding('utf8');
+      const stopped = server.stop();
+      assert.equal((await response.toArray()).join(''), 'begun ended');
+      await stopped;
+      assert.doesNotMatch(server.log, /ERR_IPC_CHANNEL_CLOSED|worker died/);
+    }));
 }

@@ -10,7 +10,7 @@ const httpServer = http.createServer();
 const io = new Server(httpServer);
 
 if (!attach(io)) httpServer.listen(3000);
-const options: stickyd.AttachOptions = { session: ['none'] };
+const options: stickyd.AttachOptions = { session: ['none'], holdReady: true };
 stickyd.attach(httpServer, options);
 stickyd.bind('id').then(() => stickyd.unbind('id'));
 bind('id', new net.Socket()).then(() => unbind('id'));
@@ -18,6 +18,7 @@ worker.draining.then(({ limit }: stickyd.DrainNotice) => limit.toFixed());
 const self: stickyd.Worker = worker;
 self.on('drain', notice => notice.limit.toFixed());
 self.once('finish', ({ deadline }) => deadline.toISOString());
+worker.ready();
 worker.finishing.then(({ limit }) => limit.toFixed());
 
 // @ts-expect-error what is no server
