@@ -74,7 +74,7 @@ func (sl *slot) learnFromDeath() (again bool) {
 	}
 	lessons := sl.launch.Lessons
 	if lessons.learn(&lessons.NoPreload) {
-		w.log(sl.s.log).Warn("Node could not load stickyd's preload: workers go on without it, and of sessions that share a kept-alive connection some requests get the wrong worker",
+		w.log(sl.s.log).Warn("Node could not load stickyd's preload: workers go on without it; requests may get the wrong worker where a server only listens, or sessions share a kept-alive connection",
 			"preload", w.preload, "hint", "does it run under a permission model that denies this file? --node-preload off says that this is meant")
 	}
 	return true

@@ -31,7 +31,7 @@ func (l *Link) becomeReady() {
 	l.ready = true
 	l.stopProbe()
 	if l.wantsHelper && !l.helper.here.Load() && l.hub.first("no preload") {
-		l.log.Warn("the preload did not reach the worker: of sessions that share a kept-alive connection some requests get the wrong worker",
+		l.log.Warn("the preload did not reach the worker; requests may get the wrong worker where a server only listens, or sessions share a kept-alive connection",
 			"hint", "does the program clear NODE_OPTIONS? --node-preload off says that this is meant")
 	}
 	l.handler.Ready()

@@ -7,7 +7,7 @@ import http from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { nodes, patience, polling, request, serve, sessionsApart } from './harness.mjs';
+import { allNodes, app, here, nodes, patience, polling, request, serve, sessionsApart } from './harness.mjs';
 
 const flags = ['--node-preload', 'on'];
 
@@ -65,3 +65,24 @@ test('the preload of two copies is one', { timeout: patience }, async () => {
   };
   assert.equal(await listeners({ options: ['--require', 'stickyd/preload'] }), await listeners({}));
 });
+
+for (const [version, node] of Object.entries(allNodes)) {
+  const major = Number(/\d+/.exec(version)[0]);
+  const allowed = major < 22 ? ['--experimental-permission'] : major < 26 ? ['--permission'] : ['--permission', '--allow-net'];
+  test(`under the permission model, ${version}`, { timeout: patience }, () =>
+    serve({ SETUP: 'listen', node, options: [...allowed, `--allow-fs-read=${here('..')}`] }, async server => {
+      assert.deepEqual(await swapped(server), [200, 200, 200, 200]);
+      assert.doesNotMatch(server.log, /preload/);
+    }));
+}
+
+test('workers that it does not reach work without it, and this is said once', { timeout: patience }, () =>
+  app('plain http', { workers: 3, command: ['env', '-u', 'NODE_OPTIONS', 'node', 'apps.cjs'] }, async ({ server, url }) => {
+    assert.equal((await request(url)).body, 'hello');
+    process.kill(server.readyWorkers()[0].pid, 'SIGKILL');
+    await server.until(() => server.readyWorkers().length === 4);
+    const said = server.events.filter(({ msg }) => msg.includes('preload'));
+    assert.deepEqual(said.map(({ msg, level, hint }) => [level, msg.split(';')[0], hint]), [
+      ['WARN', 'the preload did not reach the worker', 'does the program clear NODE_OPTIONS? --node-preload off says that this is meant'],
+    ]);
+  }));
