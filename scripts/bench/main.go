@@ -29,6 +29,8 @@
 //	none         workers that listen themselves
 //	node-VERSION     Node's primary with a version of @socket.io/sticky
 //	stickyd-VERSION  stickyd with the same workers, with --node
+//	off-VERSION      the same without the preload
+//	before-VERSION   another build of stickyd, with --before
 //
 // The loads:
 //

@@ -5,6 +5,7 @@ package main
 import (
 	"fmt"
 	"path/filepath"
+	"slices"
 )
 
 // The versions of @socket.io/sticky that are compared, by the name under which
@@ -45,16 +46,36 @@ func primaryFronts(workers int, busy bool) (fronts []*front) {
 	return fronts
 }
 
-// stickydNodeFronts are stickyd with the same workers.
-func stickydNodeFronts(bin binaries, workers int, busy bool) (fronts []*front) {
+// A build is a stickyd that is measured with Node workers.
+type build struct {
+	key, name, binary string
+	flags             []string
+}
+
+// builds are this one, this one without the preload, and the one before, if there
+// is one: its file is before.
+func builds(bin binaries, before string) []build {
+	all := []build{
+		{key: "stickyd", name: "stickyd", binary: bin.stickyd},
+		{key: "off", name: "stickyd without the preload", binary: bin.stickyd, flags: []string{"--node-preload", "off"}},
+	}
+	if before != "" {
+		all = append(all, build{key: beforeKey, name: "stickyd before", binary: before})
+	}
+	return all
+}
+
+// stickydNodeFronts are builds of stickyd with the same workers.
+func stickydNodeFronts(builds []build, workers int, busy bool) (fronts []*front) {
 	for _, s := range stickies {
-		fronts = append(fronts, &front{
-			key: "stickyd-" + s.version, name: "stickyd, workers with " + s.version, app: engineIO,
-			peer: "node-" + s.version,
-			launch: alone(nodeEnv(s.module, workers, busy),
-				bin.stickyd, "-l", "127.0.0.1:0", "-n", fmt.Sprint(workers), "--log-format", "json",
-				"--drain-timeout", "1s", "--", "node", filepath.Join(nodeDir, "worker.js")),
-		})
+		for _, b := range builds {
+			args := slices.Concat([]string{b.binary, "-l", "127.0.0.1:0", "-n", fmt.Sprint(workers), "--log-format", "json", "--drain-timeout", "1s"},
+				b.flags, []string{"--", "node", filepath.Join(nodeDir, "worker.js")})
+			fronts = append(fronts, &front{
+				key: b.key + "-" + s.version, name: b.name + ", workers with " + s.version, app: engineIO,
+				peer: "node-" + s.version, launch: alone(nodeEnv(s.module, workers, busy), args...),
+			})
+		}
 	}
 	return fronts
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"os/exec"
 	"slices"
 	"strings"
 	"time"
@@ -17,6 +18,7 @@ type options struct {
 	busy    int // the rate for busy workers
 	workers int
 	node    bool
+	before  string // the file of another stickyd
 	quick   bool
 	only    []string
 	json    string
@@ -35,6 +37,7 @@ func parseOptions(args, known []string) (o options, err error) {
 	set.IntVar(&o.rate, "rate", 2000, "requests per second of the steady loads, 1 to 100000 (500 with busy workers, unless given)")
 	set.IntVar(&o.workers, "workers", 2, "worker processes, 2 to 64")
 	set.BoolVar(&o.node, "node", false, "Node workers: stickyd beside a Node primary")
+	set.StringVar(&o.before, "before", "", "with -node: the binary `FILE` of another stickyd, such as the last release, that takes turns with this one")
 	set.BoolVar(&o.quick, "quick", false, "two short rounds and fewer idle connections and sessions: to see that it works")
 	set.StringVar(&o.json, "json", "", "write all that was measured to `FILE`")
 	set.StringVar(&o.svg, "svg", "", "draw the front's CPU for a new connection to `FILE`")
@@ -75,6 +78,14 @@ func (o options) check(rest, known []string) error {
 		return errors.New("--rate must be 1 to 100000")
 	case o.workers < 2 || o.workers > 64:
 		return errors.New("--workers must be 2 to 64: with one there is no wrong worker")
+	}
+	if o.before != "" {
+		if !o.node {
+			return errors.New("--before is for --node")
+		}
+		if _, err := exec.LookPath(o.before); err != nil {
+			return fmt.Errorf("--before: %w", err)
+		}
 	}
 	for _, word := range o.only {
 		if !slices.Contains(known, word) {

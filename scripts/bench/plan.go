@@ -55,7 +55,7 @@ func (p *plan) candidates() []group {
 		return []group{{fronts: fronts, loads: goLoads(o.rate)}}
 	}
 	both := func(busy bool) []*front {
-		return append(stickydNodeFronts(p.bin, o.workers, busy), primaryFronts(o.workers, busy)...)
+		return append(stickydNodeFronts(builds(p.bin, o.before), o.workers, busy), primaryFronts(o.workers, busy)...)
 	}
 	return []group{
 		{title: "Node workers", fronts: both(false), loads: nodeLoads(o.rate)},
@@ -98,7 +98,7 @@ func loadWords() (words []string) {
 func frontWords() (words []string) {
 	p := plan{options: options{workers: 2}}
 	fronts := append(p.goFronts(), noFront(2))
-	fronts = append(fronts, stickydNodeFronts(p.bin, 2, false)...)
+	fronts = append(fronts, stickydNodeFronts(builds(p.bin, beforeKey), 2, false)...)
 	for _, f := range append(fronts, primaryFronts(2, false)...) {
 		words = append(words, f.key)
 	}

@@ -25,6 +25,7 @@ func (p *plan) publish(r *results) error {
 		r.troubles(&sentences, loadLabels(g), frontLabels(g))
 		if p.options.node {
 			r.expectations(&sentences, loadLabels(g), frontLabels(g))
+			r.besideBefore(&sentences, loadLabels(g), frontLabels(g))
 		}
 		if sentences.Len() > 0 {
 			fmt.Print("\n" + sentences.String())

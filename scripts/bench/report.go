@@ -18,6 +18,9 @@ const (
 	primaryKey = "node-2.0.1"
 
 	noFrontKey = "none"
+
+	// beforeKey is what the keys of another build of stickyd begin with.
+	beforeKey = "before"
 )
 
 // table prints a row for each front under each load.
@@ -111,6 +114,21 @@ func (r *results) expectations(w io.Writer, loads, fronts []label) {
 				fmt.Fprintf(w, "* %s, %s: %s times the Node primary's CPU; expected at most %.2f: %s.\n",
 					l.name, f.name, withRange(cpu, "%.2f"), expectedCPU, met(cpu.Median <= expectedCPU))
 			}
+		}
+	}
+}
+
+// besideBefore says in sentences how builds of stickyd compare to the one before.
+func (r *results) besideBefore(w io.Writer, loads, fronts []label) {
+	for _, l := range loads {
+		for _, f := range fronts {
+			kind, version, _ := strings.Cut(f.key, "-")
+			before := beforeKey + "-" + version
+			if kind == beforeKey || kind == "node" || len(r.of(before, l.key)) == 0 || len(r.of(f.key, l.key)) == 0 {
+				continue
+			}
+			fmt.Fprintf(w, "* %s, %s: %s times the requests/s of the one before, %s times the CPU of front and workers.\n", l.name, f.name,
+				withRange(r.ratio(f.key, before, l.key, perSecond), "%.3f"), withRange(r.ratio(f.key, before, l.key, serverCPU), "%.3f"))
 		}
 	}
 }

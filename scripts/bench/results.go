@@ -65,6 +65,7 @@ func (r *results) sum(front, load string, count func(measurement) int64) (n int6
 func perSecond(m measurement) float64 { return m.PerSecond }
 func frontCPU(m measurement) float64  { return m.FrontCPU }
 func workerCPU(m measurement) float64 { return m.WorkerCPU }
+func serverCPU(m measurement) float64 { return m.FrontCPU + m.WorkerCPU }
 func genCPU(m measurement) float64    { return m.GenCPU }
 
 // frontToGenerator is the front's CPU in units of the generator's, which does
