@@ -12,8 +12,8 @@ const { leave } = require('./engine');
 const { noteNone } = require('./sessions');
 const { runtime, worker } = require('./worker');
 
-/** What stickyd said of a connection that no server has claimed yet, by its native handle. */
-const announced = new WeakMap();
+/** Where a native handle has what stickyd said of its connection, until a server claims that. (A WeakMap costs more than all else here.) */
+const announced = Symbol('stickyd');
 
 /** Gives a connection to a server: `accept(socket, data, key)`. */
 let accept;
@@ -34,10 +34,10 @@ function listen() {
 function noteHandle(message, handle) {
   if (!handle) return;
   if (message.act === 'newconn') {
-    announced.set(handle, { session: ofSession(message), injected: 0 });
+    handle[announced] = { session: ofSession(message), injected: 0 };
   } else if (message.msg?.type === 'sticky:connection') {
     const data = message.msg.data = bytes(message.msg.data);
-    announced.set(handle, { session: ofSession(message.msg), injected: data.length });
+    handle[announced] = { session: ofSession(message.msg), injected: data.length };
   }
 }
 
@@ -49,7 +49,7 @@ function hearConnection(message, socket) {
   if (!socket) return;
   if (message.nobody) noteNone();
   const data = message.data === undefined ? Buffer.alloc(0) : bytes(message.data);
-  announced.set(socket._handle, { session: message.session === true, injected: data.length });
+  if (socket._handle) socket._handle[announced] = { session: message.session === true, injected: data.length };
   accept?.(socket, data, message.key);
 }
 
@@ -74,9 +74,9 @@ function hearDrain({ limit, finish }) {
 /** A server has a new connection: notes it if it came through stickyd. */
 function claim(socket) {
   const handle = socket?._handle;
-  const arrival = handle && announced.get(handle);
+  const arrival = handle?.[announced];
   if (!arrival) return;
-  announced.delete(handle);
+  handle[announced] = undefined;
   connections.open(socket, arrival);
   if (runtime === 'deno' && arrival.injected === 0) deno.skipNothing(socket);
 }

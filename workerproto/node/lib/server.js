@@ -27,11 +27,11 @@ process.once('disconnect', connections.letGo);
  *
  * @param {import('node:net').Server} server
  * @param {ReturnType<import('./sources').parse>} find
+ * @param {Function} [emit] the server's own, where what it has now is the preload's
  */
-function watch(server, find) {
+function watch(server, find, emit = server.emit) {
   if (watched.has(server)) return;
   watched.add(server);
-  const emit = server.emit;
   server.emit = function (event, first, second, third) {
     switch (event) {
       case 'connection':
@@ -40,12 +40,12 @@ function watch(server, find) {
       case 'request':
       case 'checkContinue':
       case 'checkExpectation':
-        if (isElsewhere(find, first, connection => moveRequest(connection, first, second))) return true;
+        if (isElsewhere(find, first, moveRequest, second)) return true;
         if (isLast(this, find, first)) makeLast(second);
         learn(find, first, second);
         break;
       case 'upgrade':
-        if (isElsewhere(find, first, connection => moveUpgrade(connection, first, third))) return true;
+        if (isElsewhere(find, first, moveUpgrade, third)) return true;
         break;
     }
     return emit.apply(this, arguments);
@@ -53,11 +53,11 @@ function watch(server, find) {
 }
 
 /** Reports whether a request is none of this worker's: it was moved, or is behind one that was. */
-function isElsewhere(find, request, moves) {
+function isElsewhere(find, request, move, beside) {
   const connection = connections.of(request.socket);
   if (!connection) return false;
   if (connection.moved) return true;
-  if (!connection.fresh && isForeign(find(request)) && moves(connection)) return true;
+  if (!connection.fresh && isForeign(find(request)) && move(connection, request, beside)) return true;
   connection.fresh = false; // the first request is where stickyd wants it
   noteEnd(connection, request);
   return false;

@@ -64,17 +64,18 @@ function watchServers(find) {
   if (!(http.Server.prototype instanceof net.Server)) kinds.push(http.Server.prototype); // in Bun
   for (const prototype of kinds) {
     const { emit } = prototype;
-    prototype.emit = function (event, ...args) {
+    const watching = function (event, ...args) {
       if (event === 'connection' && !isWatched(this)) {
         if (!(this instanceof http.Server)) {
           arrivals.claim(args[0]);
         } else {
-          watch(this, find);
+          watch(this, find, this.emit === watching ? emit : this.emit);
           return this.emit(event, ...args);
         }
       }
       return emit.call(this, event, ...args);
     };
+    prototype.emit = watching;
   }
 }
 
