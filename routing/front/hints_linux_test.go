@@ -109,7 +109,7 @@ func TestHintsNameTheLikelyMistake(t *testing.T) {
 		{"neither place nor Bind", "query:sid", func(f *toldFront) { f.come(5, "/", express) },
 			`no worker has registered a session, and no request carries an id in query:sid; requests carry the cookie "connect.sid"; if that identifies a session, use --session cookie:connect.sid and register…`},
 		{"no Bind", "cookie:connect.sid", func(f *toldFront) { f.come(1, "/", ""); f.come(5, "/", express) },
-			"requests carry session ids in cookie:connect.sid, but no worker has registered any session; register each session before you send its id: worker.Bind in Go; attach(io)…"},
+			"requests carry session ids in cookie:connect.sid, but no worker has registered any session; register each session before you send its id: worker.Bind in Go; in Node the preload…"},
 		{"ids of before a start, perhaps", "cookie:connect.sid", func(f *toldFront) { f.come(19, "/", express) }, ""},
 		{"no Bind, where clients make up the ids", "path:/echo/*/{}", func(f *toldFront) { f.come(20, "/echo/000/secret/xhr", "") },
 			"requests carry session ids in path:/echo/*/{}, but no worker has registered any session; register…"},

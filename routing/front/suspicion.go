@@ -41,7 +41,7 @@ type hint struct {
 
 // remedy says what to try.
 func (h hint) remedy() string {
-	const register = "register each session before you send its id: worker.Bind in Go; attach(io) or setupWorker(io) in Node, or --node-preload on"
+	const register = "register each session before you send its id: worker.Bind in Go; in Node the preload does it for Socket.IO and for ids in headers and cookies, and bind(id) for others"
 	switch h.suspicion {
 	case wrongPlace:
 		return "is it --session " + quote(h.clue) + "?"

@@ -31,6 +31,8 @@ var readmeCommands = map[string]tryOut{
 
 	"go build -o dist/ . ./examples/go-http && dist/stickyd -n 3 -l 127.0.0.1:3000 --session cookie:session -- dist/go-http": tryGoHTTP,
 
+	"stickyd -n 2 -- node server.js": elsewhere, // workerproto/node/test/readme.test.mjs
+
 	"go build -o dist/ . && npm --prefix examples/node-socketio ci && dist/stickyd -n 3 -l 127.0.0.1:3000 -- node examples/node-socketio/server.js": tryNodeSocketIO,
 }
 

@@ -25,8 +25,8 @@ func Usage(all bool) string {
 
 const usageHead = `Usage: stickyd [flags] -- COMMAND [ARG...]
 
-Run copies of COMMAND behind one port and hand every client connection to one of
-them. All connections of a session go to the same copy.
+Run copies of COMMAND behind one port. All connections of a session go to the
+same copy. Without --listen, Node servers have the port that they listen on.
 
 `
 

@@ -17,7 +17,11 @@
 //     workers share (listen.go);
 //   - sessions come and go with sticky:connection and sticky:disconnection
 //     (sticky.go; index.js of @socket.io/sticky);
-//   - what a cluster adapter says goes to the other workers (hub.go).
+//   - what a cluster adapter or engine says goes to the other workers (hub.go);
+//   - the package for Node workers, which is in stickyd (preload), says and hears
+//     more, in messages of its own (helper.go): each session before its client
+//     knows it, and which requests were for others; that there are sessions at all
+//     (news.go); and what is served past stickyd, or passed on by a launcher.
 //
 // Nothing of it leaves the package: the Link tells a workerproto.Handler.
 package nodeipc
