@@ -151,6 +151,8 @@ func TestPreloadIsAddedToWhatTheUserHasSet(t *testing.T) {
 		{"set twice", []string{"NODE_OPTIONS=--a", "B=c", "NODE_OPTIONS=--b"}, nil, "/tmp/p.js", `--b --require "/tmp/p.js"`, "--preload /tmp/p.js"},
 		{"ends in =", []string{"NODE_OPTIONS=--title=", "BUN_OPTIONS=--a"}, nil, "/tmp/p.js", `--title= --require "/tmp/p.js"`, "--a --preload /tmp/p.js"},
 		{"a path that Bun can't be told", nil, nil, `/my "tmp\/p.js`, `--require "/my \"tmp\\/p.js"`, ""},
+		{"quotes and spaces", nil, []string{"node", "--permission"}, `/my "tmp" o'/p.js`, `--require "/my \"tmp\" o'/p.js" --allow-fs-read="/my \"tmp\" o'/p.js"`,
+			`--preload /my\ \"tmp\"\ o\'/p.js`},
 		{"permissions", nil, []string{"node", "--permission", "x"}, "/tmp/p.js", `--require "/tmp/p.js" --allow-fs-read="/tmp/p.js"`, "--preload /tmp/p.js"},
 		{"permissions of all", []string{"NODE_OPTIONS=--experimental-permission"}, nil, "/tmp/p.js",
 			`--experimental-permission --require "/tmp/p.js" --allow-fs-read="/tmp/p.js"`, "--preload /tmp/p.js"},

@@ -8,13 +8,15 @@ import (
 // withPreload returns the variables that have Node and Deno (NODE_OPTIONS) and Bun
 // (BUN_OPTIONS) load a script first, beside what env says already.
 func withPreload(env, argv []string, path string) []string {
-	options := `--require "` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(path) + `"`
+	quoted := `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(path) + `"`
+	options := "--require " + quoted
 	if hasPermissions(argv) || hasPermissions(strings.Fields(lastOf(env, "NODE_OPTIONS"))) {
-		options += ` --allow-fs-read="` + path + `"` // else Node 20 may not read it
+		options += " --allow-fs-read=" + quoted // else Node 20 may not read it
 	}
 	all := []string{"NODE_OPTIONS=" + join(lastOf(env, "NODE_OPTIONS"), options)}
-	if !strings.ContainsAny(path, " \t\"'") { // Bun has no way to write those
-		all = append(all, "BUN_OPTIONS="+join(lastOf(env, "BUN_OPTIONS"), "--preload "+path))
+	if !strings.Contains(path, `\`) { // Bun has no way to write it, and no quotes (findings/bun-options-quotes.sh)
+		escaped := strings.NewReplacer(" ", `\ `, "\t", "\\\t", `"`, `\"`, "'", `\'`).Replace(path)
+		all = append(all, "BUN_OPTIONS="+join(lastOf(env, "BUN_OPTIONS"), "--preload "+escaped))
 	}
 	return all
 }

@@ -66,7 +66,8 @@ function hideFromChildren(preload) {
   for (const name of ['STICKYD_FD', 'STICKYD_PROTOCOL', 'STICKYD_NODE']) delete process.env[name];
   if (preload === undefined) return;
   const quoted = `"${preload.replace(/[\\"]/g, '\\$&')}"`;
-  for (const [name, options] of [['NODE_OPTIONS', [`--require ${quoted}`, `--allow-fs-read="${preload}"`]], ['BUN_OPTIONS', [`--preload ${preload}`]]]) {
+  const escaped = preload.replace(/[ \t"']/g, '\\$&');
+  for (const [name, options] of [['NODE_OPTIONS', [`--require ${quoted}`, `--allow-fs-read=${quoted}`]], ['BUN_OPTIONS', [`--preload ${escaped}`]]]) {
     let value = process.env[name];
     if (value === undefined) continue;
     for (const option of options) value = value.replace(option, '');

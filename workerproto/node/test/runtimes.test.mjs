@@ -1,7 +1,10 @@
 // What else runs Node's programs: they are served as Node's are.
 
 import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
 import http from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { io } from 'socket.io-client';
 import { app, clients, fails, handshake, here, patience, polling, request, runtimes } from './harness.mjs';
@@ -51,6 +54,18 @@ for (const [runtime, command] of Object.entries(runtimes)) {
       assert.deepEqual(counts, Array(n).fill(n));
     }
     sockets.forEach(socket => socket.close());
+  });
+
+  test(`${runtime}: a directory for temporary files with spaces and quotes in its name`, { timeout: patience }, async () => {
+    const TMPDIR = mkdtempSync(join(tmpdir(), `stickyd "of my" o'wn `));
+    try {
+      await app('plain http', { run: command, env: { TMPDIR } }, async ({ server, url }) => {
+        await clients(url, 5);
+        assert.equal((await server.stop()).sessions_bound, 5);
+      });
+    } finally {
+      rmSync(TMPDIR, { recursive: true });
+    }
   });
 
   check('two servers', runtime, { APP: 'two ports' }, async ({ port, other }) => {
