@@ -20,6 +20,15 @@ func (s *Sockets) OpenUnprivileged(network, addr string, nth int) (fd int, relea
 	return s.Open(network, addr, nth)
 }
 
+// NeedsRights reports whether not everybody may listen at addr, which is written as
+// for Listen.
+func NeedsRights(addr string) bool {
+	if path, ok := strings.CutPrefix(addr, "unix:"); ok {
+		return needsRights("unix", path)
+	}
+	return needsRights("tcp", addr)
+}
+
 func needsRights(network, addr string) bool {
 	if strings.HasPrefix(network, "unix") {
 		return !strings.HasPrefix(addr, "@") // that is no file

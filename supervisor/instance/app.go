@@ -94,7 +94,7 @@ func (p *Program) build(c *config.Config, table *routing.Table) (*app, error) {
 		a.table = routing.NewTable(routing.NewKey())
 	}
 	a.sockets = front.NewSockets(a.log.Logger)
-	a.places = newPlaces(a)
+	a.places = newPlaces(a, c.ListenByDefault)
 	a.router = routing.NewRouter(balancer, a.table, func() { a.supervisor.Sync() })
 	a.front = front.New(frontConfig(c, sources), a.router, a.log.Logger)
 	a.doors = front.NewDoors(a.front, a.loop, a.log.Logger)

@@ -29,6 +29,7 @@ func (a *app) changeListeners(old, now *config.Config) error {
 			cancel()
 			return errors.Join(err, a.endpoints.ChangeMetrics(old.Metrics))
 		}
+		a.places.follows.Store(now.ListenByDefault)
 		a.defaultOpen = now.ListenByDefault && slices.Equal(addrs, now.Listen)
 		a.places.note(addrs...)
 		a.endpoints.Follow(a.firstAddr())

@@ -2,14 +2,19 @@ package instance
 
 import (
 	"context"
+	"errors"
 	"net"
 	"net/netip"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
+	"syscall"
 	"time"
 
+	"github.com/stickyd/stickyd/routing/front"
 	"github.com/stickyd/stickyd/supervisor/config"
 )
 
@@ -18,7 +23,8 @@ import (
 // servers want to, as a primary of Node's cluster module does, and for as long as
 // they do.
 type places struct {
-	app *app
+	app     *app
+	follows atomic.Bool // nobody has said where clients connect
 
 	mu      sync.Mutex
 	claims  []*claim      // in the order in which they came
@@ -40,7 +46,11 @@ type claim struct {
 // have ended: others may come in their place.
 const remembersClaim = time.Minute
 
-func newPlaces(a *app) *places { return &places{app: a, changed: make(chan struct{}, 1)} }
+func newPlaces(a *app, follows bool) *places {
+	p := &places{app: a, changed: make(chan struct{}, 1)}
+	p.follows.Store(follows)
+	return p
+}
 
 // IsDoor is nodeipc's.
 func (p *places) IsDoor(addr string) bool {
@@ -49,7 +59,7 @@ func (p *places) IsDoor(addr string) bool {
 }
 
 // Follows is nodeipc's.
-func (p *places) Follows() bool { return p.app.config.Load().ListenByDefault }
+func (p *places) Follows() bool { return p.follows.Load() }
 
 // Claim is nodeipc's.
 func (p *places) Claim(addr string, tls bool, answer func(at string, err error)) (release func(closed bool)) {
@@ -83,7 +93,7 @@ func (p *places) Opened(addr string) {
 	}
 }
 
-// Open is nodeipc's. Workers may not have what root may.
+// Open is nodeipc's. Workers of another user may not have what root may.
 func (p *places) Open(network, addr string, nth int) (fd int, release func(), err error) {
 	if p.app.config.Load().User != "" {
 		return p.app.sockets.OpenUnprivileged(network, addr, nth)
@@ -186,17 +196,23 @@ func isAnyHostAt(one, other string) bool {
 	return err == nil && otherErr == nil && port == otherPort && port != "0" && (host == "" || ip.IsUnspecified())
 }
 
-// takeNew returns the claims that wait for an answer, with their answers.
-func (p *places) takeNew() (waiting []claim) {
+// A question is a claim that waits for an answer. It may be given up meanwhile.
+type question struct {
+	addr    string
+	answers []func(at string, err error)
+}
+
+// takeNew returns the questions that are to be answered.
+func (p *places) takeNew() (all []question) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, c := range p.claims {
 		if len(c.answers) > 0 {
-			waiting = append(waiting, *c)
+			all = append(all, question{c.addr, c.answers})
 			c.answers = nil
 		}
 	}
-	return waiting
+	return all
 }
 
 // claimed returns where workers want clients to connect, whether stickyd listens
@@ -234,7 +250,7 @@ func (a *app) settlePlaces() {
 	if a.goesOn() {
 		return // who goes on is asked anew
 	}
-	waiting := a.places.takeNew()
+	questions := a.places.takeNew()
 	follows := a.places.Follows()
 	if tls := a.places.anyTLS(); a.front.PassTLS(tls) != tls && tls {
 		a.log.Warn("clients of the workers speak TLS, in which stickyd cannot see session ids: their connections are only balanced",
@@ -244,25 +260,25 @@ func (a *app) settlePlaces() {
 		a.listenAsWanted(a.places.wanted())
 		a.openListening()
 	}
-	for _, c := range waiting {
-		at, err := a.settleClaim(c.addr, follows && !c.opened)
-		for _, answer := range c.answers {
+	for _, q := range questions {
+		at, err := a.settleClaim(q.addr, follows)
+		for _, answer := range q.answers {
 			answer(at, err)
 		}
 	}
 }
 
-// settleClaim listens for a server, if it is new, and returns where clients connect.
-// At a port at which clients connect already it is only listened once the server has
+// settleClaim listens for a server, if that is for it to say, and returns where
+// clients connect. At a port at which clients connect already it is only listened once the server has
 // said that it listens: one that a worker has for a moment, as it comes up, is to
 // disturb nobody.
-func (a *app) settleClaim(addr string, isNew bool) (at string, err error) {
-	if _, there := a.doors.AtPort(addr); isNew && !there {
+func (a *app) settleClaim(addr string, follows bool) (at string, err error) {
+	if _, there := a.doors.AtPort(addr); follows && !there {
 		if err := a.listenFor(addr); err != nil {
 			return "", err
 		}
 	}
-	return a.clientsAt(addr), nil
+	return a.clientsAt(addr)
 }
 
 // openListening listens where servers have said that they do, and says so.
@@ -279,6 +295,9 @@ func (a *app) openListening() {
 // listenFor listens at one address more.
 func (a *app) listenFor(addr string) error {
 	if _, covered := a.doors.Covering(addr); !covered {
+		if a.config.Load().User != "" && front.NeedsRights(addr) {
+			return os.NewSyscallError("bind", syscall.EACCES) // it is the worker's wish, and not the operator's
+		}
 		if err := a.doors.ChangeQuietly(impatient(), needed(append(a.places.wanted(), addr))); err != nil {
 			return err
 		}
@@ -303,25 +322,32 @@ func (a *app) listenAsWanted(addrs []string) {
 
 // clientsAt is where clients connect to reach a server that listens at addr, as
 // the server's worker is to see it.
-func (a *app) clientsAt(addr string) string {
+func (a *app) clientsAt(addr string) (string, error) {
 	at, asAsked := a.doors.Covering(addr)
 	if !asAsked {
 		asAsked = a.places.Follows() // or it will be
 		var there bool
 		if at, there = a.doors.AtPort(addr); !there {
-			at = a.doors.Addrs()[0]
+			all := a.doors.Addrs()
+			if len(all) == 0 {
+				return "", errNowhere
+			}
+			at = all[0]
 			a.tellIgnored(addr)
 		}
 	}
 	tcp, ok := at.(*net.TCPAddr)
 	if !ok {
-		return "unix:" + at.String()
+		return "unix:" + at.String(), nil
 	}
 	if host, _, err := net.SplitHostPort(addr); asAsked && err == nil && host != "" {
-		return net.JoinHostPort(host, strconv.Itoa(tcp.Port))
+		return net.JoinHostPort(host, strconv.Itoa(tcp.Port)), nil
 	}
-	return tcp.AddrPort().String()
+	return tcp.AddrPort().String(), nil
 }
+
+// errNowhere answers a worker whose address stickyd could not listen on.
+var errNowhere = errors.New("stickyd listens nowhere")
 
 // tellIgnored says once that it does not matter where workers listen.
 func (a *app) tellIgnored(addr string) {

@@ -89,6 +89,7 @@ func (a *app) listen(c *config.Config) error {
 func (a *app) spareDefault(c *config.Config) {
 	if c.ListenByDefault && a.doors.Adopted() {
 		c.ListenByDefault, c.Listen = false, nil
+		a.places.follows.Store(false)
 	}
 }
 

@@ -18,10 +18,7 @@ func (l *Link) handleCluster(m object) error {
 	seq, _ := m.number("seq")
 	switch m.text("act") {
 	case "online":
-		if !l.online {
-			l.online = true
-			close(l.probe)
-		}
+		return l.runs()
 	case "queryServer":
 		l.handleListen(m, seq)
 	case "listening":
@@ -36,6 +33,38 @@ func (l *Link) handleCluster(m object) error {
 		l.reply(seq, nil)
 	}
 	return nil
+}
+
+// runs: a process begins to speak. It may have been started by a launcher, which
+// has passed the channel on to it, or come after one that has ended, as in a shell's
+// "node build.js && node server.js". l.read is held.
+func (l *Link) runs() error {
+	if l.online && !l.passing {
+		if l.ready || l.bound || l.adopts.Load() {
+			return protocolErrorf("another process speaks in the place of the one that served, as where a launcher starts it anew")
+		}
+		l.forgetProcess()
+	}
+	l.online, l.passing = true, false
+	l.onlines++
+	select {
+	case l.probe <- struct{}{}:
+	default: // it was told already
+	}
+	return nil
+}
+
+// forgetProcess: what is known is of a process that has ended. l.read is held.
+func (l *Link) forgetProcess() {
+	for len(l.servers) > 0 {
+		l.drop(l.servers[0], true)
+	}
+	l.helper.forget()
+	l.hub.hearNews(l)
+	l.waitReady, l.saidReady, l.process = l.waitsReady, false, 0
+	l.write.Lock()
+	l.parcels.apart = false
+	l.write.Unlock()
 }
 
 // clusterLocked sends a cluster message of our own.

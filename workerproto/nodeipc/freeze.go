@@ -25,6 +25,7 @@ type LinkState struct {
 	Online, Ready, Away, Leaving, Adopts bool
 	WaitReady, SaidReady                 bool
 	Wrapper                              string `json:",omitempty"`
+	Passing                              bool   `json:",omitempty"`
 	Process                              int    `json:",omitempty"`
 	Bound                                bool
 	Helper                               helperState
@@ -148,7 +149,7 @@ func (l *Link) State() *LinkState {
 	s := &LinkState{
 		Terms: l.terms, Serialization: l.serialization, Socket: l.socket,
 		Online: l.online, Ready: l.ready, Away: l.away, Leaving: l.leaving, Adopts: l.adopts.Load(),
-		WaitReady: l.waitReady, SaidReady: l.saidReady, Wrapper: l.wrapper, Process: l.process,
+		WaitReady: l.waitReady, SaidReady: l.saidReady, Wrapper: l.wrapper, Passing: l.passing, Process: l.process,
 		Bound: l.bound, Helper: l.helper.state(),
 		Buffered: slices.Clone(l.stream.buf[l.stream.start:]), Loose: l.stream.fds,
 		Pushed:  l.out.pushed,
@@ -240,6 +241,7 @@ func Thaw(s *LinkState, loop *poll.Loop, h workerproto.Handler, o Options) (*Lin
 		l.endAs(s)
 		return l, nil
 	}
+	l.hub.restoreNews(l)
 	l.reacquire()
 	l.hub.restore(l, seat{namespaces: s.Namespaces, engine: s.Engine, old: s.Old})
 	return l, nil
@@ -250,12 +252,13 @@ func (l *Link) restore(s *LinkState) {
 	l.waitReady, l.saidReady, l.wrapper, l.process = s.WaitReady, s.SaidReady, s.Wrapper, s.Process
 	l.bound = s.Bound
 	l.helper.restore(s.Helper)
-	l.hub.restoreNews(l)
 	l.adopts.Store(s.Adopts)
+	l.passing = s.Passing
 	if l.online {
-		close(l.probe)
+		l.onlines++
+		l.probe <- struct{}{}
 	}
-	if l.ready || l.helper.here.Load() || l.wrapper != "" {
+	if l.ready || l.helper.here.Load() || l.helper.alone != "" {
 		l.stopProbe()
 	}
 	l.stream.buf, l.stream.fds = s.Buffered, s.Loose

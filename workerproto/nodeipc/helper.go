@@ -41,6 +41,14 @@ type helper struct {
 	nobody, settled atomic.Bool
 }
 
+// forget makes it what it was before a library spoke.
+func (h *helper) forget() {
+	h.runtime, h.expects, h.alone = "", false, ""
+	for _, b := range []*atomic.Bool{&h.here, &h.late, &h.early, &h.door, &h.nobody, &h.settled} {
+		b.Store(false)
+	}
+}
+
 // bindsItself reports whether a server that gets no clients' connections listens
 // without our help: the runtime can't take a listening socket.
 func (h *helper) bindsItself() bool { return h.runtime == bun }
@@ -104,10 +112,10 @@ func (l *Link) meet(m object) {
 // one that it starts, or can't. l.read is held.
 func (l *Link) passedOn(m object) {
 	l.wrapper = m.text("name")
-	l.stopProbe()
-	if m.truth("passes") {
+	if l.passing = m.truth("passes"); l.passing {
 		return
 	}
+	l.stopProbe()
 	l.helper.alone = l.wrapper
 	if l.hub.first("wrapper") {
 		l.log.Warn("the command is a launcher that stickyd cannot pass connections through", "launcher", l.wrapper, "hint", wrapperHint(l.wrapper))

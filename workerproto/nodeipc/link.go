@@ -29,6 +29,7 @@ type Link struct {
 	log           *slog.Logger
 	places        Places
 	wantsHelper   bool // stickyd has had Node load a library of ours
+	waitsReady    bool // see Options.WaitReady
 	load          load
 	adopts        atomic.Bool // it has called setupWorker, or attach
 
@@ -39,7 +40,9 @@ type Link struct {
 	stream    stream
 	helper    helper
 	online    bool   // Node runs
+	onlines   int    // how many processes have said so
 	wrapper   string // the program that started the one that speaks, such as npm; "" for none
+	passing   bool   // and that has not spoken yet
 	process   int    // pid of the one that speaks; 0: it has not said
 	waitReady bool   // the application says when it is ready
 	saidReady bool   // it has
@@ -70,7 +73,7 @@ type Link struct {
 	end       context.CancelFunc
 	probing   context.Context // done when the worker is ready, too
 	stopProbe context.CancelFunc
-	probe     chan struct{} // closed when Node runs: probe it
+	probe     chan struct{} // buffered 1: a process runs, probe it
 	full      chan struct{} // buffered 1: the socket is full, wait for room
 
 	// See Freeze.
@@ -101,11 +104,11 @@ func NewLink(conn *fdpass.Conn, terms workerproto.Terms, h workerproto.Handler, 
 	c := o.Serialization.codec()
 	l := &Link{
 		conn: conn, codec: c, serialization: o.Serialization, terms: terms, handler: h,
-		hub: o.Hub, log: o.Log, places: o.Places, wantsHelper: o.WantsHelper, waitReady: o.WaitReady,
+		hub: o.Hub, log: o.Log, places: o.Places, wantsHelper: o.WantsHelper, waitReady: o.WaitReady, waitsReady: o.WaitReady,
 		load:   load{begun: make(chan struct{}, 1)},
 		stream: stream{conn: conn, codec: c},
 		out:    outbox{conn: conn},
-		probe:  make(chan struct{}),
+		probe:  make(chan struct{}, 1),
 		full:   make(chan struct{}, 1),
 		ran:    make(chan struct{}),
 		socket: -1,

@@ -105,7 +105,10 @@ func (h *Hub) resumeNews(l *Link) {
 	if l.helper.nobody.Load() && h.news.bound.Load() {
 		l.tellOfSessions()
 	}
-	if l.bound {
+	l.read.Lock()
+	bound := l.bound
+	l.read.Unlock()
+	if bound {
 		h.noteBound(l)
 	}
 }
@@ -115,7 +118,9 @@ func (l *Link) tellOfSessions() { l.send(object{{"cmd", ours}, {"act", "sessions
 // tellSettled tells the library, once, that it may tell clients of its sessions as
 // soon as it has registered them.
 func (l *Link) tellSettled() {
+	l.write.Lock() // a state has both, or neither
+	defer l.write.Unlock()
 	if l.helper.here.Load() && !l.helper.settled.Swap(true) {
-		l.send(object{{"cmd", ours}, {"act", "settled"}})
+		l.sendLocked(object{{"cmd", ours}, {"act", "settled"}})
 	}
 }

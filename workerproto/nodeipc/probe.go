@@ -33,14 +33,7 @@ const helperPatience = 2 * time.Second
 // The request is in the message and not in the socket: there is nothing unread
 // in one that nobody wants, and the worker closes it when we do.
 func (l *Link) probeUntilReady() {
-	select {
-	case <-l.probing.Done():
-		return
-	case <-l.probe:
-	}
-	if l.wantsHelper {
-		l.pause(helperPatience)
-	}
+	l.awaitServer()
 	for wait := probeFirst; l.probing.Err() == nil; wait = min(2*wait, probeMost) {
 		if l.someoneAsks() {
 			wait = probeFirst
@@ -61,6 +54,33 @@ func (l *Link) probeUntilReady() {
 		}
 		l.read.Unlock()
 	}
+}
+
+// awaitServer waits for a process that has had its time for a library of ours to
+// speak, and is no launcher whose own process is to come.
+func (l *Link) awaitServer() {
+	for {
+		select {
+		case <-l.probing.Done():
+			return
+		case <-l.probe:
+		}
+		seen, _ := l.running()
+		if l.wantsHelper {
+			l.pause(helperPatience)
+		}
+		if now, passing := l.running(); now == seen && !passing {
+			return
+		}
+	}
+}
+
+// running returns how many processes have run so far, and whether the last one has
+// passed the channel on.
+func (l *Link) running() (n int, passing bool) {
+	l.read.Lock()
+	defer l.read.Unlock()
+	return l.onlines, l.passing
 }
 
 // probeOnce passes the worker one end of a channel and reports whether
@@ -112,7 +132,7 @@ func (l *Link) decideByProbes(s *server) {
 	switch {
 	case !l.mayBeDoor(s):
 		l.share(s)
-	case s.Probes >= 2 || l.ready: // probes have shown it, now or before
+	case s.Probes >= 2 || l.ready || l.probing.Err() != nil: // probes have shown it, or there are no more
 		l.makeDoor(s)
 	case l.count(undecided) == 1 && l.hurry != nil:
 		l.hurry() // the probe that is out says nothing of it

@@ -38,6 +38,7 @@ function attach(target, { session = settings.session, holdReady = false } = {}) 
     sessions.listen();
     arrivals.listen();
     arrivals.setAccept((socket, data) => arrivals.inject(door, socket, data));
+    process.channel?.ref();
     send('adopts', { attached: true });
   }
   return true;

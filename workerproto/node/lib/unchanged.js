@@ -31,6 +31,7 @@ function install(preload) {
   installed = true;
   hideFromChildren(preload);
   beWorker();
+  letScriptsEnd();
   const find = parse(settings.session);
   channel.greet({ late: waitsInVain(find) });
   sessions.listen();
@@ -56,6 +57,19 @@ function beWorker() {
   if (runtime !== 'node' || cluster.worker || typeof cluster._setupWorker !== 'function') return;
   cluster._setupWorker();
   delete process.env.NODE_UNIQUE_ID;
+}
+
+/**
+ * Lets a program end that serves nobody and has nothing to do any more, such as one
+ * that builds what the next one serves: a worker of a cluster lives for as long as
+ * its channel does. One that wants to listen, or hears messages, is waited for.
+ */
+function letScriptsEnd() {
+  if (runtime !== 'node' || typeof process.channel?.unref !== 'function') return;
+  process.channel.unref();
+  process.on('newListener', event => {
+    if (event === 'message' || event === 'disconnect') process.channel?.ref();
+  });
 }
 
 /** Watches each HTTP server from its first connection on, and counts the connections of others. */
@@ -101,6 +115,7 @@ function watchAnswers() {
   let answer;
   process.prependListener('internalMessage', message => { answer = message; });
   cluster._getServer = function (server, query, callback) {
+    process.channel?.ref(); // nothing else waits for the answer
     return _getServer.call(this, server, query, (error, ...rest) => {
       const key = answer?.key;
       if (!error && key !== undefined) {

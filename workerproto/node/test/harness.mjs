@@ -97,7 +97,8 @@ export async function start({
   };
   server.readyWorkers = () => server.events.filter(({ msg }) => msg === 'worker ready');
 
-  server.sessions = () => JSON.parse(execFileSync(stickyd(), ['status', '--json', '--control', String(child.pid)])).sessions;
+  server.ask = (command, ...args) => execFileSync(stickyd(), [command, '--control', String(child.pid), ...args], { encoding: 'utf8', stdio: 'pipe' });
+  server.sessions = () => JSON.parse(server.ask('status', '--json')).sessions;
   server.drain = () => child.kill('SIGTERM');
   server.memory = () => Number(/VmHWM:\s+(\d+)/.exec(readFileSync(`/proc/${child.pid}/status`))[1]) << 10;
 

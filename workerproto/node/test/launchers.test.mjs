@@ -2,13 +2,24 @@
 // those that are named as the cause.
 
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
-import { app, clients, fails, freePort, here, patience } from './harness.mjs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
+import { app, clients, fails, freePort, here, patience, request } from './harness.mjs';
+
+const dir = mkdtempSync(join(tmpdir(), 'stickyd-launchers-'));
+after(() => rmSync(dir, { recursive: true }));
+const scripts = { prestart: `node ${here('build.cjs')}`, start: `node ${here('apps.cjs')}`, bare: `NODE_OPTIONS= node ${here('apps.cjs')}` };
+writeFileSync(join(dir, 'package.json'), JSON.stringify({ name: 'launched', private: true, scripts }));
+const inDir = ['--prefix', dir];
 
 const bin = name => here(`node_modules/.bin/${name}`);
 
 for (const [name, command] of Object.entries({
   'npm start': ['npm', 'start'],
+  'npm start, which builds before': ['npm', ...inDir, 'start'],
+  'sh, which builds before': ['sh', '-c', 'node build.cjs && node apps.cjs'],
   'yarn start': [bin('yarn'), 'start'],
   'npx, and tsx': ['npx', 'tsx', 'apps.cjs'],
   'tsx watch': [bin('tsx'), 'watch', 'apps.cjs'],
@@ -32,3 +43,23 @@ for (const [name, command, remedy] of [
     assert.match(await fails(command, { APP: 'plain http', PORT: await freePort() }), remedy);
   });
 }
+
+test('a server whose script clears NODE_OPTIONS is served through npm', { timeout: patience }, () =>
+  app('plain http', { command: ['npm', ...inDir, 'run', 'bare'] }, async ({ server, url }) => {
+    assert.equal((await request(url)).body, 'hello');
+    assert.equal(server.events.filter(({ msg }) => msg.startsWith('the preload did not reach the worker')).length, 1);
+  }));
+
+test('a server that its launcher starts anew begins with no sessions', { timeout: patience }, async () => {
+  const main = join(dir, 'main.cjs');
+  const write = n => writeFileSync(main, `require(${JSON.stringify(here('apps.cjs'))}); // ${n}`);
+  write(1);
+  await app('plain http', { command: [bin('tsx'), 'watch', main], workers: 1 }, async ({ server, url }) => {
+    await clients(url, 4);
+    const [{ pid }] = server.readyWorkers();
+    write(2);
+    await server.until(() => server.readyWorkers().length === 2);
+    assert.notEqual(server.readyWorkers()[1].pid, pid);
+    await clients(url, 4);
+  });
+});
