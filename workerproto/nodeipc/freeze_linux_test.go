@@ -609,7 +609,7 @@ func TestThawIsWhole(t *testing.T) {
 	state := &LinkState{
 		Terms: workerproto.Terms{Incarnation: 7}, Serialization: JSON, Socket: socket,
 		Online: true, Ready: true, Away: true, Leaving: true, Adopts: true, WaitReady: true, SaidReady: true,
-		Wrapper: "npm", Process: 4711, Bound: true,
+		Wrapper: "npm", Passing: true, Process: 4711, Bound: true,
 		Helper:   helperState{Here: true, Expects: true, Late: true, Early: true, Door: true, Nobody: true, Settled: true, Runtime: deno, Alone: "Deno.serve"},
 		Buffered: []byte("half"), Loose: []int{1001},
 		Outbox: []outgoingState{{[]byte("frame"), 1003}, {[]byte("other"), -1}}, Pushed: 77,

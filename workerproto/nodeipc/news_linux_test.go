@@ -1,6 +1,7 @@
 package nodeipc
 
 import (
+	"log/slog"
 	"testing"
 
 	"github.com/stickyd/stickyd/fdpass"
@@ -115,4 +116,18 @@ func TestNewsAreFrozen(t *testing.T) {
 		}
 		ps[1].hears("settled")
 	}
+}
+
+// A worker that had ended before an upgrade is not waited for after it.
+func TestNewsWaitForNobodyWhoHasEnded(t *testing.T) {
+	hub := NewHub()
+	state := &LinkState{Serialization: JSON, Socket: -1, Helper: helperState{Here: true, Nobody: true}}
+	l, err := Thaw(state, nil, nil, Options{Hub: hub, Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(hub.news.unheard) != 0 {
+		t.Error("it is waited for")
+	}
+	l.Close()
 }

@@ -187,6 +187,37 @@ const apps = {
     });
   },
 
+  // It wants a socket in a directory that is root's, and then a port.
+  'asks for more': () => {
+    const { createServer: createNetServer } = require('node:net');
+    const first = createNetServer().on('error', ({ code }) => {
+      say(`refused ${code}`);
+      createServer((_, response) => response.end('hello')).listen(port);
+    });
+    first.listen(process.env.SOCKET, () => say('allowed'));
+  },
+
+  // It speaks as Node does, and gives up what it has asked for, a little later each time.
+  'restless': () => {
+    const say = members => process.send({ cmd: 'NODE_CLUSTER', ...members });
+    const query = seq => say({ act: 'queryServer', seq, address: '127.0.0.1', port, addressType: 4, index: 0, flags: 0, data: null });
+    const close = seq => say({ act: 'close', seq: -seq, key: `127.0.0.1 4 0:${port}:${seq}` });
+    let seq = 1000;
+    let rounds = 0;
+    process.on('internalMessage', ({ ack }) => {
+      if (ack !== seq) return;
+      query(seq + 1);
+      for (let i = 0; i < rounds % 40; i++) say({ act: 'x', seq: -i });
+      close(seq);
+      close(seq + 1);
+      seq += 2;
+      if (++rounds < 6000) setImmediate(query, seq);
+      else createServer((_, response) => response.end('hello')).listen(port);
+    });
+    process.on('disconnect', () => process.exit()); // it wants to live
+    query(seq);
+  },
+
   // They listen at once, and are ready when a file says so.
   'says ready': () => readyLater(server => server.listen(port), () => process.send('ready')),
   'calls ready': () => {

@@ -159,3 +159,43 @@ check('trusting', {}, async ({ server, url }) => {
   assert.ok(!server.log.includes('TypeError'), server.log);
   assert.equal(server.readyWorkers().length, 2);
 });
+
+check('restless', { workers: 1 }, async ({ url }) => assert.equal((await request(url)).body, 'hello'));
+
+test('a worker of another user gets no socket that only root may open', { timeout: patience }, async () => {
+  const dir = mkdtempSync(join(tmpdir(), 'stickyd-root-')); // nobody else may write there
+  const SOCKET = join(dir, 's');
+  try {
+    await app('asks for more', { flags: ['--user', 'nobody'], env: { SOCKET } }, async ({ server, url }) => {
+      assert.equal((await request(url)).body, 'hello');
+      assert.deepEqual([...new Set(server.events.filter(({ line }) => line).map(({ line }) => line))], ['refused EACCES']);
+    });
+  } finally {
+    rmSync(dir, { recursive: true });
+  }
+});
+
+// A reload that says where to listen, and replaces workers, whose servers say it as well.
+for (const change of ['env = { A = "1" }', 'workers = 3']) {
+  test(`a reload says where to listen, and ${change}`, { timeout: patience }, async () => {
+    const dir = mkdtempSync(join(tmpdir(), 'stickyd-reload-'));
+    const config = join(dir, 'stickyd.toml');
+    try {
+      writeFileSync(config, 'workers = 2\n');
+      const other = await freePort();
+      await app('plain http', { flags: ['--config', config], exact: ['--config', config, '--log-format', 'json', '--', process.execPath, 'apps.cjs'] }, async ({ server, url }) => {
+        assert.equal((await request(url)).body, 'hello');
+        writeFileSync(config, `listen = ["127.0.0.1:${other}"]\n${change.startsWith('workers') ? '' : 'workers = 2\n'}${change}\n`);
+        server.ask('reload');
+        assert.equal((await request(`http://127.0.0.1:${other}`)).body, 'hello');
+        await assert.rejects(request(url), /ECONNREFUSED/);
+        writeFileSync(config, 'workers = 2\nenv = { A = "2" }\n');
+        server.ask('reload');
+        assert.equal((await request(url)).body, 'hello');
+        await assert.rejects(request(`http://127.0.0.1:${other}`), /ECONNREFUSED/);
+      });
+    } finally {
+      rmSync(dir, { recursive: true });
+    }
+  });
+}
