@@ -71,6 +71,14 @@ func reachesServer(l Link) bool {
 	return node != nil && node.Reaches()
 }
 
+// refusal says why the worker could not listen, "" if it did not want to, or could.
+func refusal(l Link) string {
+	if node := asNode(l); node != nil {
+		return node.Refusal()
+	}
+	return ""
+}
+
 // asNode returns the link as one to a Node program, nil if it is to another, or
 // nobody knows yet.
 func asNode(l Link) *nodeipc.Link {

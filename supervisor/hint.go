@@ -166,6 +166,8 @@ func (w *Worker) deathHint() string {
 		return inForeground
 	case servesAlone(w.Link):
 		return w.Link.Hint()
+	case refusal(w.Link) != "":
+		return refusal(w.Link)
 	case slices.ContainsFunc(w.last.get(), inUse.MatchString):
 		return "a worker must not open its port itself: stickyd has several copies, and only one can have it. " + commandHint(w.launch.Argv)
 	case hasSpoken(w.Link) && !hasNoScript(w.launch.Argv):

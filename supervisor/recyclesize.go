@@ -46,7 +46,7 @@ func (s *size) reached(now *SlotStatus, at time.Time) (why string, early bool) {
 	if s.limit == 0 {
 		return "", false
 	}
-	bytes, age := s.of(now.PID), at.Sub(now.Ready)
+	bytes, age := s.of(now.Server()), at.Sub(now.Ready)
 	if bytes < s.limit {
 		return "", false
 	}

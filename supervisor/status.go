@@ -20,6 +20,7 @@ type SlotStatus struct {
 	Ready       time.Time // when it became so; zero: it has not
 
 	client Client // of the worker; nil if it has none, or is gone
+	link   Link   // likewise
 
 	Past
 	Deaths int       // in a row, before they were healthy
@@ -55,7 +56,7 @@ func (sl *slot) publish(d time.Duration) {
 		now.PID, now.Incarnation = w.PID, w.terms.Incarnation
 		now.Started, now.Ready = w.started, w.readyAt
 		if !w.gone {
-			now.client = w.client
+			now.client, now.link = w.client, w.Link
 		}
 		if sl.state == draining || sl.state == finishing {
 			now.Until = w.until
@@ -80,6 +81,17 @@ func (sl *slot) end(d time.Duration) time.Time {
 		return sl.w.until
 	}
 	return time.Time{}
+}
+
+// Server returns the pid of the process that serves, which a launcher such as npm may
+// have started; of one of which that is not known it is the worker's own.
+func (s *SlotStatus) Server() int {
+	if node := asNode(s.link); node != nil {
+		if pid := node.Process(); pid != s.PID && descends(pid, s.PID) {
+			return pid
+		}
+	}
+	return s.PID
 }
 
 // sessions returns how many the worker has.

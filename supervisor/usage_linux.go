@@ -28,6 +28,21 @@ func ProcessUsage(pid int) (resident int64, cpu time.Duration, ok bool) {
 	return number(rss) * int64(os.Getpagesize()), time.Duration(number(utime)+number(stime)) * clockTick, true
 }
 
+// descends reports whether a process was started by another one, or by one that that
+// has started, as a launcher's shell.
+func descends(pid, from int) bool {
+	for range 8 {
+		fields := processStat(pid)
+		if len(fields) < 2 {
+			return false
+		}
+		if pid, _ = strconv.Atoi(string(fields[1])); pid == from {
+			return true
+		}
+	}
+	return false
+}
+
 // processStat returns the fields of /proc/PID/stat from the third on, which is
 // the process's state; none if there is no such process.
 func processStat(pid int) [][]byte {

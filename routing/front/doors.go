@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -122,7 +123,7 @@ func (d *Doors) SetConfig(c Config) {
 func (d *Doors) add(lns []*Listener) {
 	d.have(*d.open.Load(), lns)
 	for _, ln := range lns {
-		d.announce(ln)
+		d.announce(ln, false)
 	}
 }
 
@@ -138,26 +139,29 @@ func (d *Doors) have(old, added []*Listener) {
 }
 
 // Announce says in the log, once, that there is a listener at which clients of addr
-// arrive, see ChangeQuietly.
-func (d *Doors) Announce(addr string) {
+// arrive, see ChangeQuietly. tls says that they speak TLS.
+func (d *Doors) Announce(addr string, tls bool) {
 	for _, ln := range *d.open.Load() {
 		if ln.isFor(addr) {
-			d.announce(ln)
+			d.announce(ln, tls)
 		}
 	}
 }
 
-func (d *Doors) announce(ln *Listener) {
+func (d *Doors) announce(ln *Listener, tls bool) {
 	if !ln.announced {
 		ln.announced = true
-		d.log.Info("listening", ln.told()...)
+		d.log.Info("listening", ln.told(tls)...)
 	}
 }
 
 // told are the attributes of l in the log: its address, and what a person opens.
-func (l *Listener) told() []any {
+func (l *Listener) told(tls bool) []any {
 	attrs := []any{"addr", l.addr.String()}
 	if url := address.URL(l.addr); url != "" {
+		if tls {
+			url = "https" + strings.TrimPrefix(url, "http")
+		}
 		attrs = append(attrs, "url", url)
 	}
 	return attrs

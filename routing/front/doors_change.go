@@ -16,7 +16,7 @@ import (
 func (d *Doors) Change(ctx context.Context, addrs []string) error {
 	err := d.ChangeQuietly(ctx, addrs)
 	for _, ln := range *d.open.Load() {
-		d.announce(ln)
+		d.announce(ln, false)
 	}
 	return err
 }

@@ -6,7 +6,7 @@ import (
 )
 
 const (
-	handful = 5  // requests speak for something
+	handful = 3  // requests speak for something
 	many    = 20 // do where it may have another reason
 )
 

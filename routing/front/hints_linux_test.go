@@ -107,7 +107,7 @@ func TestHintsNameTheLikelyMistake(t *testing.T) {
 		{"nowhere that can be seen", "query:sid", func(f *toldFront) { f.come(20, "/", ""); f.register(20) },
 			"no request carries a session id in query:sid, though workers have registered 20 sessions: is --session right?…"},
 		{"neither place nor Bind", "query:sid", func(f *toldFront) { f.come(5, "/", express) },
-			`no worker has registered a session, and no request carries an id in query:sid; requests carry the cookie "connect.sid"; if that identifies a session, use --session cookie:connect.sid and register…`},
+			`no worker has registered a session, and no request carries an id in query:sid; requests carry the cookie "connect.sid"; if that identifies a session, use --session cookie:connect.sid (in Go…`},
 		{"no Bind", "cookie:connect.sid", func(f *toldFront) { f.come(1, "/", ""); f.come(5, "/", express) },
 			"requests carry session ids in cookie:connect.sid, but no worker has registered any session; register each session before you send its id: worker.Bind in Go; in Node the preload…"},
 		{"ids of before a start, perhaps", "cookie:connect.sid", func(f *toldFront) { f.come(19, "/", express) }, ""},

@@ -235,11 +235,11 @@ func listenError(addr string, err error) error {
 	case errors.Is(err, syscall.EADDRINUSE):
 		return fmt.Errorf("cannot listen on %s: %w", addr, address.InUse(addr, "--listen"))
 	case errors.Is(err, errNoSocket):
-		return fmt.Errorf("cannot listen on %s: a file that is no socket is there; choose another path", addr)
+		return address.Explain(syscall.EADDRINUSE, "cannot listen on %s: a file that is no socket is there; choose another path", addr)
 	case errors.Is(err, fs.ErrNotExist):
-		return fmt.Errorf("cannot listen on %s: the directory does not exist", addr)
+		return address.Explain(err, "cannot listen on %s: the directory does not exist", addr)
 	case errors.Is(err, fs.ErrPermission) && strings.HasPrefix(addr, "unix:"):
-		return fmt.Errorf("cannot listen on %s: permission denied; this user may not create a file there", addr)
+		return address.Explain(err, "cannot listen on %s: permission denied; this user may not create a file there", addr)
 	case errors.Is(err, fs.ErrPermission):
 		return fmt.Errorf("cannot listen on %s: %w; ports below 1024 need root or CAP_NET_BIND_SERVICE", addr, err)
 	}

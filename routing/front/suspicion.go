@@ -41,14 +41,17 @@ type hint struct {
 
 // remedy says what to try.
 func (h hint) remedy() string {
-	const register = "register each session before you send its id: worker.Bind in Go; in Node the preload does it for Socket.IO and for ids in headers and cookies, and bind(id) for others"
+	const (
+		register = "register each session before you send its id: worker.Bind in Go; in Node the preload does it (--node-preload) for Socket.IO and for ids in headers and cookies, bind(id) for others"
+		inGo     = " (in Go register each session, too: worker.Bind, before you send its id)"
+	)
 	switch h.suspicion {
 	case wrongPlace:
 		return "is it --session " + quote(h.clue) + "?"
 	case blind:
 		return "is --session right? (It may be: later requests on a client's first connection are not seen here, nor WebSockets.)"
 	case unregistered:
-		return "if that identifies a session, use --session " + quote(h.clue) + " and " + register + "; if there are none, use --session none"
+		return "if that identifies a session, use --session " + quote(h.clue) + inGo + "; if there are none, use --session none"
 	case mismatch:
 		return "register each id exactly as requests carry it: of a signed cookie the whole value, of a query or path the decoded one"
 	}

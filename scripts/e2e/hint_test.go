@@ -29,7 +29,7 @@ func TestForgottenSessionOrBindIsTold(t *testing.T) {
 		s.mustGetWith("/whoami", cookie)
 	}
 	expect(s, control, "no worker has registered a session, and no request carries an id where ids are looked for",
-		"if that identifies a session, use --session cookie:connect.sid and register each session before you send its id: worker.Bind in Go")
+		"if that identifies a session, use --session cookie:connect.sid (in Go register each session, too: worker.Bind")
 	for range 5 {
 		s.mustGetWith("/handshake", cookie)
 	}

@@ -52,7 +52,7 @@ var errForeign = errors.New("a file that is not a socket of this user's is there
 
 func controlError(path string, err error) error {
 	if errors.Is(err, syscall.EADDRINUSE) {
-		err = address.InUse("unix:"+path, "--control")
+		return fmt.Errorf("cannot open the control socket %s: %w", path, address.InUse("unix:"+path, "--control"))
 	}
 	return fmt.Errorf("cannot open the control socket %s: %w", path, plainly(err))
 }

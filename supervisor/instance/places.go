@@ -164,15 +164,15 @@ func (p *places) wanted() (addrs []string) {
 }
 
 // listening returns where servers have said that they listen.
-func (p *places) listening() (addrs []string) {
+func (p *places) listening() (all []claim) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, c := range p.claims {
 		if c.said {
-			addrs = append(addrs, c.addr)
+			all = append(all, claim{addr: c.addr, tls: c.tls})
 		}
 	}
-	return addrs
+	return all
 }
 
 // needed returns addrs less those that another one of them has, too.
@@ -235,11 +235,16 @@ func (p *places) note(addrs ...string) {
 	}
 }
 
-// anyTLS reports whether clients of some server speak TLS.
-func (p *places) anyTLS() bool {
+// anyTLS returns where a server speaks TLS, if one does.
+func (p *places) anyTLS() (addr string, ok bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return slices.ContainsFunc(p.claims, func(c *claim) bool { return c.tls })
+	for _, c := range p.claims {
+		if c.tls {
+			return c.addr, true
+		}
+	}
+	return "", false
 }
 
 // settlePlaces listens where workers want to, if the operator has not said where,
@@ -252,9 +257,9 @@ func (a *app) settlePlaces() {
 	}
 	questions := a.places.takeNew()
 	follows := a.places.Follows()
-	if tls := a.places.anyTLS(); a.front.PassTLS(tls) != tls && tls {
-		a.log.Warn("clients of the workers speak TLS, in which stickyd cannot see session ids: their connections are only balanced",
-			"hint", "put a proxy in front that ends TLS, or let --balance client-address keep each client with its worker")
+	if addr, tls := a.places.anyTLS(); a.front.PassTLS(tls) != tls && tls {
+		a.log.Warn("a server of the workers speaks TLS, in which stickyd cannot see session ids: its connections are only balanced, and sessions that poll break",
+			"addr", addr, "hint", "put a proxy in front that ends TLS, or let --balance client-address keep each client with its worker")
 	}
 	if follows {
 		a.listenAsWanted(a.places.wanted())
@@ -283,12 +288,12 @@ func (a *app) settleClaim(addr string, follows bool) (at string, err error) {
 
 // openListening listens where servers have said that they do, and says so.
 func (a *app) openListening() {
-	for _, addr := range a.places.listening() {
-		if err := a.listenFor(addr); err != nil {
-			a.log.Error("cannot listen where a worker does", "addr", addr, "err", err)
+	for _, c := range a.places.listening() {
+		if err := a.listenFor(c.addr); err != nil {
+			a.log.Error("cannot listen where a worker does", "addr", c.addr, "err", err)
 			continue
 		}
-		a.doors.Announce(addr)
+		a.doors.Announce(c.addr, c.tls)
 	}
 }
 

@@ -72,7 +72,7 @@ func histogram(h *front.Histogram) admin.Histogram {
 }
 
 func workerStatus(sl supervisor.SlotStatus, m routing.MemberStatus) admin.Worker {
-	resident, cpu, _ := supervisor.ProcessUsage(sl.PID)
+	resident, cpu, _ := supervisor.ProcessUsage(sl.Server())
 	return admin.Worker{
 		Slot: sl.Slot, Generation: sl.Generation, State: sl.State, Why: sl.Why, OnTrial: sl.OnTrial, DrainsUntil: sl.Until,
 		Since: sl.Since, PID: sl.PID, Started: sl.Started,

@@ -154,7 +154,8 @@ func (a *app) restore(b *before) (err error) {
 	if len(a.doors.Addrs()) == 0 && len(m.Listeners) > 0 {
 		return errors.New("cannot take over any listener")
 	}
-	a.front.PassTLS(a.places.anyTLS())
+	_, tls := a.places.anyTLS()
+	a.front.PassTLS(tls)
 	a.restoreEndpoints(m)
 	return nil
 }

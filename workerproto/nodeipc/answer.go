@@ -254,6 +254,7 @@ func (l *Link) share(s *server) {
 
 // refuse tells a server that it can't listen. l.read is held.
 func (l *Link) refuse(s *server, err error) {
+	l.refusal = err.Error()
 	l.log.Info("a server of the worker cannot listen", "addr", s.where(), "err", err) // the worker may make do without
 	l.reply(s.Seq, object{{"key", s.Key}, {"errno", errno(err)}, {"data", nil}})
 }

@@ -50,6 +50,7 @@ type Link struct {
 	away      bool   // though it is ready, nobody in it gets connections
 	bound     bool   // it has registered a session, ever
 	leaving   bool   // it disconnects of its own accord
+	refusal   string // why a server could not listen; "" if all could
 	failed    error  // what ended receiving, io.EOF included
 
 	servers  []*server          // that listen or want to, in the order in which they asked
@@ -440,11 +441,20 @@ func (l *Link) Reaches() bool {
 	return l.helper.here.Load() || l.wrapper != "" && l.helper.alone == ""
 }
 
+// Refusal says why the last server that could not listen could not, "" if all could.
+func (l *Link) Refusal() string {
+	l.read.Lock()
+	defer l.read.Unlock()
+	return l.refusal
+}
+
 // Hint says what may be wrong with a worker that does not get ready.
 func (l *Link) Hint() string {
 	l.read.Lock()
 	defer l.read.Unlock()
 	switch {
+	case l.refusal != "" && len(l.servers) == 0:
+		return l.refusal
 	case l.waitReady && !l.saidReady && l.open():
 		return "its server listens; it has not said process.send('ready'), which --wait-ready waits for"
 	case l.wrapper != "" && l.helper.alone == l.wrapper:
@@ -465,7 +475,7 @@ func (l *Link) Hint() string {
 	case bun:
 		return "Bun runs, but no server of node:http listens, nor was setupWorker(io) called"
 	}
-	return "Node runs, but neither does it listen, nor was setupWorker(io) called. A server that listens in a process that it has started is out of stickyd's reach"
+	return "it runs, but neither does it listen, nor was setupWorker(io) called. A server that listens in a process that it has started is out of stickyd's reach"
 }
 
 // Close ends the conversation. It first handles what the worker had sent, so

@@ -32,7 +32,7 @@ func (l *Link) becomeReady() {
 	l.stopProbe()
 	if l.wantsHelper && !l.helper.here.Load() && l.hub.first("no preload") {
 		l.log.Warn("the preload did not reach the worker; requests may get the wrong worker where a server only listens, or sessions share a kept-alive connection",
-			"hint", "does the program clear NODE_OPTIONS? --node-preload off says that this is meant")
+			"hint", "does the program set NODE_OPTIONS? let it add to what is there, as in NODE_OPTIONS=\"$NODE_OPTIONS --your-option\"; --node-preload off says that this is meant")
 	}
 	l.handler.Ready()
 }

@@ -6,11 +6,12 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { connect as connectTLS } from 'node:tls';
 import { once } from 'node:events';
+import { createServer } from 'node:http';
 import https from 'node:https';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { allNodes, app, clients, freePort, patience, request, serve } from './harness.mjs';
+import { allNodes, app, clients, fails, freePort, patience, request, serve } from './harness.mjs';
 
 const temporary = mkdtempSync(join(tmpdir(), 'stickyd-frameworks-'));
 process.on('exit', () => rmSync(temporary, { recursive: true }));
@@ -84,7 +85,8 @@ for (const APP of ['https', 'http2 secure']) {
     const answers = await handshakes(port, 12);
     assert.equal(new Set(answers.map(({ pid }) => pid)).size, 2);
     assert.deepEqual(answers.slice(1).map(({ reused }) => reused), Array(11).fill(true)); // by whichever worker
-    assert.match(server.log, /speak TLS, in which stickyd cannot see session ids/);
+    assert.match(server.events.find(({ msg }) => msg === 'listening').url, /^https:/);
+    assert.match(server.log, /speaks TLS, in which stickyd cannot see session ids/);
   });
 }
 
@@ -199,3 +201,16 @@ for (const change of ['env = { A = "1" }', 'workers = 3']) {
     }
   });
 }
+
+test('a port that is in use', { timeout: patience }, async () => {
+  const other = createServer().listen(0, '127.0.0.1');
+  await once(other, 'listening');
+  const { port: PORT } = other.address();
+  try {
+    const printed = await fails([process.execPath, 'apps.cjs'], { APP: 'plain http', PORT }, []);
+    assert.match(printed, /"line":".*EADDRINUSE/);
+    assert.match(printed, new RegExp(`\\ncannot listen on :${PORT}: address already in use by node \\(pid ${process.pid}\\); stop it, or choose another with --listen\\n`));
+  } finally {
+    other.close();
+  }
+});

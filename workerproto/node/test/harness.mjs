@@ -122,8 +122,8 @@ export async function start({
 
 // fails runs stickyd with a command that cannot be a worker, and resolves to what it
 // prints when it ends.
-export async function fails(command, env) {
-  const child = spawn(stickyd(), ['-l', '127.0.0.1:0', '-n', '2', '--', ...command], { stdio: ['ignore', 'pipe', 'pipe'], cwd: here('.'), env: { ...process.env, ...env } });
+export async function fails(command, env, listen = ['-l', '127.0.0.1:0']) {
+  const child = spawn(stickyd(), [...listen, '-n', '2', '--', ...command], { stdio: ['ignore', 'pipe', 'pipe'], cwd: here('.'), env: { ...process.env, ...env } });
   const [[code], printed] = await Promise.all([once(child, 'close'), child.stderr.setEncoding('utf8').toArray()]);
   assert.equal(code, 1);
   return printed.join('');

@@ -29,6 +29,7 @@ for (const [name, command] of Object.entries({
 })) {
   test(`served through ${name}`, { timeout: patience }, () => app('plain http', { command }, async ({ server, url }) => {
     await clients(url, 8);
+    for (const { resident_bytes: bytes } of JSON.parse(server.ask('status', '--json')).workers) assert.ok(bytes > 30 << 20, `${bytes} bytes are not the server's`);
     assert.equal((await server.stop()).unknown_ids, 0);
     assert.doesNotMatch(server.log, /opened a port itself|launcher/);
   }));

@@ -83,6 +83,6 @@ test('workers that it does not reach work without it, and this is said once', { 
     await server.until(() => server.readyWorkers().length === 4);
     const said = server.events.filter(({ msg }) => msg.includes('preload'));
     assert.deepEqual(said.map(({ msg, level, hint }) => [level, msg.split(';')[0], hint]), [
-      ['WARN', 'the preload did not reach the worker', 'does the program clear NODE_OPTIONS? --node-preload off says that this is meant'],
+      ['WARN', 'the preload did not reach the worker', 'does the program set NODE_OPTIONS? let it add to what is there, as in NODE_OPTIONS="$NODE_OPTIONS --your-option"; --node-preload off says that this is meant'],
     ]);
   }));
