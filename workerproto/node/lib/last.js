@@ -11,9 +11,15 @@ function makeLast(response) {
   const { writeHead } = response;
   if (typeof writeHead !== 'function') return;
   response.writeHead = function (status, ...rest) {
-    const at = typeof rest[0] === 'string' ? 1 : 0;
-    if (rest[at]) rest[at] = without(rest[at]);
-    this.setHeader('Connection', 'close');
+    const at = typeof rest[0] === 'string' || rest[1] ? 1 : 0; // behind a message
+    const given = rest[at];
+    if (Array.isArray(given)) { // beside headers that are set, Node takes no pairs, and of fields with one name the last
+      this.removeHeader('Connection');
+      rest[at] = [...without(given), ...Array.isArray(given[0]) ? [['Connection', 'close']] : ['Connection', 'close']];
+    } else {
+      if (given) rest[at] = without(given);
+      this.setHeader('Connection', 'close');
+    }
     return writeHead.call(this, status, ...rest);
   };
 }
