@@ -119,7 +119,10 @@ type peer struct {
 	answers   sync.WaitGroup // of Claim
 }
 
-var numbers = uint32(100)
+var (
+	numbers = uint32(100)
+	peers   = make(map[testing.TB][]*peer) // of each test that runs
+)
 
 func newPeer(t testing.TB, s Serialization, hub *Hub) *peer {
 	t.Helper()
@@ -138,9 +141,11 @@ func newPeer(t testing.TB, s Serialization, hub *Hub) *peer {
 	p := &peer{t: t, told: newRecorder(t), ran: make(chan error, 1), conn: conn, stream: stream{conn: conn, codec: s.codec()}}
 	p.link = NewLink(near, workerproto.Terms{Slot: 1, Incarnation: numbers}, p.told,
 		Options{Serialization: s, Hub: hub, Log: slog.New(slog.DiscardHandler), Places: p})
+	peers[t] = append(peers[t], p)
 	var running sync.WaitGroup
 	running.Go(func() { p.ran <- p.link.Run() })
 	t.Cleanup(func() {
+		delete(peers, t)
 		for _, c := range p.link.Close() {
 			fdpass.Close(c.FD)
 		}
@@ -268,11 +273,37 @@ func (p *peer) hears(act string) {
 	}
 }
 
-// silent fails the test if stickyd says something.
+// silent fails the test if what the workers have said so far has stickyd say something.
+// It is certain of that: a message of the test's own comes behind whatever stickyd
+// had to say.
 func (p *peer) silent() {
 	p.t.Helper()
-	if o, _, ok := p.tryHear(20 * time.Millisecond); ok {
+	for _, other := range peers[p.t] {
+		other.handled()
+	}
+	numbers++
+	p.link.send(object{{"silent", int(numbers)}})
+	o, _, ok := p.tryHear(deadline)
+	if end, _ := o.number("silent"); ok && end != int(numbers) {
 		p.t.Fatal("stickyd says", o)
+	}
+}
+
+// handled waits until stickyd has handled what the worker has said, its end included.
+func (p *peer) handled() {
+	p.t.Helper()
+	p.link.Sync()
+	p.answers.Wait()
+	p.link.read.Lock()
+	ended := p.link.failed != nil && !p.link.over
+	p.link.read.Unlock()
+	if !ended {
+		return
+	}
+	select {
+	case <-p.link.ran:
+	case <-time.After(deadline):
+		p.t.Fatal("the conversation with a worker that has ended goes on")
 	}
 }
 
