@@ -8,31 +8,60 @@
 
 const { ChildProcess } = require('node:child_process');
 const cluster = require('node:cluster');
+const { readFileSync, realpathSync } = require('node:fs');
+const { dirname, join, resolve } = require('node:path');
 const { settings } = require('./worker');
 
 /**
- * By the script that is run: what it is called, and how it runs the other one
- * in its own place. 'inherit': with its own standard streams; 'ipc': with a
- * channel of its own beside those; undefined: in a way in which nothing can be
- * passed on.
+ * By the package that they are of: how they run the other one in their own place.
+ * 'inherit': with its own standard streams; 'ipc': with a channel of its own beside
+ * those; undefined: in a way in which nothing can be passed on.
  */
-const known = [
-  [/[\\/](npm-cli\.js|npm)$/, 'npm', 'inherit'],
-  [/[\\/](npx-cli\.js|npx)$/, 'npx', 'inherit'],
-  [/[\\/]yarn(\.js|\.cjs|-[\d.]+\.c?js)?$/, 'yarn', 'inherit'],
-  [/[\\/]pnpm(\.[cm]?js)?$/, 'pnpm', 'inherit'],
-  [/[\\/](cross-env(-shell)?|cross-env[\\/].*\.js)$/, 'cross-env', 'inherit'],
-  [/[\\/](dotenv|dotenv-cli[\\/]cli\.js)$/, 'dotenv', 'inherit'],
-  [/[\\/](tsx|tsx[\\/]dist[\\/]cli\.[cm]js)$/, 'tsx', 'ipc'],
-  [/[\\/]nodemon(\.js)?$/, 'nodemon'],
-  [/[\\/](ts-node-dev|tsnd)$/, 'ts-node-dev'],
-  [/[\\/](concurrently|concurrently[\\/].*\.js)$/, 'concurrently'],
-];
+const known = new Map(Object.entries({
+  npm: 'inherit',
+  npx: 'inherit',
+  corepack: 'inherit', // runs yarn or pnpm in its own process
+  yarn: 'inherit',
+  pnpm: 'inherit',
+  'cross-env': 'inherit',
+  'dotenv-cli': 'inherit',
+  tsx: 'ipc',
+  nodemon: undefined,
+  'ts-node-dev': undefined,
+  concurrently: undefined,
+}));
 
-/** What this process is, if it is one of those. */
-function find() {
-  const wrapper = known.find(([script]) => script.test(process.argv[1] ?? ''));
-  return wrapper && { name: wrapper[1], how: wrapper[2] };
+/** Yarn since 2 is one file, in the application's directory or where corepack keeps it. */
+const yarn = /[\\/](\.yarn[\\/]releases[\\/]yarn-[^\\/]+|corepack[\\/]([^\\/]+[\\/])?yarn[\\/][^\\/]+[\\/]yarn)\.c?js$/;
+
+/**
+ * What a script is, if it is one of those. Its path alone does not say: an
+ * application may be in a directory of such a name.
+ */
+function find(script = process.argv[1]) {
+  try {
+    const path = realpathSync(script); // from node_modules/.bin, or /usr/bin/npm
+    if (yarn.test(path)) return { name: 'yarn', how: 'inherit' };
+    const [directory, { name, bin }] = packageOf(path);
+    if (!known.has(name)) return undefined;
+    const commands = Object.entries(typeof bin === 'string' ? { [name]: bin } : bin);
+    const command = commands.find(([, file]) => resolve(directory, file) === path);
+    return command && { name: command[0], how: known.get(name) };
+  } catch {
+    return undefined; // there is no script, or no package, or neither may be read
+  }
+}
+
+/** The directory and package.json of the package that a file is of. */
+function packageOf(path) {
+  for (let directory = dirname(path); ; directory = dirname(directory)) {
+    try {
+      const content = JSON.parse(readFileSync(join(directory, 'package.json'), 'utf8'));
+      if (content.name) return [directory, content];
+    } catch (err) {
+      if (err.code !== 'ENOENT' || directory === dirname(directory)) throw err;
+    }
+  }
 }
 
 /** Passes the channel on, and tells stickyd so, or that it can't be. */
