@@ -38,7 +38,10 @@ function parse(specs) {
 }
 
 const kinds = {
-  query: name => ({ url }) => (isPlain(url) ? inPlainQuery(url, name) : inQuery(url, name)),
+  query: name => {
+    if (/[=&?#%+]/.test(name)) return ({ url }) => inQuery(url, name);
+    return ({ url }) => (isPlain(url) ? inPlainQuery(url, name) : inQuery(url, name));
+  },
   header: name => request => {
     for (const value of values(request, name)) {
       if (value !== '') return fit(value);
@@ -84,7 +87,10 @@ function inQuery(url, name) {
 /** Whether a target is a path and a query in which each character stands for itself, as nearly all are. */
 const isPlain = url => url[0] === '/' && !url.includes('%') && !url.includes('+') && !url.includes('#');
 
-/** The same as inQuery for those, in a quarter of the time: each request of a kept-alive connection comes by here. */
+/**
+ * The same as inQuery for those, and for a name in which each character stands for
+ * itself, in a quarter of the time: each request of a kept-alive connection comes by here.
+ */
 function inPlainQuery(url, name) {
   const query = url.indexOf('?');
   if (query < 0) return '';

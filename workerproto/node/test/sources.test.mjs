@@ -47,6 +47,34 @@ test('the first source that has one', () => {
   assert.equal(find({ url: '/?sid=a', rawHeaders: ['x', 'b'] }), 'a');
 });
 
+// Behind a # there is nothing to find, but the short way is not for a target with one.
+test('the short way finds what the long one does', () => {
+  const random = generator(20_261_130);
+  const pick = list => list[random(list.length)];
+  const pieces = ['sid', 'sid=', 's', 'id', 'a=b', 'a', 'b', 'x', '=', '=', '&', '&', '&', '?', '/', '%', '+', 'si%64', 'a%3Db', ';', '\xe9'];
+  const finders = ['sid', 's', 'a=b', 'a&b', 'a?', '?a', 'a+b', 'a b', '%61', 'é'].map(name => [name, sources.parse([`query:${name}`])]);
+  let found = 0;
+  for (let i = 0; i < 20_000; i++) {
+    const url = `/${Array.from({ length: random(3) }, () => pick(pieces)).join('')}?${Array.from({ length: random(12) }, () => pick(pieces)).join('')}`;
+    for (const [name, find] of finders) {
+      const id = find({ url: `${url}#` });
+      assert.equal(find({ url }), id, `${name} in ${url}`);
+      if (id !== '') found++;
+    }
+  }
+  assert.ok(found > 500, `${found} ids`);
+});
+
+/** Numbers below a limit, the same ones each time (mulberry32). */
+function generator(seed) {
+  return limit => {
+    seed = (seed + 0x6d2b79f5) | 0;
+    let t = Math.imul(seed ^ (seed >>> 15), 1 | seed);
+    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
+    return ((t ^ (t >>> 14)) >>> 0) % limit;
+  };
+}
+
 for (const spec of ['', 'query:', 'sid', 'body:x', 'path:x', 'path:/a', 'path:/{}/{}', 'path:/a//{}', 'none:']) {
   test(`no source: "${spec}"`, () => assert.throws(() => sources.parse([spec]), TypeError));
 }
