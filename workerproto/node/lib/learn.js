@@ -6,14 +6,26 @@
 
 'use strict';
 
+const connections = require('./connections');
 const { own, disown, owned } = require('./sessions');
 const { runtime } = require('./worker');
 
 /** Milliseconds after which a session is forgotten that nobody has asked for. */
 const idle = 24 * 3600 * 1000;
 
+/**
+ * Milliseconds after which one is forgotten that no request has carried, and how many
+ * of those there may be: what keeps no cookies, such as a bot or a health check, has
+ * another session with each request.
+ */
+const unused = 10 * 60_000;
+const mostUnused = 100_000;
+
 /** When each session that was learnt is forgotten, by id. */
 const forgottenAt = new Map();
+
+/** The ids of those that no request has carried, the oldest first. */
+const fresh = new Set();
 
 /**
  * Looks at what a response says of sessions, when its head is made.
@@ -23,7 +35,10 @@ const forgottenAt = new Map();
 function learn(find, request, response) {
   if (find.told.length === 0) return;
   const asked = find(request);
-  if (forgottenAt.has(asked)) forgottenAt.set(asked, Date.now() + idle);
+  if (forgottenAt.has(asked)) {
+    forgottenAt.set(asked, Date.now() + idle);
+    fresh.delete(asked);
+  }
   const { writeHead } = response;
   if (typeof writeHead !== 'function') return;
   response.writeHead = function (...args) {
@@ -54,14 +69,25 @@ function headerOf(response, args, name) {
 /** Milliseconds for requests that are under way with an id that another has replaced. */
 const grace = 60_000;
 
-/** Registers a session, and has the response wait until stickyd knows it. */
-function begin(id, lasts = idle, instead, socket) {
-  forgottenAt.set(id, Date.now() + lasts);
-  if (instead !== id && forgottenAt.has(instead)) forgottenAt.set(instead, Date.now() + grace);
+/** Registers a session, and has the response wait until stickyd knows it. asked is the id that its request carries. */
+function begin(id, lasts = idle, asked, socket) {
+  const carried = id === asked || (forgottenAt.has(id) && !fresh.has(id));
+  forgottenAt.set(id, Date.now() + (carried ? lasts : Math.min(lasts, unused)));
+  if (!carried) noteFresh(id);
+  if (asked !== id && forgottenAt.has(asked)) forgottenAt.set(asked, Date.now() + grace);
   sweepSoon();
   if (owned.has(id)) return;
+  if (!connections.of(socket)) return own(id); // an injected request has none that could wait
   hold(socket);
   own(id, socket).then(() => release(socket));
+}
+
+function noteFresh(id) {
+  fresh.delete(id);
+  fresh.add(id);
+  if (fresh.size <= mostUnused) return;
+  const [oldest] = fresh;
+  end(oldest);
 }
 
 /** How many registrations each socket waits for. */
@@ -84,6 +110,7 @@ function release(socket) {
 
 function end(id) {
   forgottenAt.delete(id);
+  fresh.delete(id);
   disown(id);
 }
 
