@@ -54,7 +54,7 @@ function learn(find, request, response) {
 
 /** The value of a header as it will be sent: what writeHead is given counts more than what was set before. */
 function headerOf(response, args, name) {
-  const given = typeof args[1] === 'string' ? args[2] : args[1];
+  const given = typeof args[1] === 'string' || args[2] ? args[2] : args[1];
   if (Array.isArray(given)) {
     const flat = given.flat();
     const values = flat.filter((_, i) => i % 2 === 1 && String(flat[i - 1]).toLowerCase() === name);

@@ -16,11 +16,11 @@ const find = sources.parse(['cookie:s']);
 const minute = 60_000;
 
 // respond answers a request that carries an id, or none, with headers.
-function respond(carried, headers = {}, socket = null) {
+function respond(carried, headers = {}, socket = null, message = []) {
   const rawHeaders = carried ? ['Cookie', `s=${carried}`] : [];
   const response = { getHeader: () => undefined, writeHead: () => response };
   learning.learn(find, { socket, method: 'GET', url: '/', rawHeaders }, response);
-  response.writeHead(200, headers);
+  response.writeHead(200, ...message, headers);
 }
 
 const gives = (id, attributes = '') => ({ 'set-cookie': `s=${id}${attributes}` });
@@ -86,4 +86,10 @@ test('only a response on a connection that came through stickyd is held back', (
   respond(undefined, gives('known'), known);
   assert.deepEqual([injected.corked, known.corked], [0, 1]);
   for (const id of ['without a socket', 'injected', 'known']) assert.ok(owned.has(id), id);
+});
+
+test('headers are found behind a message, and behind none', () => {
+  respond(undefined, gives('behind a message'), null, ['OK']);
+  respond(undefined, gives('behind none'), null, [undefined]);
+  for (const id of ['behind a message', 'behind none']) assert.ok(owned.has(id), id);
 });
