@@ -34,10 +34,7 @@ func watchesFiles(argv []string) bool {
 	if len(argv) == 0 || programName(argv, "") != "node" {
 		return false
 	}
-	for _, option := range argv[1:] {
-		if !strings.HasPrefix(option, "-") {
-			break
-		}
+	for _, option := range nodeOptions(argv) {
 		if strings.HasPrefix(option, "--watch") {
 			return true
 		}

@@ -25,6 +25,25 @@ func TestProgramName(t *testing.T) {
 	}
 }
 
+func TestWatchModeIsNoticed(t *testing.T) {
+	for command, want := range map[string]bool{
+		"node --watch server.js":                       true,
+		"node --import tsx --watch server.js":          true,
+		"node -r ./x.js --watch-path ./src server.js":  true,
+		"node --env-file .env --watch server.js":       true,
+		"node --import=tsx --watch-path=src server.js": true,
+		"node server.js --watch":                       false,
+		"node --import tsx server.js --watch":          false,
+		"node -- server.js --watch":                    false,
+		"tsx --watch server.js":                        false,
+		"node":                                         false,
+	} {
+		if got := watchesFiles(strings.Fields(command)); got != want {
+			t.Errorf("%s: %t", command, got)
+		}
+	}
+}
+
 func TestHintFitsTheProgram(t *testing.T) {
 	for _, tt := range []struct {
 		name  string

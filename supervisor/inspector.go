@@ -66,14 +66,18 @@ func withInspector(argv []string, offset int) []string {
 		return argv
 	}
 	argv = slices.Clone(argv)
-	for i, arg := range argv[1:] {
-		if !strings.HasPrefix(arg, "-") {
-			break // the script, and its own arguments
+	for i, option := range nodeOptions(argv) {
+		if !isPort(option) {
+			argv[i] = countUp(option, offset)
+		} else if i+1 < len(argv) {
+			argv[i+1] = strings.TrimPrefix(countUp(option+"="+argv[i+1], offset), option+"=")
 		}
-		argv[i+1] = countUp(arg, offset)
 	}
 	return argv
 }
+
+// isPort reports whether an option is one whose next word is the debugger's port.
+func isPort(option string) bool { return option == "--inspect-port" || option == "--debug-port" }
 
 // countUp returns an option with another port, if it is one that has a port. Port 0
 // stays: it is another one each time.
@@ -105,7 +109,19 @@ func countUp(option string, offset int) string {
 
 // countUpAll is countUp for the options in a text.
 func countUpAll(options string, offset int) string {
-	return words.ReplaceAllStringFunc(options, func(option string) string { return countUp(option, offset) })
+	port := "" // the option whose next word is the port
+	return words.ReplaceAllStringFunc(options, func(word string) string {
+		option := port
+		port = ""
+		switch {
+		case option != "":
+			return strings.TrimPrefix(countUp(option+"="+word, offset), option+"=")
+		case isPort(word):
+			port = word
+			return word
+		}
+		return countUp(word, offset)
+	})
 }
 
 var words = regexp.MustCompile(`\S+`)

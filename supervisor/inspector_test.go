@@ -15,6 +15,18 @@ func TestEachWorkersDebuggerHasAPortOfItsOwn(t *testing.T) {
 		{"node --inspect --inspect-port=4000 server.js", "node --inspect=9231 --inspect-port=4002 server.js"},
 		{"node --inspect=0 server.js", "node --inspect=0 server.js"},
 		{"node --inspect-publish-uid=http server.js", "node --inspect-publish-uid=http server.js"},
+		{"node -r ./x.js --inspect server.js", "node -r ./x.js --inspect=9231 server.js"},
+		{"node --import tsx --title a --inspect=4000 server.js", "node --import tsx --title a --inspect=4002 server.js"},
+		{"node --import=tsx --inspect server.js", "node --import=tsx --inspect=9231 server.js"},
+		{"node -C a --env_file b --inspect s.js", "node -C a --env_file b --inspect=9231 s.js"},
+		{"node --inspect-port 4000 --inspect server.js", "node --inspect-port 4002 --inspect=9231 server.js"},
+		{"node --inspect-port", "node --inspect-port"},
+		{"node -r ./x.js server.js --inspect", "node -r ./x.js server.js --inspect"},
+		{"node --trace-warnings server.js --inspect", "node --trace-warnings server.js --inspect"},
+		{"node -- server.js --inspect", "node -- server.js --inspect"},
+		{"node -- --inspect", "node -- --inspect"},
+		{"node - --inspect", "node - --inspect"},
+		{"node -r", "node -r"},
 		{"node server.js --inspect", "node server.js --inspect"},
 		{"./server --inspect", "./server --inspect"},
 		{"node", "node"},
@@ -28,6 +40,9 @@ func TestEachWorkersDebuggerHasAPortOfItsOwn(t *testing.T) {
 	}
 	if got := countUpAll(`--title="a  b" --inspect`, 1); got != `--title="a  b" --inspect=9230` {
 		t.Error("in a variable:", got)
+	}
+	if got := countUpAll("--inspect-port  127.0.0.1:4000 --inspect", 1); got != "--inspect-port  127.0.0.1:4001 --inspect=9230" {
+		t.Error("in a variable, the port by itself:", got)
 	}
 }
 
