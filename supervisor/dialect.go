@@ -55,8 +55,7 @@ type Link interface {
 
 // hasSpoken reports whether the worker has said anything yet.
 func hasSpoken(l Link) bool {
-	u, ok := l.(*undecided)
-	return !ok || u.decided() != nil
+	return dialectOf(l) != nil
 }
 
 // servesAlone reports whether the worker has said that it serves past us.
@@ -82,20 +81,22 @@ func refusal(l Link) string {
 // asNode returns the link as one to a Node program, nil if it is to another, or
 // nobody knows yet.
 func asNode(l Link) *nodeipc.Link {
-	if u, ok := l.(*undecided); ok {
-		l = u.decided()
-	}
-	node, _ := l.(*nodeipc.Link)
+	node, _ := dialectOf(l).(*nodeipc.Link)
 	return node
+}
+
+// dialectOf returns the link in the worker's dialect, nil if nobody knows that yet.
+func dialectOf(l Link) Link {
+	if u, ok := l.(*undecided); ok {
+		return u.decided()
+	}
+	return l
 }
 
 // endsByItself reports whether a worker that was told to finish ends when it has,
 // without a signal.
 func endsByItself(l Link) bool {
-	if u, ok := l.(*undecided); ok {
-		l = u.decided()
-	}
-	_, ok := l.(*workerproto.Link)
+	_, ok := dialectOf(l).(*workerproto.Link)
 	return ok
 }
 

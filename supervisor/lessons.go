@@ -82,9 +82,6 @@ func (sl *slot) learnFromDeath() (again bool) {
 
 // helped reports whether the preload, or the package, has said that it is there.
 func helped(l Link) bool {
-	if u, ok := l.(*undecided); ok {
-		l = u.decided()
-	}
-	n, ok := l.(*nodeipc.Link)
-	return ok && n.Helped()
+	node := asNode(l)
+	return node != nil && node.Helped()
 }
