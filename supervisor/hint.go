@@ -50,20 +50,20 @@ func hasNoScript(argv []string) bool {
 	return slices.Contains([]string{"-e", "--eval", "-p", "--print", "-pe"}, argv[1])
 }
 
-// channelTakers are Node programs that start the server as another process and
-// take the channel to stickyd for themselves; launchers are others in front of
-// a server.
+// nodeLaunchers are Node programs that start the server as another process. The
+// channel to stickyd is theirs first; with the preload most pass it on
+// (workerproto/node/lib/wrapper.js). otherLaunchers are others in front of a server.
 var (
-	channelTakers = []string{"npm", "npx", "pnpm", "pnpx", "yarn", "nodemon", "tsx", "ts-node", "ts-node-dev", "concurrently", "forever"}
-	launchers     = []string{"sh", "bash", "dash", "zsh", "ash", "su", "sudo", "runuser", "gosu", "su-exec", "env", "tini", "dumb-init", "poetry", "pipenv", "uv"}
+	nodeLaunchers  = []string{"npm", "npx", "pnpm", "pnpx", "yarn", "cross-env", "dotenv", "nodemon", "tsx", "ts-node", "ts-node-dev", "concurrently", "forever"}
+	otherLaunchers = []string{"sh", "bash", "dash", "zsh", "ash", "su", "sudo", "runuser", "gosu", "su-exec", "env", "tini", "dumb-init", "poetry", "pipenv", "uv"}
 )
 
-func takesChannel(argv []string) bool {
-	return slices.Contains(channelTakers, programName(argv, "")) || watchesFiles(argv)
+func isNodeLauncher(argv []string) bool {
+	return slices.Contains(nodeLaunchers, programName(argv, "")) || watchesFiles(argv)
 }
 
 func isLauncher(argv []string) bool {
-	return takesChannel(argv) || slices.Contains(launchers, programName(argv, ""))
+	return isNodeLauncher(argv) || slices.Contains(otherLaunchers, programName(argv, ""))
 }
 
 // An opened port is one at which a worker that is not ready serves past stickyd.

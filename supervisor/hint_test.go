@@ -58,6 +58,7 @@ func TestHintFitsTheProgram(t *testing.T) {
 			[]string{"sh starts it. ", "stickyd -- node server.js"}},
 		{"code on the command line", opened{program: program{name: "node", args: []string{"node", "-e"}}}, []string{"into a file"}},
 		{"Python under npm", opened{program: program{name: "python3"}, command: []string{"npm", "start"}}, []string{"npm starts it. ", "in Python"}},
+		{"Python under cross-env", opened{program: program{name: "python3"}, command: []string{"cross-env", "A=b", "python3"}}, []string{"cross-env starts it. "}},
 	} {
 		for _, want := range tt.wants {
 			if got := tt.o.hint(); !strings.Contains(got, want) {

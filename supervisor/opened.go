@@ -55,7 +55,7 @@ func (s *Supervisor) lookForPort(w *Worker) *opened {
 	said := ""
 	if servesAlone(w.Link) {
 		said = w.Link.Hint()
-	} else if hasSpoken(w.Link) && (!takesChannel(w.launch.Argv) || reachesServer(w.Link)) {
+	} else if hasSpoken(w.Link) && (!isNodeLauncher(w.launch.Argv) || reachesServer(w.Link)) {
 		return nil
 	}
 	for _, p := range s.programs(w) {
