@@ -14,9 +14,10 @@ type Places interface {
 
 	// Claim asks for clients' connections in the name of a server that wants to
 	// listen at addr. answer is called once, later and from another goroutine,
-	// with where clients connect, as "ip:port" or "unix:/path", or with an error.
-	// release, which must be called, gives the claim up; closed says that the
-	// server listens no more though its worker lives.
+	// with where clients connect, as "ip:port" or "unix:/path", or with an error;
+	// it may not be called at all if the claim is released before. release, which
+	// must be called, gives the claim up; closed says that the server listens no
+	// more though its worker lives.
 	Claim(addr string, tls bool, answer func(at string, err error)) (release func(closed bool))
 
 	// Opened says that a server which was answered listens there.
