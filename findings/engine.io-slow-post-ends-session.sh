@@ -2,9 +2,8 @@
 # A POST that takes longer than 30 s ends an Engine.IO session (engine.io 6.6.13).
 #
 # The server has an option httpRequestBodyTimeout, 30,000 ms by default. A client on
-# a slow line whose upload takes longer gets 408, and its session is closed with it
-# ("http request timeout" is no reason of the documentation's list): the next request
-# gets 400, "Session ID unknown". In 6.6.5 the same POST was waited for.
+# a slow line whose upload takes longer gets 408, and its session is closed with it: the
+# next request gets 400, "Session ID unknown". In 6.6.5 the same POST was waited for.
 #
 # Seen, with the option at 300 ms: 6.6.5 "200, session lives"; 6.6.13 "408, session gone".
 set -euo pipefail
