@@ -79,10 +79,10 @@ func (l *Link) decide(s *server) {
 		l.share(s)
 	case !l.helper.here.Load():
 		l.decideByProbes(s)
-	case l.helper.expects:
-		l.wait(adoptPatience)
 	case !l.mayBeDoor(s):
 		l.share(s)
+	case l.helper.expects:
+		l.wait(adoptPatience)
 	case l.places.Follows():
 		l.makeDoor(s)
 	default:

@@ -35,7 +35,7 @@ test('503 while no worker is ready, if clients are not to wait', { timeout: pati
 
 test('a launcher that takes the channel is named', { timeout: patience }, async () => {
   const dir = await mkdtemp(join(tmpdir(), 'launcher-'));
-  await writeFile(join(dir, 'package.json'), '{"scripts":{"start":"node -e \\"setInterval(()=>{},1000)\\""}}');
+  await writeFile(join(dir, 'package.json'), '{"scripts":{"start":"sleep 1000"}}');
   const server = await start({ workers: 1, ready: false, command: ['npm', '--prefix', dir, 'start'], flags: ['--start-timeout', '3s'] });
   try {
     const event = await server.until(events => events.find(({ msg }) => msg.startsWith('worker is not ready in time')));
