@@ -5,7 +5,7 @@
 
 'use strict';
 
-const { hear } = require('./channel');
+const { hear, overhear } = require('./channel');
 const connections = require('./connections');
 const deno = require('./deno');
 const { leave } = require('./engine');
@@ -26,7 +26,7 @@ function listen() {
   listening = true;
   hear('connection', hearConnection);
   hear('drain', hearDrain);
-  process.prependListener('internalMessage', noteHandle);
+  overhear(noteHandle);
   if (runtime !== 'node') process.prependListener('message', noteSocket); // there 'internalMessage' does not have them
 }
 

@@ -40,14 +40,31 @@ const original = process.send?.bind(process);
 
 /** Calls `listener(message, handle)` for messages of that act, and none of an application's. */
 function hear(act, listener) {
-  if (listeners.size === 0) process.prependListener('internalMessage', dispatch);
+  listen();
   listeners.set(act, listener);
 }
 
+/** Calls `listener(message, handle)` for what Node itself hears, before it does. */
+function overhear(listener) {
+  listen();
+  overhearing.push(listener);
+}
+
 const listeners = new Map();
+const overhearing = [];
+
+let listening = false;
+
+/** Listens once, ahead of everybody: each connection comes with a message, and each listener takes its time. */
+function listen() {
+  if (listening) return;
+  listening = true;
+  process.prependListener('internalMessage', dispatch);
+}
 
 function dispatch(message, handle) {
-  if (message?.cmd === cmd) listeners.get(message.act)?.(message, handle);
+  if (message?.cmd === cmd) return listeners.get(message.act)?.(message, handle);
+  for (const listener of overhearing) listener(message, handle);
 }
 
 process.once('disconnect', () => {
@@ -99,6 +116,7 @@ function tellOf(object, method, name) {
 exports.send = send;
 exports.tellOf = tellOf;
 exports.hear = hear;
+exports.overhear = overhear;
 exports.gather = gather;
 exports.greet = greet;
 exports.original = original;

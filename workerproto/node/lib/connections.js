@@ -8,10 +8,21 @@
 
 const { gather } = require('./channel');
 
-/** Connection by socket. */
-const connections = new Map();
+/**
+ * Where a socket has its connection. (A Map by sockets, which come and go by the
+ * thousand, takes a worker more time than all else here.)
+ */
+const own = Symbol('stickyd');
+
+/** The connections that are open, in a ring: behind this one the first, before it the last. */
+const ring = {};
+ring.next = ring.before = ring;
 
 class Connection {
+  /** Its neighbours in the ring. */
+  before = ring.before;
+  next = ring;
+
   /** No request has come yet: the first one is here because stickyd wants it here. */
   fresh = true;
 
@@ -52,23 +63,31 @@ class Connection {
 
 /** Notes a new connection. */
 function open(socket, arrival) {
-  const connection = new Connection(socket, arrival);
-  connections.set(socket, connection);
-  socket.once('close', () => {
-    connections.delete(socket);
-    if (connection.uncount()) gather({ closed: 1 });
-  });
+  const connection = socket[own] = new Connection(socket, arrival);
+  connection.before.next = ring.before = connection;
+  socket.on('close', closed);
+}
+
+/** A socket has closed. */
+function closed() {
+  const connection = this[own];
+  if (!connection) return;
+  this[own] = undefined;
+  const { before, next } = connection;
+  before.next = next;
+  next.before = before;
+  if (connection.uncount()) gather({ closed: 1 });
 }
 
 /** No request is to come here any more: idle connections are closed, and others after their response. */
 function letGo() {
-  for (const { idle, socket } of connections.values()) {
-    if (idle) socket.destroy();
-    else if (socket._httpMessage) socket._httpMessage.shouldKeepAlive = false;
+  for (let one = ring.next; one !== ring; one = one.next) {
+    if (one.idle) one.socket.destroy(); // which closes it later
+    else if (one.socket._httpMessage) one.socket._httpMessage.shouldKeepAlive = false;
   }
 }
 
 exports.open = open;
 exports.letGo = letGo;
 /** @returns {Connection | undefined} undefined if it did not come through stickyd */
-exports.of = socket => connections.get(socket);
+exports.of = socket => socket?.[own];

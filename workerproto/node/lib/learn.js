@@ -33,7 +33,6 @@ const fresh = new Set();
  * @param {ReturnType<import('./sources').parse>} find
  */
 function learn(find, request, response) {
-  if (find.told.length === 0) return;
   const asked = find(request);
   if (forgottenAt.has(asked)) {
     forgottenAt.set(asked, Date.now() + idle);

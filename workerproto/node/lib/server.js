@@ -32,6 +32,7 @@ process.once('disconnect', connections.letGo);
 function watch(server, find, emit = server.emit) {
   if (watched.has(server)) return;
   watched.add(server);
+  const learns = find.told.length > 0;
   server.emit = function (event, first, second, third) {
     switch (event) {
       case 'connection':
@@ -42,7 +43,7 @@ function watch(server, find, emit = server.emit) {
       case 'checkExpectation':
         if (isElsewhere(find, first, moveRequest, second)) return true;
         if (isLast(this, find, first)) makeLast(second);
-        learn(find, first, second);
+        if (learns) learn(find, first, second);
         break;
       case 'upgrade':
         if (isElsewhere(find, first, moveUpgrade, third)) return true;

@@ -113,7 +113,7 @@ function watchAnswers() {
   const { _getServer } = cluster;
   if (typeof _getServer !== 'function') return;
   let answer;
-  process.prependListener('internalMessage', message => { answer = message; });
+  channel.overhear(message => { answer = message; });
   cluster._getServer = function (server, query, callback) {
     process.channel?.ref(); // nothing else waits for the answer
     return _getServer.call(this, server, query, (error, ...rest) => {
