@@ -106,18 +106,11 @@ func TestClientIsWaitedForBesideOwnSockets(t *testing.T) {
 				client, answer := s.beginSlowAt(listen, file)
 				slot := s.await("worker output", isSlow).num("slot")
 				s.signal(syscall.SIGTERM)
-				s.await("worker stopped", func(e event) bool { return e.num("slot") != slot }) // which has none
-				if _, err := os.Stat(fmt.Sprint(saved, slot)); err == nil {
-					t.Error("its worker got SIGTERM as early as the other")
-				}
-				touch(t, file)
-				if got := <-answer; !strings.HasPrefix(got, "HTTP/1.1 200 ") {
-					t.Errorf("the client got %q", got)
-				}
-				client.Close()
-				if status := s.wait(); status != 0 {
-					t.Error("exit status", status)
-				}
+				s.stopsBehindClient(slot, saved, func() string {
+					touch(t, file)
+					defer client.Close()
+					return <-answer
+				})
 			})
 		}
 	}
@@ -168,17 +161,27 @@ func TestClientOfAClosedListenerIsWaitedFor(t *testing.T) {
 	mustAsk(t, "reload", control)
 	mustAsk(t, "upgrade", control)
 	s.signal(syscall.SIGTERM)
-	s.await("worker stopped", func(e event) bool { return e.num("slot") != slot })
+	s.stopsBehindClient(slot, saved, func() string {
+		touch(t, file)
+		defer client.Close()
+		return <-answer
+	})
+}
+
+// stopsBehindClient sees that stickyd, which is to stop, waits for the worker of that
+// slot until its client has been served, which serve does, and for no other. saved is
+// where workers note SIGTERM, less their slots.
+func (s *server) stopsBehindClient(slot int, saved string, serve func() (answer string)) {
+	s.t.Helper()
+	s.await("worker stopped", func(e event) bool { return e.num("slot") != slot }) // which has none
 	if _, err := os.Stat(fmt.Sprint(saved, slot)); err == nil {
-		t.Error("its worker got SIGTERM as early as the other")
+		s.t.Error("its worker got SIGTERM as early as the other")
 	}
-	touch(t, file)
-	if got := <-answer; !strings.HasPrefix(got, "HTTP/1.1 200 ") {
-		t.Errorf("the client got %q", got)
+	if got := serve(); !strings.HasPrefix(got, "HTTP/1.1 200 ") {
+		s.t.Errorf("the client got %q", got)
 	}
-	client.Close()
 	if status := s.wait(); status != 0 {
-		t.Error("exit status", status)
+		s.t.Error("exit status", status)
 	}
 }
 
