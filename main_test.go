@@ -16,7 +16,8 @@ var imports = []struct {
 	why     string
 }{
 	{"fdpass/poll", nil, "it waits for descriptors and knows nothing of them"},
-	{"fdpass/address", nil, "it does not know who would listen"},
+	{"fdpass/procnet", nil, "it asks the kernel and keeps nothing"},
+	{"fdpass/address", []string{"fdpass/procnet"}, "it does not know who would listen"},
 	{"fdpass", []string{"fdpass/poll"}, "it moves descriptors and knows no words"},
 	{"routing/session", nil, "it reads bytes"},
 	{"routing", []string{"routing/session"}, "it decides, and does no I/O"},
@@ -41,7 +42,7 @@ var imports = []struct {
 		"routing", "routing/front", "routing/session", "fdpass/poll", "workerproto", "workerproto/node", "workerproto/nodeipc",
 	}, "it joins them"},
 	{"", []string{"supervisor", "supervisor/admin", "supervisor/build", "supervisor/config", "supervisor/instance", "supervisor/terminal", "supervisor/upgrade", "workerproto/demo"}, "it is the command line"},
-	{"supervisor", []string{"supervisor/exact", "supervisor/logs", "supervisor/upgrade", "workerproto", "workerproto/nodeipc", "fdpass", "fdpass/poll"}, "it knows no HTTP, session or TCP"},
+	{"supervisor", []string{"supervisor/exact", "supervisor/logs", "supervisor/upgrade", "workerproto", "workerproto/nodeipc", "fdpass", "fdpass/poll", "fdpass/procnet"}, "it knows no HTTP, session or TCP"},
 }
 
 // outside is who may import what from elsewhere.
@@ -50,7 +51,7 @@ var outside = map[string][]string{
 	"github.com/oklog/run":                           {"supervisor/instance"},
 	"github.com/BurntSushi/toml":                     {"supervisor/config"},
 	"github.com/coreos/go-systemd/v22/daemon":        {"supervisor/systemd"},
-	"golang.org/x/sys/unix":                          {"fdpass", "fdpass/address", "fdpass/poll", "routing/front", "supervisor", "supervisor/admin", "supervisor/logs", "supervisor/terminal", "supervisor/terminal/terminaltest", "supervisor/upgrade"},
+	"golang.org/x/sys/unix":                          {"fdpass", "fdpass/address", "fdpass/poll", "fdpass/procnet", "routing/front", "supervisor", "supervisor/admin", "supervisor/logs", "supervisor/terminal", "supervisor/terminal/terminaltest", "supervisor/upgrade"},
 }
 
 func TestImportsPointDownward(t *testing.T) {

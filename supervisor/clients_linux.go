@@ -3,6 +3,8 @@ package supervisor
 import (
 	"sync"
 	"time"
+
+	"github.com/stickyd/stickyd/fdpass/procnet"
 )
 
 // clientSockets are the sockets that clients' connections are, whoever holds them.
@@ -30,9 +32,9 @@ func (c *clientSockets) look(serves func(addr string) bool) (inodes map[uint64]b
 	if now := time.Now(); now.After(c.fresh) {
 		c.at, c.inodes = now, make(map[uint64]bool)
 		// They are in our network namespace, wherever the worker is.
-		c.err = eachSocket("/proc/self/net", func(s netSocket) bool {
-			if !s.listen && serves(s.addr) {
-				c.inodes[s.inode] = true
+		c.err = procnet.Each("/proc/self/net", func(s procnet.Socket) bool {
+			if !s.Listens && serves(s.Addr()) {
+				c.inodes[s.Inode] = true
 			}
 			return true
 		})
@@ -47,7 +49,7 @@ func (s *Supervisor) holdsClients(w *Worker) (held bool, at time.Time, err error
 	at = time.Now()
 	var sockets []uint64
 	for _, p := range s.family(w) {
-		open, err := socketsOf(p.pid)
+		open, err := procnet.Of(p.pid)
 		if err != nil {
 			return false, at, err
 		}

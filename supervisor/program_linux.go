@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"os"
 	"slices"
+
+	"github.com/stickyd/stickyd/fdpass/procnet"
 )
 
 // describe returns what a process is, without where it listens.
@@ -24,7 +26,7 @@ func describe(pid int) program {
 // programs returns what a worker consists of and where that listens, the worker's
 // own process first. A socket that we have open as well is one that we gave it.
 func (s *Supervisor) programs(w *Worker) (all []program) {
-	ours, _ := socketsOf(os.Getpid())
+	ours, _ := procnet.Of(os.Getpid())
 	family := s.family(w)
 	slices.SortStableFunc(family, func(a, b proc) int { return own(w, b) - own(w, a) })
 	for _, p := range family {
@@ -45,16 +47,16 @@ func own(w *Worker, p proc) int {
 
 // listensAt returns the addresses of a process's listening sockets but for some.
 func listensAt(pid int, not []uint64) (addrs []string) {
-	sockets, _ := socketsOf(pid)
+	sockets, _ := procnet.Of(pid)
 	sockets = slices.DeleteFunc(sockets, func(inode uint64) bool { return slices.Contains(not, inode) })
 	if len(sockets) == 0 {
 		return nil
 	}
-	eachSocket(fmt.Sprintf("/proc/%d/net", pid), func(s netSocket) bool {
-		if s.listen && slices.Contains(sockets, s.inode) {
-			addrs = append(addrs, s.addr)
+	procnet.Each(fmt.Sprintf("/proc/%d/net", pid), func(s procnet.Socket) bool {
+		if s.Listens && slices.Contains(sockets, s.Inode) {
+			addrs = append(addrs, s.Addr())
 		}
-		return s.listen || s.isUnix()
+		return s.Listens || !s.At.IsValid()
 	})
 	slices.Sort(addrs)
 	return slices.Compact(addrs) // on IPv4 and IPv6

@@ -1,8 +1,6 @@
 package address
 
 import (
-	"bufio"
-	"encoding/binary"
 	"fmt"
 	"net"
 	"net/netip"
@@ -14,6 +12,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/stickyd/stickyd/fdpass/procnet"
 )
 
 // Holder finds out who listens on "host:port", ":port" or "unix:/path", on this
@@ -26,14 +26,17 @@ func Holder(addr string) (p Process, known bool) {
 	if err != nil {
 		return p, false
 	}
-	for _, file := range []string{"/proc/net/tcp", "/proc/net/tcp6"} {
-		for fields := range table(file) {
-			if s, ok := parseSocket(fields); ok && s.conflictsWith(tcp) {
-				return s.holder(), true
-			}
+	var holds procnet.Socket
+	procnet.Each("/proc/self/net", func(s procnet.Socket) bool {
+		if s.Listens && s.At.IsValid() && !known && conflict(s.At, tcp) {
+			holds, known = s, true
 		}
+		return s.Listens && !known
+	})
+	if known {
+		p = holder(holds)
 	}
-	return p, false
+	return p, known
 }
 
 // holderOfPath asks the kernel who has called listen (unix(7), SO_PEERCRED).
@@ -55,75 +58,26 @@ func holderOfPath(path string) (p Process, known bool) {
 	return process(int(cred.Pid), cred.Uid), true
 }
 
-// table yields the lines of one of /proc/net's tables, in fields.
-func table(file string) func(yield func(fields []string) bool) {
-	return func(yield func(fields []string) bool) {
-		f, err := os.Open(file)
-		if err != nil {
-			return
-		}
-		defer f.Close()
-		for lines := bufio.NewScanner(f); lines.Scan(); {
-			if !yield(strings.Fields(lines.Text())) {
-				return
-			}
-		}
-	}
-}
-
-// A socket is one that listens, as proc_pid_net(5) has it.
-type socket struct {
-	at    netip.AddrPort
-	uid   uint32
-	inode string
-}
-
-const listens = "0A" // the kernel's TCP_LISTEN
-
-// parseSocket reads a line of /proc/net/tcp or tcp6.
-func parseSocket(fields []string) (s socket, ok bool) {
-	if len(fields) < 10 || fields[3] != listens {
-		return s, false
-	}
-	host, port, _ := strings.Cut(fields[1], ":")
-	at, err := strconv.ParseUint(port, 16, 16)
-	uid, uidErr := strconv.ParseUint(fields[7], 10, 32)
-	if err != nil || uidErr != nil {
-		return s, false
-	}
-	var ip []byte
-	for ; len(host) >= 8; host = host[8:] { // each is a number as this machine has it
-		word, err := strconv.ParseUint(host[:8], 16, 32)
-		if err != nil {
-			return s, false
-		}
-		ip = binary.NativeEndian.AppendUint32(ip, uint32(word))
-	}
-	a, ok := netip.AddrFromSlice(ip)
-	return socket{netip.AddrPortFrom(a.Unmap(), uint16(at)), uint32(uid), fields[9]}, ok
-}
-
-// conflictsWith reports whether nobody can listen on addr beside s.
-func (s socket) conflictsWith(addr *net.TCPAddr) bool {
-	if int(s.at.Port()) != addr.Port {
+// conflict reports whether nobody can listen on addr beside a socket that is bound at
+// at.
+func conflict(at netip.AddrPort, addr *net.TCPAddr) bool {
+	if int(at.Port()) != addr.Port {
 		return false
 	}
 	ip, _ := netip.AddrFromSlice(addr.IP)
 	ip = ip.Unmap()
-	return !ip.IsValid() || ip.IsUnspecified() || s.at.Addr().IsUnspecified() || ip == s.at.Addr()
+	return !ip.IsValid() || ip.IsUnspecified() || at.Addr().IsUnspecified() || ip == at.Addr()
 }
 
 // holder is the process that has it, the one with the lowest number if there are
 // several: those that it has forked come later.
-func (s socket) holder() Process {
-	link := "socket:[" + s.inode + "]"
-	pids := pids()
-	for _, pid := range pids {
-		if slices.Contains(links(pid), link) {
-			return process(pid, s.uid)
+func holder(s procnet.Socket) Process {
+	for _, pid := range pids() {
+		if open, _ := procnet.Of(pid); slices.Contains(open, s.Inode) {
+			return process(pid, s.UID)
 		}
 	}
-	return process(0, s.uid)
+	return process(0, s.UID)
 }
 
 // pids are those of all processes, rising.
@@ -135,17 +89,6 @@ func pids() (all []int) {
 		}
 	}
 	slices.Sort(all)
-	return all
-}
-
-// links are what a process has open, as far as this user may see that.
-func links(pid int) (all []string) {
-	paths, _ := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", pid))
-	for _, path := range paths {
-		if link, err := os.Readlink(path); err == nil {
-			all = append(all, link)
-		}
-	}
 	return all
 }
 
@@ -172,26 +115,22 @@ func programOf(pid int) string {
 	return strings.TrimSpace(string(comm))
 }
 
-// acceptsConnections is a flag in /proc/net/unix (__SO_ACCEPTCON).
-const acceptsConnections = 1 << 16
-
 // Sockets returns the paths of the Unix sockets that a process listens on, as
 // far as this user may see them.
 func Sockets(pid int) (paths []string) {
-	open := links(pid)
-	for fields := range table(fmt.Sprintf("/proc/%d/net/unix", pid)) {
-		if len(fields) < 8 || !slices.Contains(open, "socket:["+fields[6]+"]") {
-			continue
+	open, _ := procnet.Of(pid)
+	procnet.Each(fmt.Sprintf("/proc/%d/net", pid), func(s procnet.Socket) bool {
+		if s.At.IsValid() {
+			return false // on to the next table
 		}
-		flags, err := strconv.ParseUint(fields[3], 16, 64)
-		path := strings.Join(fields[7:], " ")
-		if err != nil || flags&acceptsConnections == 0 || strings.HasPrefix(path, "@") {
-			continue
+		if !s.Listens || !slices.Contains(open, s.Inode) || strings.HasPrefix(s.Path, "@") {
+			return true
 		}
-		if !filepath.IsAbs(path) {
-			path = filepath.Join(fmt.Sprintf("/proc/%d/cwd", pid), path)
+		if !filepath.IsAbs(s.Path) {
+			s.Path = filepath.Join(fmt.Sprintf("/proc/%d/cwd", pid), s.Path)
 		}
-		paths = append(paths, path)
-	}
+		paths = append(paths, s.Path)
+		return true
+	})
 	return paths
 }

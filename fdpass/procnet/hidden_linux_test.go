@@ -1,4 +1,4 @@
-package supervisor
+package procnet
 
 import (
 	"os"
@@ -30,14 +30,14 @@ func TestSocketsThatCannotBeSeenAreAnError(t *testing.T) {
 	}
 	defer cmd.Wait()
 	defer in.Close() // ends it
-	if open, err := socketsOf(cmd.Process.Pid); err != nil || len(open) > 0 {
+	if open, err := Of(cmd.Process.Pid); err != nil || len(open) > 0 {
 		t.Errorf("it has %d sockets, says one who sees all: %v", len(open), err)
 	}
 	seen := make(chan error)
 	go func() {
 		runtime.LockOSThread() // for good: the thread ends with what it has lost
 		dropFromThread(t, unix.CAP_SYS_PTRACE)
-		_, err := socketsOf(cmd.Process.Pid)
+		_, err := Of(cmd.Process.Pid)
 		seen <- err
 	}()
 	if err := <-seen; err == nil {

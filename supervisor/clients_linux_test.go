@@ -5,37 +5,10 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"testing"
-)
 
-func TestSocketTablesAreRead(t *testing.T) {
-	for _, tt := range []struct {
-		name, line string
-		parse      func([]string) (netSocket, bool)
-		want       netSocket
-		ok         bool
-	}{
-		{"listening on all addresses", "0: 00000000:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000 0 0 1672 1 0 100 0 0 10 0",
-			parseTCP, netSocket{1672, ":8080", true}, true},
-		{"established", "1: 0100007F:1F90 0100007F:C350 01 00000000:00000000 00:00000000 00000000 0 0 99 1 0 100 0 0 10 0",
-			parseTCP, netSocket{99, "127.0.0.1:8080", false}, true},
-		{"of nobody, TIME_WAIT", "2: 0100007F:1F90 0100007F:C350 06 00000000:00000000 00:00000000 00000000 0 0 0 1 0 100 0 0 10 0",
-			parseTCP, netSocket{}, false},
-		{"IPv6", "0: 00000000000000000000000001000000:0BB8 00000000000000000000000000000000:0000 0A 00000000:00000000 00:00000000 00000000 0 0 7 1 0",
-			parseTCP, netSocket{7, "[::1]:3000", true}, true},
-		{"IPv4 on a socket of IPv6", "0: 0000000000000000FFFF00000100007F:0BB8 0000000000000000FFFF00000100007F:C350 01 0:0 0:0 0 0 0 8 1 0",
-			parseTCP, netSocket{8, "127.0.0.1:3000", false}, true},
-		{"the heading", "sl local_address rem_address st tx_queue rx_queue tr tm->when retrnsmt uid timeout inode", parseTCP, netSocket{}, false},
-		{"Unix, listening", "0000: 00000002 00000000 00010000 0001 01 1234 /run/a b.sock", parseUnix, netSocket{1234, "unix:/run/a b.sock", true}, true},
-		{"Unix, accepted", "0000: 00000003 00000000 00000000 0001 03 1235 /run/a.sock", parseUnix, netSocket{1235, "unix:/run/a.sock", false}, true},
-		{"Unix, without a name", "0000: 00000003 00000000 00000000 0001 03 1236", parseUnix, netSocket{}, false},
-	} {
-		if got, ok := tt.parse(strings.Fields(tt.line)); ok != tt.ok || ok && got != tt.want {
-			t.Errorf("%s: %+v, %t; want %+v, %t", tt.name, got, ok, tt.want, tt.ok)
-		}
-	}
-}
+	"github.com/stickyd/stickyd/fdpass/procnet"
+)
 
 // accepted opens a listener and returns it with both ends of a connection.
 func accepted(t *testing.T, network, addr string) (ln net.Listener, client, server net.Conn) {
@@ -112,7 +85,7 @@ func TestListenersAreFound(t *testing.T) {
 			t.Errorf("%q is not in %q", want, got)
 		}
 	}
-	ours, err := socketsOf(os.Getpid())
+	ours, err := procnet.Of(os.Getpid())
 	if err != nil {
 		t.Fatal(err)
 	}
