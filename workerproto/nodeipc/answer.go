@@ -214,7 +214,7 @@ func (s *server) address() netip.AddrPort {
 
 // answerDoor tells a server's worker that connections will come. l.read is held.
 func (l *Link) answerDoor(s *server) {
-	s.Answered = true
+	s.Answered, l.refusal = true, ""
 	answer := object{{"key", s.Key}, {"errno", nil}, {"data", l.hub.data(s.dataName())}}
 	if s.Network != "unix" {
 		at := s.address()
@@ -240,7 +240,7 @@ func (l *Link) share(s *server) {
 		l.refuse(s, err)
 		return
 	}
-	s.release = func(bool) { release() }
+	s.release, l.refusal = func(bool) { release() }, ""
 	data := l.hub.data(s.dataName())
 	l.write.Lock()
 	defer l.write.Unlock()

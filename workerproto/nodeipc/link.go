@@ -50,7 +50,7 @@ type Link struct {
 	away      bool   // though it is ready, nobody in it gets connections
 	bound     bool   // it has registered a session, ever
 	leaving   bool   // it disconnects of its own accord
-	refusal   string // why a server could not listen; "" if all could
+	refusal   string // why the last server that asked could not listen; "" if it could
 	failed    error  // what ended receiving, io.EOF included
 
 	servers  []*server          // that listen or want to, in the order in which they asked
@@ -407,75 +407,6 @@ func (l *Link) UntakenSince() (at time.Time, ok bool) {
 // the request that started it: the published libraries do.
 func (l *Link) RegistersLate() bool {
 	return l.adopts.Load() && !l.helper.early.Load() || l.helper.late.Load()
-}
-
-// Process returns the pid of the process that speaks, which need not be the one
-// that was started, and 0 where it has not said.
-func (l *Link) Process() int {
-	l.read.Lock()
-	defer l.read.Unlock()
-	return l.process
-}
-
-// Helped reports whether there is a library of ours in the worker.
-func (l *Link) Helped() bool {
-	l.read.Lock()
-	defer l.read.Unlock()
-	return l.helper.here.Load()
-}
-
-// ServesAlone reports whether what the worker runs gets no connections from us: the
-// application has called what listens by itself, as Bun.serve does, or a launcher
-// keeps the channel from it, as nodemon does.
-func (l *Link) ServesAlone() bool {
-	l.read.Lock()
-	defer l.read.Unlock()
-	return l.helper.alone != ""
-}
-
-// Reaches reports whether there is a library of ours, or the launcher that there is
-// passes the channel on to one.
-func (l *Link) Reaches() bool {
-	l.read.Lock()
-	defer l.read.Unlock()
-	return l.helper.here.Load() || l.wrapper != "" && l.helper.alone == ""
-}
-
-// Refusal says why the last server that could not listen could not, "" if all could.
-func (l *Link) Refusal() string {
-	l.read.Lock()
-	defer l.read.Unlock()
-	return l.refusal
-}
-
-// Hint says what may be wrong with a worker that does not get ready.
-func (l *Link) Hint() string {
-	l.read.Lock()
-	defer l.read.Unlock()
-	switch {
-	case l.refusal != "" && len(l.servers) == 0:
-		return l.refusal
-	case l.waitReady && !l.saidReady && l.open():
-		return "its server listens; it has not said process.send('ready'), which --wait-ready waits for"
-	case l.wrapper != "" && l.helper.alone == l.wrapper:
-		return l.wrapper + " keeps what stickyd gives it from the server: " + wrapperHint(l.wrapper)
-	case l.wrapper != "" && !l.helper.here.Load():
-		return l.wrapper + " runs, and no Node program that it has started has said anything: " + wrapperHint(l.wrapper)
-	case l.helper.alone != "":
-		return l.helper.alone + " listens by itself, so stickyd cannot pass connections to it: " +
-			"serve with createServer of node:http, as Express and Fastify do"
-	case !l.online:
-		return "Node has opened its channel and has not said that it runs"
-	case l.helper.expects:
-		return "@socket.io/sticky is loaded, but setupWorker(io) was not called yet"
-	}
-	switch l.helper.runtime {
-	case deno:
-		return "Deno runs, but no server of node:http listens, nor was setupWorker(io) called. What deno serve runs is out of stickyd's reach"
-	case bun:
-		return "Bun runs, but no server of node:http listens, nor was setupWorker(io) called"
-	}
-	return "it runs, but neither does it listen, nor was setupWorker(io) called. A server that listens in a process that it has started is out of stickyd's reach"
 }
 
 // Close ends the conversation. It first handles what the worker had sent, so

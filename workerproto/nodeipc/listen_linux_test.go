@@ -243,8 +243,14 @@ func TestServerIsToldThatItsAddressCanNotBeHad(t *testing.T) {
 		t.Error("told", o)
 	}
 	p.told.await("released :1 closed=true")
+	if got := p.link.Refusal(); got != "cannot listen: address already in use" {
+		t.Errorf("the reason is %q", got)
+	}
 	p.asks(2, 4, nil, 4000, 0, 0) // the next one gets the connections
 	p.isDoor(2)
+	if got := p.link.Refusal(); got != "" {
+		t.Errorf("of one that listens now the reason is %q", got)
+	}
 }
 
 // Each server gets the connections of its own address: those of both families of a
