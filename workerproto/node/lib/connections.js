@@ -29,6 +29,10 @@ class Connection {
   /** A request was moved: whatever else the parser finds is not for this worker. */
   moved = false;
 
+  /** The session of the last request that had one, where that is this worker's, and that request's target, where it says which. */
+  last = undefined;
+  target = '';
+
   /** How much had been read when the last request was whole, Infinity until it is; see replay.js. */
   endedAt = 0;
 

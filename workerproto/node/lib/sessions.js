@@ -10,7 +10,8 @@ const { gather, greet, hear, send } = require('./channel');
 const connections = require('./connections');
 const { settings, supervised } = require('./worker');
 
-const owned = new Set();
+/** Each is an object that says whether it is still here: who keeps it need not look it up. */
+const owned = new Map();
 
 /** Whether there is no session at any worker, as stickyd has said: then no request is another's. */
 let none = false;
@@ -38,7 +39,7 @@ async function bind(id, socket) {
 
 /** The same for an id in bytes. */
 async function own(id, socket) {
-  owned.add(id);
+  if (!owned.has(id)) owned.set(id, { id, here: true });
   none = false;
   const adopted = connections.of(socket)?.uncount() ?? 0;
   await send('bind', { ids: [id], adopted });
@@ -57,12 +58,18 @@ function unbind(id) {
 }
 
 function disown(id) {
-  if (owned.delete(id)) gather({ unbound: id });
+  if (lose(id)) gather({ unbound: id });
+}
+
+function lose(id) {
+  const session = owned.get(id);
+  if (session) session.here = false;
+  return owned.delete(id);
 }
 
 /** Listens to what stickyd says of sessions. */
 function listen() {
-  hear('refused', ({ ids }) => ids.forEach(id => owned.delete(id))); // another worker's
+  hear('refused', ({ ids }) => ids.forEach(lose)); // another worker's
   hear('sessions', () => {
     none = false;
     send('heard');

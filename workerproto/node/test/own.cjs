@@ -1,5 +1,6 @@
 // A server with sessions of its own, whose ids stand where $SESSION says, a list
 // in JSON. It answers with its pid, 404 for a session that it does not have.
+// /start begins one, with a certain id where there is ?as=ID.
 
 const { randomUUID } = require('node:crypto');
 const http = require('node:http');
@@ -9,8 +10,8 @@ const sessions = new Set();
 
 const server = http.createServer(async (request, response) => {
   const { url, method, headers, socket } = request;
-  if (url === '/start') {
-    const id = randomUUID();
+  if (url.startsWith('/start')) {
+    const id = /\?as=(.+)/.exec(url)?.[1] ?? randomUUID();
     await bind(id, socket);
     sessions.add(id);
     response.end(id);

@@ -28,16 +28,22 @@ for (const [sources, options] of [
       const a = await start();
       let b;
       do b = await start(); while (b.pid === a.pid);
-      for (const [session, agent] of [[a, 0], [b, 1], [b, 0], [a, 1], [a, 1], [a, 0]]) {
+      for (const [session, agent] of [[a, 0], [b, 1], [b, 0], [a, 1], [a, 1], [a, 0], [a, 0], [b, 0], [b, 0], [a, 0]]) {
         assert.equal(await ask(session.id, agents[agent]), session.pid);
       }
+      await ask(a.id, agents[0], 'DELETE');
+      do { // until stickyd knows that it has ended
+        assert.equal(await ask(b.id, agents[1]), b.pid);
+        await request(`${server.url}/start?as=${a.id}`, { agent: agents[1] });
+      } while (await ask(a.id) === 404);
+      assert.equal(await ask(a.id, agents[0]), b.pid);
       await ask(a.id, agents[0], 'DELETE');
       assert.equal(await ask(a.id, agents[1]), 404);
       assert.equal(await ask(a.id), 404);
       assert.equal(await ask(b.id, agents[1]), b.pid);
       agents.forEach(agent => agent.destroy());
       const { returned } = await server.stop();
-      assert.ok(returned >= 3, `${returned} connections were given back`);
+      assert.ok(returned >= 5, `${returned} connections were given back`);
     });
   });
 }
