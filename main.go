@@ -10,12 +10,12 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"runtime/debug"
 	"slices"
 	"strings"
 
 	"github.com/stickyd/stickyd/supervisor"
 	"github.com/stickyd/stickyd/supervisor/admin"
-	"github.com/stickyd/stickyd/supervisor/build"
 	"github.com/stickyd/stickyd/supervisor/config"
 	"github.com/stickyd/stickyd/supervisor/instance"
 	"github.com/stickyd/stickyd/supervisor/terminal"
@@ -52,7 +52,7 @@ func command(args []string) int {
 	case "help":
 		return help(args[1:])
 	case "version":
-		fmt.Println("stickyd " + build.Version())
+		fmt.Println("stickyd " + programVersion())
 		return exitStopped
 	case "demo":
 		return serve(append(args[1:len(args):len(args)], append([]string{"--"}, demoCommand()...)...), true)
@@ -126,8 +126,8 @@ func serve(args []string, isDemo bool) int {
 	}
 	p := &instance.Program{
 		Load:     func() (*config.Config, error) { return reload(args, isDemo) },
-		Version:  build.Version(),
-		Revision: build.Revision(),
+		Version:  programVersion(),
+		Revision: programRevision(),
 		Guardian: []string{self(), guardianVerb},
 		Launcher: []string{self(), launcherVerb},
 		Text:     func(err error) string { text, _ := explain(err); return text },
@@ -148,7 +148,7 @@ func serve(args []string, isDemo bool) int {
 		fmt.Print(config.Usage(asked.All))
 		return exitStopped
 	case asked.Version:
-		fmt.Println("stickyd " + build.Version())
+		fmt.Println("stickyd " + programVersion())
 		return exitStopped
 	case takeover != nil && takeover.Checking():
 		return report(instance.CheckTakeover(takeover, c))
@@ -213,4 +213,64 @@ func adaptToDemo(c *config.Config) {
 	if c.LogFormat == "auto" {
 		c.LogFormat = "text"
 	}
+}
+
+// release is the version of a program that was built from an archive, where
+// there is no repository to ask:
+//
+//	go build -ldflags '-X main.release=v0.1.0'
+var release string
+
+// programVersion is what this program calls itself: the version of its tag, or of the
+// commit that it was built from; or "(devel)" where nobody has said.
+func programVersion() string {
+	if release != "" {
+		return release
+	}
+	info, _ := debug.ReadBuildInfo()
+	return versionIn(info)
+}
+
+const unknown = "(devel)" // as the go command has it
+
+// versionIn: the go command makes one of tag or commit, except in a workspace.
+func versionIn(info *debug.BuildInfo) string {
+	if info == nil {
+		return unknown
+	}
+	if v := info.Main.Version; v != "" && v != unknown {
+		return v
+	}
+	commit, modified := commitOf(info)
+	if commit == "" {
+		return unknown
+	}
+	return "devel-" + commit[:min(12, len(commit))] + modified
+}
+
+// programRevision is the commit that this program was built from, with "+dirty" behind it
+// where files had been changed, and "" where the go command did not know.
+func programRevision() string {
+	info, _ := debug.ReadBuildInfo()
+	return revisionIn(info)
+}
+
+func revisionIn(info *debug.BuildInfo) string {
+	if info == nil {
+		return ""
+	}
+	commit, modified := commitOf(info)
+	return commit + modified
+}
+
+func commitOf(info *debug.BuildInfo) (commit, modified string) {
+	for _, s := range info.Settings {
+		switch {
+		case s.Key == "vcs.revision":
+			commit = s.Value
+		case s.Key == "vcs.modified" && s.Value == "true":
+			modified = "+dirty"
+		}
+	}
+	return commit, modified
 }

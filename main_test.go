@@ -3,6 +3,8 @@ package main
 import (
 	"encoding/json"
 	"os/exec"
+	"path/filepath"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"testing"
@@ -27,7 +29,6 @@ var imports = []struct {
 	{"workerproto/node", nil, "it holds files"},
 	{"workerproto/nodeipc", []string{"workerproto", "fdpass", "fdpass/poll"}, "it is another dialect of workerproto, and neither executes nor accepts"},
 	{"supervisor/admin", []string{"supervisor/cli", "supervisor/logs", "supervisor/terminal", "fdpass/address"}, "it is given what it tells"},
-	{"supervisor/build", nil, "it says what the go command has noted"},
 	{"supervisor/cli", nil, "it knows no flag"},
 	{"supervisor/config", []string{"supervisor/cli", "supervisor/exact"}, "values are plain"},
 	{"supervisor/exact", nil, "it is about bytes"},
@@ -41,7 +42,7 @@ var imports = []struct {
 		"supervisor", "supervisor/admin", "supervisor/config", "supervisor/logs", "supervisor/systemd", "supervisor/terminal", "supervisor/upgrade", "supervisor/watch",
 		"routing", "routing/front", "routing/session", "fdpass/poll", "workerproto", "workerproto/node", "workerproto/nodeipc",
 	}, "it joins them"},
-	{"", []string{"supervisor", "supervisor/admin", "supervisor/build", "supervisor/config", "supervisor/instance", "supervisor/terminal", "supervisor/upgrade", "workerproto/demo"}, "it is the command line"},
+	{"", []string{"supervisor", "supervisor/admin", "supervisor/config", "supervisor/instance", "supervisor/terminal", "supervisor/upgrade", "workerproto/demo"}, "it is the command line"},
 	{"supervisor", []string{"supervisor/exact", "supervisor/logs", "supervisor/upgrade", "workerproto", "workerproto/nodeipc", "fdpass", "fdpass/poll", "fdpass/procnet"}, "it knows no HTTP, session or TCP"},
 }
 
@@ -92,4 +93,40 @@ func importsOf(t *testing.T, pkg string) []string {
 		t.Fatal(err)
 	}
 	return listed.Imports
+}
+
+func TestVersion(t *testing.T) {
+	commit := debug.BuildSetting{Key: "vcs.revision", Value: "f21a7e3bdb499561bdbceb455995b5d77745e315"}
+	modified := debug.BuildSetting{Key: "vcs.modified", Value: "true"}
+	for _, tt := range []struct {
+		info           *debug.BuildInfo
+		want, revision string
+	}{
+		{nil, "(devel)", ""},
+		{&debug.BuildInfo{}, "(devel)", ""},
+		{&debug.BuildInfo{Main: debug.Module{Version: "(devel)"}}, "(devel)", ""},
+		{&debug.BuildInfo{Main: debug.Module{Version: "v1.2.3"}, Settings: []debug.BuildSetting{commit}}, "v1.2.3", commit.Value},
+		{&debug.BuildInfo{Main: debug.Module{Version: "(devel)"}, Settings: []debug.BuildSetting{commit}}, "devel-f21a7e3bdb49", commit.Value},
+		{&debug.BuildInfo{Settings: []debug.BuildSetting{commit, modified}}, "devel-f21a7e3bdb49+dirty", commit.Value + "+dirty"},
+	} {
+		if got := versionIn(tt.info); got != tt.want {
+			t.Errorf("%+v: %s, want %s", tt.info, got, tt.want)
+		}
+		if got := revisionIn(tt.info); got != tt.revision {
+			t.Errorf("%+v: revision %q, want %q", tt.info, got, tt.revision)
+		}
+	}
+}
+
+// The linker says nothing if there is no such variable.
+func TestReleaseIsWhatTheLinkerIsTold(t *testing.T) {
+	program := filepath.Join(t.TempDir(), "stickyd")
+	build := exec.Command("go", "build", "-ldflags", "-X main.release=v7.8.9", "-o", program, ".")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	out, err := exec.Command(program, "version").Output()
+	if err != nil || strings.TrimSpace(string(out)) != "stickyd v7.8.9" {
+		t.Errorf("%v: %s", err, out)
+	}
 }
