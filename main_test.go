@@ -20,6 +20,7 @@ var imports = []struct {
 	{"fdpass/poll", nil, "it waits for descriptors and knows nothing of them"},
 	{"fdpass/procnet", nil, "it asks the kernel and keeps nothing"},
 	{"fdpass/address", []string{"fdpass/procnet"}, "it does not know who would listen"},
+	{"fdpass/fdtest", nil, "it takes descriptors away in tests"},
 	{"fdpass", []string{"fdpass/poll"}, "it moves descriptors and knows no words"},
 	{"routing/session", nil, "it reads bytes"},
 	{"routing", []string{"routing/session"}, "it decides, and does no I/O"},
@@ -27,7 +28,7 @@ var imports = []struct {
 	{"workerproto", []string{"fdpass", "fdpass/poll", "routing/session"}, "it neither executes nor accepts"},
 	{"workerproto/demo", []string{"workerproto", "fdpass/address"}, "it is a worker like any other"},
 	{"workerproto/node", nil, "it holds files"},
-	{"workerproto/nodeipc", []string{"workerproto", "fdpass", "fdpass/poll"}, "it is another dialect of workerproto, and neither executes nor accepts"},
+	{"workerproto/nodeipc", []string{"workerproto", "fdpass", "fdpass/address", "fdpass/poll"}, "it is another dialect of workerproto; it opens sockets, and neither executes nor accepts"},
 	{"supervisor/admin", []string{"supervisor/cli", "supervisor/logs", "supervisor/terminal", "fdpass/address"}, "it is given what it tells"},
 	{"supervisor/cli", nil, "it knows no flag"},
 	{"supervisor/config", []string{"supervisor/cli", "supervisor/exact"}, "values are plain"},
@@ -52,7 +53,7 @@ var outside = map[string][]string{
 	"github.com/oklog/run":                           {"supervisor/instance"},
 	"github.com/BurntSushi/toml":                     {"supervisor/config"},
 	"github.com/coreos/go-systemd/v22/daemon":        {"supervisor/systemd"},
-	"golang.org/x/sys/unix":                          {"fdpass", "fdpass/address", "fdpass/poll", "fdpass/procnet", "routing/front", "supervisor", "supervisor/admin", "supervisor/logs", "supervisor/terminal", "supervisor/terminal/terminaltest", "supervisor/upgrade"},
+	"golang.org/x/sys/unix":                          {"fdpass", "fdpass/address", "fdpass/fdtest", "fdpass/poll", "fdpass/procnet", "routing/front", "supervisor", "supervisor/admin", "supervisor/logs", "supervisor/terminal", "supervisor/terminal/terminaltest", "supervisor/upgrade", "workerproto/nodeipc"},
 }
 
 func TestImportsPointDownward(t *testing.T) {

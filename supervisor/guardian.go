@@ -15,6 +15,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/stickyd/stickyd/fdpass/poll"
 	"github.com/stickyd/stickyd/workerproto"
 )
 
@@ -379,7 +380,7 @@ func (g *guardian) freeze() GuardianState {
 		return GuardianState{FD: -1}
 	}
 	s.process.drop() // first: it may be what lets the pipe have another descriptor
-	fd, err := duplicate(s.pipe)
+	fd, err := poll.Duplicate(s.pipe)
 	if err != nil {
 		// It would take an exec for our death. Without one for a moment is better.
 		g.log.Error("the guardian process can't be taken along, another will be started", "err", err)

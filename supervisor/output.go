@@ -11,8 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"golang.org/x/sys/unix"
-
+	"github.com/stickyd/stickyd/fdpass/poll"
 	"github.com/stickyd/stickyd/supervisor/logs"
 )
 
@@ -46,25 +45,11 @@ func (o *output) state() OutputState {
 	if o.ended {
 		return s
 	}
-	if fd, err := duplicate(o.file); err == nil {
+	if fd, err := poll.Duplicate(o.file); err == nil {
 		s.FD = fd
 	}
 	o.close()
 	return s
-}
-
-// duplicate returns another descriptor, which is the caller's, of what f has
-// open. (Its Fd method would make it blocking.)
-func duplicate(f *os.File) (fd int, err error) {
-	raw, err := f.SyscallConn()
-	if err != nil {
-		return -1, err
-	}
-	ctlErr := raw.Control(func(old uintptr) { fd, err = unix.FcntlInt(old, unix.F_DUPFD_CLOEXEC, 3) })
-	if err = errors.Join(ctlErr, err); err != nil {
-		return -1, err
-	}
-	return fd, nil
 }
 
 // resume takes ownership of what state gave away.

@@ -19,6 +19,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/stickyd/stickyd/fdpass"
+	"github.com/stickyd/stickyd/fdpass/fdtest"
 )
 
 // A supervisor is stickyd's side of a worker's conversation, as a test has it.
@@ -492,15 +493,9 @@ func TestWorkerOutOfDescriptors(t *testing.T) {
 	p.handFD(1, 0, "", fd)
 	p.sync()
 
-	var limit unix.Rlimit
-	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
-		t.Fatal(err)
-	}
-	lowest := dup(t, fd) // the next descriptor
-	unix.Close(lowest)
-	unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: uint64(lowest), Max: limit.Max})
+	restore := fdtest.Exhaust(t, 0)
 	c, err := w.Accept()
-	unix.Setrlimit(unix.RLIMIT_NOFILE, &limit)
+	restore()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,6 +1,7 @@
-// Package address finds out whether an address could be listened on, without
-// listening there, who listens there already, and how a browser gets there. It
-// knows nothing of who would listen.
+// Package address knows addresses: whether one could be listened on, without trying
+// it, who listens there already, how a browser gets there, and at which place a socket
+// is ([PlaceOf]). Unix sockets, whose files outlive who made them, it opens itself
+// ([ListenUnix]). It knows nothing of who would listen.
 package address
 
 import (

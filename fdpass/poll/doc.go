@@ -6,5 +6,6 @@
 // runtime's poller registers each descriptor for everything that can happen to
 // it and hands each event from one thread to another; for a program whose work
 // per event is a handful of system calls that is most of the cost. A Loop waits
-// and does the work itself.
+// and does the work itself. [Duplicate] gets a descriptor for either out of what the
+// runtime's poller has.
 package poll

@@ -2,8 +2,12 @@ package poll
 
 import (
 	"context"
+	"errors"
 	"os"
 	"sync"
+	"syscall"
+
+	"golang.org/x/sys/unix"
 )
 
 // A Next says how a function that was called for a ready descriptor goes on.
@@ -138,4 +142,21 @@ func untilWait(f func() Next) (done bool) {
 			return true
 		}
 	}
+}
+
+// Duplicate returns another descriptor, which is the caller's, of what a file of package
+// os or a connection or listener of package net has open: theirs can't be taken from the
+// runtime's poller. (os.File's Fd would make it blocking.)
+func Duplicate(c syscall.Conn) (fd int, err error) {
+	raw, err := c.SyscallConn()
+	if err != nil {
+		return -1, err
+	}
+	ctlErr := raw.Control(func(old uintptr) {
+		fd, err = unix.FcntlInt(old, unix.F_DUPFD_CLOEXEC, 3)
+	})
+	if err = errors.Join(ctlErr, err); err != nil {
+		return -1, err
+	}
+	return fd, nil
 }

@@ -27,7 +27,5 @@
 // targets can be frozen, too; then what they have given back meanwhile, and all
 // who waited, are in [Front.State], and the other one has [Front.Resume].
 //
-// What workers listen on by themselves ([Sockets]) is only opened here.
-//
 // The package does not know how a target delivers, and chooses none itself.
 package front

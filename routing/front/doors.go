@@ -133,7 +133,7 @@ func (d *Doors) have(old, added []*Listener) {
 	d.open.Store(&all)
 	for _, ln := range added {
 		ln.deferAccept(d.front.peeks())
-		d.Remember([]string{placeOf(ln.Addr())})
+		d.Remember([]string{address.PlaceOf(ln.Addr())})
 		d.added <- ln
 	}
 }

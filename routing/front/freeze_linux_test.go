@@ -183,8 +183,7 @@ func returned(t *testing.T, text string, read int) (g *guest, c Conn) {
 	if _, err := io.ReadFull(conn, c.Replay); err != nil {
 		t.Fatal(err)
 	}
-	raw, _ := conn.(*net.TCPConn).SyscallConn()
-	if c.FD, err = duplicate(raw); err != nil {
+	if c.FD, err = poll.Duplicate(conn.(*net.TCPConn)); err != nil {
 		t.Fatal(err)
 	}
 	return g, c

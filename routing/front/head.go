@@ -5,11 +5,9 @@ import (
 	"errors"
 	"os"
 	"sync"
-	"syscall"
 	"time"
 
-	"golang.org/x/sys/unix"
-
+	"github.com/stickyd/stickyd/fdpass/poll"
 	"github.com/stickyd/stickyd/routing"
 	"github.com/stickyd/stickyd/routing/session"
 )
@@ -120,32 +118,18 @@ func (s *settings) lacksHead(c Conn) bool {
 // file; after an error it has not. Out of descriptors it uses the one that is
 // kept for that.
 func (f *Front) detach(file *os.File) (fd int, err error) {
-	raw, err := file.SyscallConn()
-	if err != nil {
-		return -1, err
-	}
 	f.spare.Lock()
 	defer f.spare.Unlock()
-	fd, err = duplicate(raw)
+	fd, err = poll.Duplicate(file)
 	if outOfResources(err) {
 		f.spare.release()
-		fd, err = duplicate(raw)
+		fd, err = poll.Duplicate(file)
 	}
 	if err == nil {
 		file.Close()
 	}
 	f.spare.reserve()
 	return fd, err
-}
-
-func duplicate(raw syscall.RawConn) (fd int, err error) {
-	ctlErr := raw.Control(func(old uintptr) {
-		fd, err = unix.FcntlInt(old, unix.F_DUPFD_CLOEXEC, 3)
-	})
-	if err = errors.Join(ctlErr, err); err != nil {
-		return -1, err
-	}
-	return fd, nil
 }
 
 // A spare is a descriptor that is kept for when there are no others.

@@ -1,6 +1,7 @@
 package front
 
 import (
+	"encoding/json"
 	"slices"
 	"testing"
 	"time"
@@ -39,4 +40,16 @@ func TestHistogramGoesFromOneToAnother(t *testing.T) {
 	if _, _, sum := heir.Snapshot(); heir.Count() != 2 || sum != 1.001 {
 		t.Errorf("%d waits, %v s", heir.Count(), sum)
 	}
+}
+
+func throughJSON[T any](t *testing.T, v T) (again T) {
+	t.Helper()
+	text, err := json.Marshal(v)
+	if err == nil {
+		err = json.Unmarshal(text, &again)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return again
 }

@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"net"
 	"os"
-	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -43,8 +42,8 @@ func Listen(addr string, loop *poll.Loop) (*Listener, error) {
 // without opening anything. Whether somebody listens there already is not tried.
 func Check(addr string) error {
 	err := address.Check(addr)
-	if path, ok := strings.CutPrefix(addr, "unix:"); ok && err == nil && isNoSocket(path) {
-		err = errNoSocket
+	if path, ok := strings.CutPrefix(addr, "unix:"); ok && err == nil && address.IsNoSocket(path) {
+		err = address.ErrNoSocket
 	}
 	return listenError(addr, err)
 }
@@ -54,7 +53,7 @@ func listen(addr string, loop *poll.Loop, options func(_, _ string, _ syscall.Ra
 	var ln net.Listener
 	var err error
 	if isUnix {
-		ln, err = listenUnix(path)
+		ln, err = address.ListenUnix(path)
 	} else {
 		config := net.ListenConfig{Control: options}
 		// Go listens with MPTCP where it can. Nearly no client speaks it, its
@@ -76,41 +75,11 @@ func listen(addr string, loop *poll.Loop, options func(_, _ string, _ syscall.Ra
 	return l, nil
 }
 
-var errNoSocket = errors.New("not a socket")
-
-func listenUnix(path string) (net.Listener, error) {
-	if c, err := net.Dial("unix", path); err == nil {
-		c.Close()
-		return nil, syscall.EADDRINUSE
-	} else if errors.Is(err, syscall.ECONNREFUSED) {
-		// connect(2) says so of any file that is no socket, too.
-		if isNoSocket(path) {
-			return nil, errNoSocket
-		}
-		os.Remove(path)
-	}
-	ln, err := net.Listen("unix", path)
-	if err == nil {
-		ln.(*net.UnixListener).SetUnlinkOnClose(false)
-	}
-	return ln, err
-}
-
-// isNoSocket reports whether something else is there.
-func isNoSocket(path string) bool {
-	info, err := os.Lstat(path)
-	return err == nil && info.Mode()&os.ModeSocket == 0
-}
-
 // newListener takes the socket out of ln, which it closes: the listeners of
 // package net don't let their descriptor be waited for.
 func newListener(ln net.Listener, loop *poll.Loop) (*Listener, error) {
 	defer ln.Close()
-	raw, err := ln.(syscall.Conn).SyscallConn()
-	if err != nil {
-		return nil, err
-	}
-	fd, err := duplicate(raw)
+	fd, err := poll.Duplicate(ln.(syscall.Conn))
 	if err != nil {
 		return nil, err
 	}
@@ -131,12 +100,7 @@ func (l *Listener) Written() string { return l.written }
 
 // IsAt reports whether the listener is at addr, which is written as for Listen;
 // the host does not matter.
-func (l *Listener) IsAt(addr string) bool {
-	if tcp, ok := l.addr.(*net.TCPAddr); ok {
-		return strings.HasSuffix(addr, ":"+strconv.Itoa(tcp.Port)) && !strings.HasPrefix(addr, "unix:")
-	}
-	return addr == "unix:"+l.addr.String()
-}
+func (l *Listener) IsAt(addr string) bool { return address.PlaceAt(addr) == address.PlaceOf(l.addr) }
 
 // stands reports whether the listener is what Listen would open for addr. (Go
 // takes all addresses of all families for "0.0.0.0", too.)
@@ -234,7 +198,7 @@ func listenError(addr string, err error) error {
 		return nil
 	case errors.Is(err, syscall.EADDRINUSE):
 		return fmt.Errorf("cannot listen on %s: %w", addr, address.InUse(addr, "--listen"))
-	case errors.Is(err, errNoSocket):
+	case errors.Is(err, address.ErrNoSocket):
 		return address.Explain(syscall.EADDRINUSE, "cannot listen on %s: a file that is no socket is there; choose another path", addr)
 	case errors.Is(err, fs.ErrNotExist):
 		return address.Explain(err, "cannot listen on %s: the directory does not exist", addr)

@@ -1,6 +1,7 @@
 package front
 
 import (
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -39,6 +40,34 @@ func TestCheck(t *testing.T) {
 			if err != nil && !(strings.HasPrefix(err.Error(), "cannot listen on "+addr+": ") && strings.Contains(err.Error(), want)) {
 				t.Errorf("%s: %v, want %q", addr, err, want)
 			}
+		}
+	}
+}
+
+func TestListenerIsAt(t *testing.T) {
+	tcp, err := Listen("127.0.0.1:0", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tcp.Close()
+	_, port, _ := net.SplitHostPort(tcp.Addr().String())
+	path := filepath.Join(t.TempDir(), "s")
+	local, err := Listen("unix:"+path, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer local.Close()
+	for _, tt := range []struct {
+		ln   *Listener
+		addr string
+		want bool
+	}{
+		{tcp, "127.0.0.1:" + port, true}, {tcp, ":" + port, true}, {tcp, "[::]:" + port, true},
+		{tcp, ":1" + port, false}, {tcp, "unix:/x:" + port, false},
+		{local, "unix:" + path, true}, {local, "unix:" + path + "2", false}, {local, ":" + port, false},
+	} {
+		if got := tt.ln.IsAt(tt.addr); got != tt.want {
+			t.Errorf("%v is at %s: %t", tt.ln.Addr(), tt.addr, got)
 		}
 	}
 }

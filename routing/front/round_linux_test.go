@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/stickyd/stickyd/fdpass/fdtest"
 	"github.com/stickyd/stickyd/routing"
 	"github.com/stickyd/stickyd/routing/session"
 )
@@ -172,7 +173,7 @@ func TestRoundGoesOnWhereATargetRefuses(t *testing.T) {
 func TestRoundWithoutDescriptorsSendsOffWhatItHas(t *testing.T) {
 	y := newYard(t, 250)
 	ln := come(t, requests(10, "s"))
-	restore := exhaust(t, 7)
+	restore := fdtest.Exhaust(t, 7)
 	err := y.accept(ln, y.newRound())
 	restore()
 	if !outOfResources(err) || y.targets[0].flushed+y.targets[1].flushed != 7 {

@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/sys/unix"
+	"github.com/stickyd/stickyd/fdpass/fdtest"
 )
 
 // queued returns a listener that nobody serves, with a client in its queue, and
@@ -48,28 +48,10 @@ func TestStopAcceptsWhatIsInTheQueue(t *testing.T) {
 	}
 }
 
-// exhaust leaves the process that many descriptors until restore is called.
-func exhaust(t *testing.T, left int) (restore func()) {
-	t.Helper()
-	var usual unix.Rlimit
-	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &usual); err != nil {
-		t.Fatal(err)
-	}
-	free, err := unix.Open("/dev/null", unix.O_RDONLY|unix.O_CLOEXEC, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	unix.Close(free) // it is the lowest number that is free
-	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: uint64(free + left), Max: usual.Max}); err != nil {
-		t.Fatal(err)
-	}
-	return func() { unix.Setrlimit(unix.RLIMIT_NOFILE, &usual) }
-}
-
 func TestStopWaitsForDescriptorsToAcceptWhatIsInTheQueue(t *testing.T) {
 	f, _ := newFront(t)
 	ln, answer := queued(t)
-	restore := exhaust(t, 0)
+	restore := fdtest.Exhaust(t, 0)
 	defer restore()
 	time.AfterFunc(3*acceptPause, restore)
 	ctx, cancel := context.WithTimeout(t.Context(), deadline)
@@ -87,7 +69,7 @@ func TestStopDoesNotWaitForDescriptorsInVain(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer exhaust(t, 0)()
+	defer fdtest.Exhaust(t, 0)()
 	ctx, cancel := context.WithTimeout(t.Context(), deadline)
 	defer cancel()
 	f.Stop(ctx, []*Listener{idle}) // nobody is in the queue

@@ -15,6 +15,7 @@ import (
 	"github.com/stickyd/stickyd/supervisor/logs"
 	"github.com/stickyd/stickyd/supervisor/systemd"
 	"github.com/stickyd/stickyd/workerproto/node"
+	"github.com/stickyd/stickyd/workerproto/nodeipc"
 )
 
 // An app is the rooms, joined.
@@ -26,7 +27,7 @@ type app struct {
 	router      *routing.Router
 	front       *front.Front
 	doors       *front.Doors
-	sockets     *front.Sockets
+	sockets     *nodeipc.Sockets
 	places      *places
 	spec        supervisor.Spec
 	supervisor  *supervisor.Supervisor
@@ -93,7 +94,7 @@ func (p *Program) build(c *config.Config, table *routing.Table) (*app, error) {
 	if a.table = table; table == nil {
 		a.table = routing.NewTable(routing.NewKey())
 	}
-	a.sockets = front.NewSockets(a.log.Logger)
+	a.sockets = nodeipc.NewSockets(a.log.Logger)
 	a.places = newPlaces(a, c.ListenByDefault)
 	a.router = routing.NewRouter(balancer, a.table, func() { a.supervisor.Sync() })
 	a.front = front.New(frontConfig(c, sources), a.router, a.log.Logger)

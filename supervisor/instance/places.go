@@ -14,8 +14,8 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/stickyd/stickyd/routing/front"
 	"github.com/stickyd/stickyd/supervisor/config"
+	"github.com/stickyd/stickyd/workerproto/nodeipc"
 )
 
 // places says where servers of Node workers may listen: it is a nodeipc.Places.
@@ -300,7 +300,7 @@ func (a *app) openListening() {
 // listenFor listens at one address more.
 func (a *app) listenFor(addr string) error {
 	if _, covered := a.doors.Covering(addr); !covered {
-		if a.config.Load().User != "" && front.NeedsRights(addr) {
+		if a.config.Load().User != "" && nodeipc.NeedsRights(addr) {
 			return os.NewSyscallError("bind", syscall.EACCES) // it is the worker's wish, and not the operator's
 		}
 		if err := a.doors.ChangeQuietly(impatient(), needed(append(a.places.wanted(), addr))); err != nil {

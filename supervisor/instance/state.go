@@ -14,6 +14,7 @@ import (
 	"github.com/stickyd/stickyd/supervisor/config"
 	"github.com/stickyd/stickyd/supervisor/logs"
 	"github.com/stickyd/stickyd/supervisor/upgrade"
+	"github.com/stickyd/stickyd/workerproto/nodeipc"
 )
 
 // A meta is what the rooms knew when they were frozen, beside the session
@@ -33,7 +34,7 @@ type meta struct {
 	Listeners             []front.ListenerState
 	Places                []string // where clients have connected, see front.Doors.Served
 	Front                 front.State
-	Sockets               []front.SocketState
+	Sockets               []nodeipc.SocketState
 	Router                routing.RouterState
 	Members               []routing.MemberState
 	Dead                  map[uint32]deadWorker `json:"-"` // by incarnation; another program gets no sessions of theirs

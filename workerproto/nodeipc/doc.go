@@ -14,7 +14,7 @@
 //   - a worker is ready when a probe is answered or it listens (probe.go,
 //     cluster.go; lib/internal/cluster/child.js);
 //   - a server that listens gets the clients' connections, or a socket that all
-//     workers share (listen.go);
+//     workers share (listen.go, sockets.go);
 //   - sessions come and go with sticky:connection and sticky:disconnection
 //     (sticky.go; index.js of @socket.io/sticky);
 //   - what a cluster adapter or engine says goes to the other workers (hub.go);
@@ -23,5 +23,8 @@
 //     knows it, and which requests were for others; that there are sessions at all
 //     (news.go); and what is served past stickyd, or passed on by a launcher.
 //
-// Nothing of it leaves the package: the Link tells a workerproto.Handler.
+// Where a server in a worker is to serve by itself, its socket is opened here, once for
+// all workers ([Sockets]); nobody here accepts on it.
+//
+// Nothing of the dialect leaves the package: the Link tells a workerproto.Handler.
 package nodeipc

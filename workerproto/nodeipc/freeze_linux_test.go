@@ -26,15 +26,7 @@ import (
 // reload returns what JSON keeps of a link that it freezes.
 func reload(t testing.TB, l *Link) *LinkState {
 	t.Helper()
-	text, err := json.Marshal(l.State())
-	if err != nil {
-		t.Fatal(err)
-	}
-	state := &LinkState{}
-	if err := json.Unmarshal(text, state); err != nil {
-		t.Fatal(err)
-	}
-	return state
+	return throughJSON(t, l.State())
 }
 
 // A room is a link with a real Node process, the link that it is by now.

@@ -1,4 +1,4 @@
-package front
+package nodeipc
 
 import (
 	"errors"
@@ -93,30 +93,38 @@ func TestSocketsSayWhyNot(t *testing.T) {
 	}
 }
 
-func TestListenerIsAt(t *testing.T) {
-	tcp, err := Listen("127.0.0.1:0", nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer tcp.Close()
-	_, port, _ := net.SplitHostPort(tcp.Addr().String())
+func TestSocketsKnowWhereTheyServe(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "s")
-	local, err := Listen("unix:"+path, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer local.Close()
 	for _, tt := range []struct {
-		ln   *Listener
-		addr string
-		want bool
+		network, addr string
+		want          bool
 	}{
-		{tcp, "127.0.0.1:" + port, true}, {tcp, ":" + port, true}, {tcp, "[::]:" + port, true},
-		{tcp, ":1" + port, false}, {tcp, "unix:/x:" + port, false},
-		{local, "unix:" + path, true}, {local, "unix:" + path + "2", false}, {local, ":" + port, false},
+		{"tcp4", "127.0.0.1:0", true}, {"tcp", ":0", true}, {"unix", path, true},
+		{"udp4", "127.0.0.1:0", false}, // nobody is connected there
 	} {
-		if got := tt.ln.IsAt(tt.addr); got != tt.want {
-			t.Errorf("%v is at %s: %t", tt.ln.Addr(), tt.addr, got)
-		}
+		t.Run(tt.network, func(t *testing.T) {
+			old, heir := NewSockets(slog.New(slog.DiscardHandler)), NewSockets(slog.New(slog.DiscardHandler))
+			fd, release, err := old.Open(tt.network, tt.addr, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer unix.Close(fd)
+			at := localName(t, fd)
+			if tt.network == "unix" {
+				at = "unix:" + at
+			}
+			if got := old.Serve(at); got != tt.want {
+				t.Errorf("a client at %s: %t", at, got)
+			}
+			heir.Restore(old.State())
+			if got := heir.Serve(at); got != tt.want {
+				t.Errorf("a client at %s, for who has taken over: %t", at, got)
+			}
+			release()
+			heir.Settle()
+			if heir.Serve(at) {
+				t.Error("it is closed")
+			}
+		})
 	}
 }

@@ -1,4 +1,4 @@
-package front
+package nodeipc
 
 import (
 	"encoding/json"
@@ -87,7 +87,7 @@ func TestSocketsOfWorkersThatAreGoneAreClosed(t *testing.T) {
 	}
 }
 
-func throughJSON[T any](t *testing.T, v T) (again T) {
+func throughJSON[T any](t testing.TB, v T) (again T) {
 	t.Helper()
 	text, err := json.Marshal(v)
 	if err == nil {

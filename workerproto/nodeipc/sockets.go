@@ -1,4 +1,4 @@
-package front
+package nodeipc
 
 import (
 	"io"
@@ -9,6 +9,9 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/stickyd/stickyd/fdpass/address"
+	"github.com/stickyd/stickyd/fdpass/poll"
 )
 
 // Sockets are those on which workers serve by themselves, beside the
@@ -30,7 +33,7 @@ type socketName struct {
 type socket struct {
 	fd    int    // not an os.File's: nobody here waits for it
 	path  string // to be removed; "" for none
-	place string // see placeOfSocket
+	place string // see address.PlaceOfSocket
 	users int
 }
 
@@ -87,6 +90,18 @@ func (s *Sockets) closeLocked(name socketName, k *socket) {
 	unix.Close(k.fd)
 }
 
+// Serve reports whether one of the sockets that are open is at addr.
+func (s *Sockets) Serve(addr string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, k := range s.open {
+		if k.place == address.PlaceAt(addr) {
+			return true
+		}
+	}
+	return false
+}
+
 func (k *socket) removePath() {
 	if k.path != "" {
 		os.Remove(k.path)
@@ -102,7 +117,7 @@ func openSocket(network, addr string) (*socket, error) {
 	switch network {
 	case "unix":
 		k.path = addr
-		opened, err = listenUnix(addr)
+		opened, err = address.ListenUnix(addr)
 	case "udp", "udp4", "udp6":
 		opened, err = net.ListenPacket(network, addr)
 	default:
@@ -112,14 +127,10 @@ func openSocket(network, addr string) (*socket, error) {
 		return nil, err
 	}
 	defer opened.Close()
-	raw, err := opened.(syscall.Conn).SyscallConn()
-	if err != nil {
-		return nil, err
-	}
-	if k.fd, err = duplicate(raw); err != nil {
+	if k.fd, err = poll.Duplicate(opened.(syscall.Conn)); err != nil {
 		k.removePath()
 		return nil, err
 	}
-	k.place = placeOfSocket(k.fd)
+	k.place = address.PlaceOfSocket(k.fd)
 	return k, nil
 }

@@ -1,17 +1,19 @@
-package front
+package nodeipc
 
 import (
 	"log/slog"
 	"os"
 	"path/filepath"
 	"testing"
+
+	"github.com/stickyd/stickyd/fdpass/fdtest"
 )
 
 func TestSocketsLeaveNothingWithoutDescriptors(t *testing.T) {
 	s := NewSockets(slog.New(slog.DiscardHandler))
 	for left := range 2 {
 		path := filepath.Join(t.TempDir(), "s")
-		restore := exhaust(t, left)
+		restore := fdtest.Exhaust(t, left)
 		fd, release, err := s.Open("unix", path, 0)
 		restore()
 		if err == nil {

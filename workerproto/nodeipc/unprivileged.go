@@ -1,4 +1,4 @@
-package front
+package nodeipc
 
 import (
 	"net"
@@ -20,8 +20,8 @@ func (s *Sockets) OpenUnprivileged(network, addr string, nth int) (fd int, relea
 	return s.Open(network, addr, nth)
 }
 
-// NeedsRights reports whether not everybody may listen at addr, which is written as
-// for Listen.
+// NeedsRights reports whether not everybody may listen at addr, which is "host:port",
+// ":port" or "unix:/path".
 func NeedsRights(addr string) bool {
 	if path, ok := strings.CutPrefix(addr, "unix:"); ok {
 		return needsRights("unix", path)

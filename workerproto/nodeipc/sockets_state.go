@@ -1,4 +1,4 @@
-package front
+package nodeipc
 
 import (
 	"cmp"
@@ -6,6 +6,8 @@ import (
 	"slices"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/stickyd/stickyd/fdpass/address"
 )
 
 // A SocketState is a socket on which workers serve by themselves, and which
@@ -42,7 +44,7 @@ func (s *Sockets) Restore(all []SocketState) {
 	defer s.mu.Unlock()
 	for _, state := range all {
 		unix.CloseOnExec(state.FD)
-		s.open[socketName{state.Network, state.Addr, state.Nth}] = &socket{fd: state.FD, path: state.Path, place: placeOfSocket(state.FD)}
+		s.open[socketName{state.Network, state.Addr, state.Nth}] = &socket{fd: state.FD, path: state.Path, place: address.PlaceOfSocket(state.FD)}
 	}
 }
 
