@@ -74,7 +74,7 @@ process.once('disconnect', () => {
 const gathered = { closed: 0, unbound: [] };
 let flushing = false;
 
-/** Says that so many more connections have closed, and which sessions have ended: soon, together. */
+/** Says that so many more connections have closed, and which sessions have ended: soon, together, or with flush. */
 function gather({ closed = 0, unbound }) {
   gathered.closed += closed;
   if (unbound !== undefined) gathered.unbound.push(unbound);
@@ -118,5 +118,6 @@ exports.tellOf = tellOf;
 exports.hear = hear;
 exports.overhear = overhear;
 exports.gather = gather;
+exports.flush = flush;
 exports.greet = greet;
 exports.original = original;

@@ -6,11 +6,11 @@
 
 'use strict';
 
-const { gather, greet, hear, send } = require('./channel');
+const { flush, gather, greet, hear, send } = require('./channel');
 const connections = require('./connections');
 const { settings, supervised } = require('./worker');
 
-/** Each is an object that says whether it is still here: who keeps it need not look it up. */
+/** By id, { id, here }: here turns false when the session leaves, so that whoever keeps the object need not look it up. */
 const owned = new Map();
 
 /** Whether there is no session at any worker, as stickyd has said: then no request is another's. */
@@ -42,6 +42,7 @@ async function own(id, socket) {
   if (!owned.has(id)) owned.set(id, { id, here: true });
   none = false;
   const adopted = connections.of(socket)?.uncount() ?? 0;
+  flush(); // it may have ended a moment ago
   await send('bind', { ids: [id], adopted });
   if (process.connected) await settled;
 }

@@ -12,6 +12,7 @@ const server = http.createServer(async (request, response) => {
   const { url, method, headers, socket } = request;
   if (url.startsWith('/start')) {
     const id = /\?as=(.+)/.exec(url)?.[1] ?? randomUUID();
+    if (sessions.has(id)) unbind(id); // it begins anew
     await bind(id, socket);
     sessions.add(id);
     response.end(id);
