@@ -69,7 +69,9 @@ func (l *Link) handleOurs(m object) {
 	case "ready":
 		l.saysReady()
 	case "bind":
-		l.bind(ids(m))
+		if id, ok := bytesOf(m.text("id")); ok && len(id) > 0 {
+			l.bind(id)
+		}
 		if adopted, ok := m.number("adopted"); ok {
 			l.settle(adopted)
 		}
@@ -142,16 +144,10 @@ func (l *Link) adopted(attached bool) {
 	l.becomeReady()
 }
 
-// bind makes sessions the worker's. The library is told which are refused.
-func (l *Link) bind(ids [][]byte) {
-	var refused []any
-	for _, id := range ids {
-		if !l.bindOne(id) {
-			refused = append(refused, latin1(id))
-		}
-	}
-	if len(refused) > 0 {
-		l.send(object{{"cmd", ours}, {"act", "refused"}, {"ids", refused}})
+// bind makes a session the worker's. The library is told if it is refused.
+func (l *Link) bind(id []byte) {
+	if !l.bindOne(id) {
+		l.send(object{{"cmd", ours}, {"act", "refused"}, {"id", latin1(id)}})
 	}
 }
 
@@ -164,8 +160,7 @@ func (l *Link) bindOne(id []byte) (ok bool) {
 	return ok
 }
 
-// ids returns the session ids in a message. They are bytes, each written as the
-// character of that number: clients and servers do not agree on an encoding.
+// ids returns the session ids in a message.
 func ids(m object) (ids [][]byte) {
 	list, _ := m.get("ids").([]any)
 	for _, element := range list {
@@ -177,7 +172,9 @@ func ids(m object) (ids [][]byte) {
 	return ids
 }
 
-// bytesOf undoes latin1. It is not ok if text has other characters.
+// bytesOf returns a session id, of which a message has each byte as the character of
+// that number: clients and servers do not agree on an encoding. It is not ok if text
+// has other characters.
 func bytesOf(text string) (b []byte, ok bool) {
 	b = make([]byte, 0, len(text))
 	for _, r := range text {

@@ -37,7 +37,7 @@ func (p *peer) comesBack() (nobody any) {
 
 func (p *peer) binds(id string) {
 	p.t.Helper()
-	p.sayOurs("bind", member{"ids", []any{id}})
+	p.sayOurs("bind", member{"id", id})
 	p.told.await("bind " + id)
 }
 

@@ -84,6 +84,7 @@ function gather({ closed = 0, unbound }) {
 }
 
 function flush() {
+  if (!flushing) return;
   const { closed, unbound } = gathered;
   Object.assign(gathered, { closed: 0, unbound: [] });
   flushing = false;

@@ -5,7 +5,7 @@
 'use strict';
 
 const { greet, send } = require('./channel');
-const { bind, unbind } = require('./sessions');
+const { bytesOf, disown, own } = require('./sessions');
 
 const enrolled = new Set();
 
@@ -23,9 +23,8 @@ function enroll(engine) {
   let generate = engine.generateId;
   const generateAndBind = async function (request, ...rest) {
     const id = await generate.call(this, request, ...rest);
-    await bind(id, request?.socket);
-    // The handshake goes on in this turn of the event loop, or has failed.
-    setImmediate(() => engine.clients[id] || unbind(id));
+    await own(bytesOf(`${id}`), request?.socket); // to Engine.IO a number is as good
+    watchHandshake(engine, id);
     return id;
   };
   Object.defineProperty(engine, 'generateId', {
@@ -34,8 +33,25 @@ function enroll(engine) {
     get: () => generateAndBind,
     set(f) { generate = f; }, // as applications do to have ids of their own
   });
-  engine.on('connection', socket => socket.once('close', () => unbind(socket.id)));
+  engine.on('connection', session => session.on('close', ended));
   return true;
+}
+
+function ended() {
+  disown(bytesOf(`${this.id}`));
+}
+
+/** The handshakes that go on in this turn of the event loop, or have failed. */
+const handshakes = [];
+
+function watchHandshake(engine, id) {
+  if (handshakes.push({ engine, id }) === 1) setImmediate(forgetFailed);
+}
+
+function forgetFailed() {
+  for (const { engine, id } of handshakes.splice(0)) {
+    if (!engine.clients[id]) disown(bytesOf(`${id}`));
+  }
 }
 
 const isEngine = engine => typeof engine?.generateId === 'function' && typeof engine.on === 'function' && typeof engine.clients === 'object';

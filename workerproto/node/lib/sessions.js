@@ -19,9 +19,10 @@ let none = false;
 /** Whether ids are sent in headers, which have a byte for a character, where they can be. */
 const inHeaders = /^(header|cookie):/.test(settings.session[0]);
 
-/** The bytes of an id as an application has it, which is text. */
+/** The bytes of an id as an application has it, which is text: nearly always ASCII. */
 function bytesOf(id) {
-  return inHeaders && !/[^\0-\xff]/.test(id) ? id : Buffer.from(id).latin1Slice();
+  if (!/[^\0-\x7f]/.test(id) || (inHeaders && !/[^\0-\xff]/.test(id))) return id;
+  return Buffer.from(id).latin1Slice();
 }
 
 /**
@@ -32,31 +33,39 @@ function bytesOf(id) {
  * @param {import('node:net').Socket} [socket] the connection that it began on
  */
 async function bind(id, socket) {
+  check(id);
   if (!supervised || id === '') return;
   greet();
   await own(bytesOf(id), socket);
 }
 
+/** Says that a session has ended. */
+function unbind(id) {
+  check(id);
+  disown(bytesOf(id));
+}
+
+function check(id) {
+  if (typeof id !== 'string') throw new TypeError(`a session id must be a string, not ${typeof id}`);
+}
+
 /** The same for an id in bytes. */
-async function own(id, socket) {
+function own(id, socket) {
   if (!owned.has(id)) owned.set(id, { id, here: true });
   none = false;
   const adopted = connections.of(socket)?.uncount() ?? 0;
   flush(); // it may have ended a moment ago
-  await send('bind', { ids: [id], adopted });
-  if (process.connected) await settled;
+  const sent = send('bind', { id, adopted });
+  return isSettled ? sent : sent.then(() => settled);
 }
 
 /** Resolves when no worker thinks any more that there are no sessions. */
 const settled = supervised && new Promise(resolve => {
   hear('settled', resolve);
   process.once('disconnect', resolve);
-});
+}).then(() => { isSettled = true; });
 
-/** Says that a session has ended. */
-function unbind(id) {
-  disown(bytesOf(id));
-}
+let isSettled = false;
 
 function disown(id) {
   if (lose(id)) gather({ unbound: id });
@@ -70,7 +79,7 @@ function lose(id) {
 
 /** Listens to what stickyd says of sessions. */
 function listen() {
-  hear('refused', ({ ids }) => ids.forEach(lose)); // another worker's
+  hear('refused', ({ id }) => lose(id)); // it is another worker's
   hear('sessions', () => {
     none = false;
     send('heard');
@@ -78,6 +87,7 @@ function listen() {
 }
 
 exports.bind = bind;
+exports.bytesOf = bytesOf;
 exports.unbind = unbind;
 exports.own = own;
 exports.disown = disown;

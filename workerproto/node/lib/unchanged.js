@@ -160,7 +160,7 @@ function watchAdoption() {
  */
 function watchAnnouncements() {
   process.send = function (message, ...rest) {
-    const id = typeof message?.data === 'string' ? Buffer.from(message.data).latin1Slice() : '';
+    const id = typeof message?.data === 'string' ? sessions.bytesOf(message.data) : '';
     switch (message?.type) {
       case 'sticky:connection':
         if (!sessions.owned.has(id)) sessions.own(id);

@@ -7,6 +7,12 @@ const stickyd = require('stickyd');
 const server = http.createServer(async ({ url, socket }, response) => {
   if (url === '/bind') await stickyd.bind('mine', socket);
   if (url === '/unbind') stickyd.unbind('mine');
+  if (url === '/number') io.engine.generateId = () => 7;
+  if (url === '/wrong') {
+    const errors = [await stickyd.bind(7).catch(error => error)];
+    try { stickyd.unbind(undefined); } catch (error) { errors.push(error); }
+    return response.end(errors.join('\n'));
+  }
   response.end(url);
 });
 const io = new Server(server);

@@ -68,13 +68,13 @@ for (const serialization of ['json', 'advanced']) {
     check('an id is registered before the answer that tells it, and its end is told', async ({ connect, get, hears }) => {
       const wire = await connect();
       await wire.send(`GET ${own} HTTP/1.1\r\nHost: h\r\n\r\n`);
-      await hears({ act: 'bind', ids: ['own'], adopted: 1 });
+      await hears({ act: 'bind', id: 'own', adopted: 1 });
       assert.match((await wire.answer()).body, /"sid":"own"/);
       await wire.send(`POST ${own}&sid=own HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\n\r\n1`); // close
       await hears({ act: 'unbind', ids: ['own'] });
       assert.equal((await wire.answer()).status, 200);
       await get(wire, '/bind');
-      await hears({ act: 'bind', ids: ['mine'], adopted: 0 });
+      await hears({ act: 'bind', id: 'mine', adopted: 0 });
       await get(wire, '/unbind');
       await hears({ act: 'unbind', ids: ['mine'] });
       wire.close(); // counts no more
@@ -83,13 +83,25 @@ for (const serialization of ['json', 'advanced']) {
       await hears({ act: 'closed', n: 1 });
     });
 
+    check('an id is text, or an engine makes it so', async ({ connect, get, hears }) => {
+      const wire = await connect();
+      assert.equal((await get(wire, '/wrong')).body,
+        'TypeError: a session id must be a string, not number\nTypeError: a session id must be a string, not undefined');
+      await get(wire, '/number');
+      await wire.send(`GET ${own} HTTP/1.1\r\nHost: h\r\n\r\n`);
+      await hears({ act: 'bind', id: '7', adopted: 1 });
+      assert.match((await wire.answer()).body, /"sid":7/);
+      await wire.send(`POST ${own}&sid=7 HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\n\r\n1`); // close
+      await hears({ act: 'unbind', ids: ['7'] });
+    });
+
     check('the first id of all is told when all workers know that there are sessions', async ({ connect, get, hears, say }) => {
       say('sessions');
       await hears({ act: 'heard' });
       const wire = await connect();
       let answered = false;
       const answer = get(wire, '/bind').then(() => { answered = true; });
-      await hears({ act: 'bind', ids: ['mine'], adopted: 1 });
+      await hears({ act: 'bind', id: 'mine', adopted: 1 });
       await get(await connect(), '/');
       assert.equal(answered, false);
       say('settled');
@@ -99,7 +111,7 @@ for (const serialization of ['json', 'advanced']) {
     check('connections that count by themselves are counted off, once', async ({ connect, get, hears }) => {
       const one = await connect();
       await get(one, '/bind');
-      await hears({ act: 'bind', ids: ['mine'], adopted: 1 });
+      await hears({ act: 'bind', id: 'mine', adopted: 1 });
       const ofSession = await connect({ session: true });
       await get(ofSession, '/?sid=mine');
       const plain = await connect();
@@ -124,7 +136,7 @@ for (const serialization of ['json', 'advanced']) {
         await wire.send('!!');
         assert.equal((await wire.answer()).body, '/?sid=other');
         await get(wire, '/bind');
-        await hears({ act: 'bind', ids: ['mine'], adopted: 1 });
+        await hears({ act: 'bind', id: 'mine', adopted: 1 });
         await get(wire, '/unbind');
         await hears({ act: 'unbind', ids: ['mine'] });
         wire.close();
@@ -134,7 +146,7 @@ for (const serialization of ['json', 'advanced']) {
     check('the notices that no new sessions come, and that it is to end', async ({ connect, get, hears, say }) => {
       const wire = await connect();
       await get(wire, '/bind');
-      await hears({ act: 'bind', ids: ['mine'], adopted: 1 });
+      await hears({ act: 'bind', id: 'mine', adopted: 1 });
       say('drain', { limit: 5000, finish: false });
       await hears({ event: 'drain', limit: 5000, late: false });
       await hears({ promise: 'draining', limit: 5000, late: false });
@@ -164,7 +176,7 @@ for (const serialization of ['json', 'advanced']) {
         assert.equal(Buffer.from(data, 'base64').latin1Slice(), bytes);
         const socket = new net.Socket({ handle, pauseOnCreate: true });
         say('connection', { session: false, data: Buffer.from(data, 'base64'), final: true }, socket);
-        await hears({ act: 'bind', ids: ['own'], adopted: 1 });
+        await hears({ act: 'bind', id: 'own', adopted: 1 });
       };
       await wires[0].send(upgrade);
       await givenBack(upgrade);
