@@ -7,11 +7,11 @@ import (
 	"time"
 )
 
-// A Past is what became of the workers that a slot number had before. It passes
-// from one that is replaced to its heir.
+// A Past is what became of the workers that a slot number had before. A worker's
+// replacement inherits it.
 type Past struct {
-	Restarts int       // that were asked for: by a rolling restart, or since a worker had had enough
-	Crashes  int       // processes that ended unasked, or were killed for a fault, or came to nothing
+	Restarts int       // planned replacements: a rolling restart, a reload, or a limit of --recycle-*
+	Crashes  int       // processes that crashed, hung and were killed, or never became ready
 	Cause    string    // of the last crash; "" if there was none
 	Died     time.Time // then
 }

@@ -146,6 +146,11 @@ func CheckCommand(argv []string) error {
 	return nil
 }
 
+func exists(name string) bool {
+	_, err := os.Stat(name)
+	return err == nil
+}
+
 func isExecutable(name string) bool {
 	info, err := os.Stat(name)
 	return err == nil && info.Mode()&0o111 != 0
@@ -161,14 +166,16 @@ func startError(argv []string, err error) error {
 		return &commandError{err, "for a file in this directory write ./" + name}
 	case errors.Is(err, fs.ErrNotExist) && strings.ContainsAny(name, " \t"):
 		return &commandError{err, "write the program and its arguments as separate words, without quotes around all of them"}
+	case errors.Is(err, fs.ErrNotExist) && exists(name):
+		return &commandError{err, "the file is there, but not the interpreter that its first line names, or the loader of a binary"}
 	case errors.Is(err, fs.ErrNotExist) && !filepath.IsAbs(name):
 		dir, wdErr := os.Getwd()
 		if wdErr != nil {
 			return &commandError{err, "the directory in which stickyd was started is gone: start it again, with an absolute path"}
 		}
-		return &commandError{err, "is the path right, from " + dir + ", and does the interpreter in its first line exist?"}
+		return &commandError{err, "a relative path starts at " + dir}
 	case errors.Is(err, fs.ErrNotExist):
-		return &commandError{err, "is the path right, and does the interpreter in its first line exist?"}
+		return &commandError{err, "check the path"}
 	case errors.Is(err, fs.ErrPermission) && isExecutable(name):
 		return &commandError{err, "may this user execute it, and enter the directories above it?"}
 	case errors.Is(err, fs.ErrPermission):

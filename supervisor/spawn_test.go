@@ -2,6 +2,7 @@ package supervisor
 
 import (
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -20,11 +21,22 @@ func TestCommandThatIsNotThere(t *testing.T) {
 			t.Errorf("%s: %v, want %s", name, err, want)
 		}
 	}
-	is("./server", "is the path right, from "+dir+",")
-	is("/nonexistent/server", "is the path right, and")
+	is("./server", "a relative path starts at "+dir)
+	is("/nonexistent/server", "check the path")
 	if err := os.Remove(dir); err != nil {
 		t.Fatal(err)
 	}
 	is("./server", "the directory in which stickyd was started is gone: start it again, with an absolute path")
-	is("/nonexistent/server", "is the path right, and")
+	is("/nonexistent/server", "check the path")
+}
+
+func TestScriptWhoseInterpreterIsNotThere(t *testing.T) {
+	script := filepath.Join(t.TempDir(), "server")
+	if err := os.WriteFile(script, []byte("#!/nonexistent/node\n"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	err := startError([]string{script}, exec.Command(script).Run())
+	if want := "not the interpreter that its first line names"; !strings.Contains(err.Error(), want) {
+		t.Errorf("%v, want %s", err, want)
+	}
 }

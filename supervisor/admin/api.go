@@ -42,8 +42,8 @@ type Worker struct {
 	Sessions    int       `json:"sessions"`
 	Untaken     int       `json:"untaken"`  // connections that it was given and has not yet accepted
 	Open        int       `json:"open"`     // connections, but for those of sessions
-	Restarts    int       `json:"restarts"` // of the slot, as asked, or since its worker had had enough
-	Crashes     int       `json:"crashes"`  // of the slot: processes that ended unasked, were killed for a fault, or came to nothing
+	Restarts    int       `json:"restarts"` // of the slot: planned replacements (restart, reload, --recycle-*)
+	Crashes     int       `json:"crashes"`  // of the slot: processes that crashed, hung and were killed, or never became ready
 	Deaths      int       `json:"deaths_in_a_row"`
 	LastExit    string    `json:"last_exit,omitempty"` // how the last one that crashed ended
 	LastExitAt  time.Time `json:"last_exit_at,omitzero"`

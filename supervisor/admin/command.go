@@ -38,49 +38,51 @@ type verb struct {
 // verbs: nouns look, and the others change something.
 var verbs = []verb{
 	{"status", "", "show the workers of a running stickyd", moreStatus, statusFlags, takeStatus, status},
-	{"logs", "[SLOT]", "show what workers, or one, printed last", moreLogs, logsFlags, takeSlotOrNone, showLogs},
-	{"events", "", "show what stickyd logged last, from level info on", moreLogs, eventsFlags, nil, showEvents},
+	{"logs", "[SLOT]", "show the last output of the workers, or of one", moreLogs, logsFlags, takeSlotOrNone, showLogs},
+	{"events", "", "show stickyd's last log lines, from level info up", moreLogs, eventsFlags, nil, showEvents},
 	{"explain", "SID", "show where a session is, or was", moreExplain, jsonFlag, takeID, explain},
 	{"restart", "[SLOT...]", "restart all workers, or some, a few at a time", moreRestart, restartFlags, takeSlots, restart},
-	{"scale", "N|+N|-N", "have N workers, or N more or fewer", moreScale, nil, takeScale, scale},
+	{"scale", "N|+N|-N", "run N workers, or N more or fewer", moreScale, nil, takeScale, scale},
 	{"drain", "SLOT", "let a worker end when its sessions have ended", moreDrain, nil, takeSlot, drain},
 	{"reload", "", "read the configuration again", moreReload, nil, nil, reload},
-	{"upgrade", "[BINARY]", "let another binary take over in place", moreUpgrade, nil, takeBinary, upgrade},
-	{"cancel", "", "end a restart, scaling, reload or upgrade that is under way", moreCancel, nil, nil, cancel},
+	{"upgrade", "[BINARY]", "replace the running binary in place", moreUpgrade, nil, takeBinary, upgrade},
+	{"cancel", "", "end the restart, scaling, reload or upgrade under way", moreCancel, nil, nil, cancel},
 	{"stop", "", "stop a running stickyd, gracefully, and wait until it has ended", "", nil, nil, stop},
 }
 
 const (
-	notWaiting = "^C ends the waiting, not the operation; stickyd status shows it.\n"
-	cancelling = "^C ends the waiting, not the operation: stickyd status shows it, and stickyd\n" +
-		"cancel ends it.\n"
+	notWaiting = "^C stops the waiting; the operation goes on, as stickyd status shows.\n"
+	cancelling = "^C stops the waiting; the operation goes on. stickyd status shows it, and\n" +
+		"stickyd cancel ends it.\n"
 
-	moreStatus = "The exit status is 1 where no stickyd answers and, with --ready, which is for\n" +
-		"health checks, where no worker is ready.\n"
+	moreStatus = "The exit status is 1 if no stickyd answers. With --ready, which is for health\n" +
+		"checks, it is 1 also if no worker is ready.\n"
 
-	moreLogs = "With -f it goes on when another binary takes over, and ends with stickyd. With\n" +
-		"--json it prints the same lines as the log does with --log-format json.\n"
+	moreLogs = "With -f it follows across upgrades and ends when stickyd ends. With --json it\n" +
+		"prints lines as --log-format json does.\n"
 
-	moreExplain = "With - for SID the id is read from standard input, which keeps it out of the\n" +
-		"shell's history and the list of processes. Write -- before an id that begins\n" +
+	moreExplain = "If SID is -, it reads the id from standard input, which keeps the id out of the\n" +
+		"shell's history and the list of processes. Put -- before an id that begins\n" +
 		"with -.\n"
-	moreRestart = "Each slot gets a new worker first, which has to stay ready for --min-ready. Then\n" +
-		"the old one gets no new sessions and ends when its own have ended, or after\n" +
-		"--drain-timeout. A new worker that crashes before all old ones are gone stops\n" +
-		"the restart.\n" + cancelling
-	moreScale = "Surplus workers drain. The number holds until another scale, or a reload in\n" +
-		"which workers has changed.\n" + cancelling
-	moreDrain  = "The worker gets no new sessions. Its slot stays empty until it is restarted.\n" + notWaiting
-	moreReload = "Options that cannot change while stickyd runs are named, and keep their values.\n" + cancelling
+	moreRestart = "Each slot gets a new worker first, which must stay ready for --min-ready. Then\n" +
+		"the old one gets no new sessions; it ends after its last session, or after\n" +
+		"--drain-timeout. If a new worker crashes before all old ones have ended, the\n" +
+		"restart stops.\n" + cancelling
+	moreScale = "Surplus workers drain. The number holds until the next scale, or until a reload\n" +
+		"in which workers has changed.\n" + cancelling
+	moreDrain  = "The worker gets no new sessions. Its slot stays empty until you restart it.\n" + notWaiting
+	moreReload = "Options that cannot change while stickyd runs keep their values; reload names\n" +
+		"them.\n" + cancelling
 
-	moreUpgrade = "Process, workers, connections and sessions stay. Without BINARY the one that\n" +
-		"runs is taken, as it is on disk now. The configuration is read again, too, with\n" +
-		"a rolling restart if it needs one.\n" + cancelling
+	moreUpgrade = "Process, workers, connections and sessions stay. Without BINARY, stickyd runs\n" +
+		"its own file again, as it is on disk now. It also reads the configuration\n" +
+		"again, and restarts the workers one by one if that needs it.\n" + cancelling
 
 	moreCancel = "Workers already replaced stay; the one being tried is stopped, or drains if it\n" +
-		"has sessions; no more are replaced. A scale up is taken back. An upgrade can be\n" +
-		"cancelled while the other binary is checked. It waits until the operation has\n" +
-		"ended and says how. Where nothing is under way it says so, and that is no error.\n"
+		"has sessions; no more are replaced. A scale-up is undone. An upgrade can be\n" +
+		"cancelled while stickyd checks the other binary. cancel waits until the\n" +
+		"operation has ended and says how. If nothing is under way, it says so and\n" +
+		"exits with 0.\n"
 )
 
 // IsVerb reports whether a word is one of the commands.
@@ -152,8 +154,8 @@ func perform(ctx context.Context, args []string, in io.Reader, out, errs io.Writ
 func (v *verb) flags(c *call) *flag.FlagSet {
 	flags := flag.NewFlagSet(v.name, flag.ContinueOnError)
 	flags.SetOutput(io.Discard) // we say it in our own words
-	flags.StringVar(&c.control, "control", "", "`SOCKET` of the stickyd that is meant, its port or its\n"+
-		"pid, in this order; needed where several run")
+	flags.StringVar(&c.control, "control", "", "`SOCKET` of the stickyd to talk to, or its port or pid,\n"+
+		"tried in this order; needed if several run")
 	if v.own != nil {
 		v.own(flags, c)
 	}

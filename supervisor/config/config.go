@@ -86,7 +86,7 @@ type Config struct {
 	// own poller, or "auto", with what is best on this system.
 	Poller string
 
-	// User and Group are whom workers run as, by name or number: "" for
+	// User and Group are what workers run as, by name or number: "" for
 	// stickyd's own user, and for the user's own group.
 	User, Group string
 

@@ -103,6 +103,8 @@ func TestFlagErrors(t *testing.T) {
 		{"like nothing", []string{"--port", "80", "./x"}, "unknown flag --port; stickyd help --all shows all flags"},
 		{"unknown letter", []string{"-p", "80", "./x"}, "unknown flag -p; stickyd help --all shows all flags"},
 		{"key of the file", []string{"--command", "./x"}, "--command is no flag: set command in the file, or write the command behind --"},
+		{"place of ids without a name", []string{"--session", "header:", "./x"},
+			`--session "header:": a name or pattern must follow the colon, as in header:Mcp-Session-Id`},
 		{"three dashes", []string{"---check", "./x"}, "bad flag syntax: ---check"},
 		{"verb behind a flag", []string{"--control", "3000", "status"},
 			"write the flags of stickyd status after that word: stickyd status [flags] (to run a program of that name as workers: stickyd -- status)"},

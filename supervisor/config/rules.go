@@ -233,15 +233,15 @@ func checkSocketPath(path string) error {
 // before the colon is checked, and that something follows it.
 func session() rule[string] {
 	const allowed = "query:NAME, header:NAME, cookie:NAME, path:/PATTERN or none"
+	examples := map[string]string{"query": "sid", "header": "Mcp-Session-Id", "cookie": "JSESSIONID", "path": "/echo/{}"}
 	return rule[string]{formString, allowed, func(text string) (string, error) {
 		if text == "none" {
 			return text, nil
 		}
 		source, rest, _ := strings.Cut(text, ":")
-		switch source {
-		case "query", "header", "cookie", "path":
+		if example := examples[source]; example != "" {
 			if rest == "" {
-				return "", fmt.Errorf("nothing stands behind %s: must be %s", source, allowed)
+				return "", fmt.Errorf("a name or pattern must follow the colon, as in %s:%s", source, example)
 			}
 			return text, nil
 		}

@@ -75,7 +75,7 @@ func (s setting) shown(text string) string {
 	if len(text) > enough {
 		text = strings.ToValidUTF8(text[:enough], "") + "..."
 	}
-	if s.quoted(text) || text == "" || strings.ContainsFunc(text, unclear) {
+	if s.quoted(text) || text == "" || strings.HasSuffix(text, ":") || strings.ContainsFunc(text, unclear) {
 		return strconv.Quote(text)
 	}
 	return text

@@ -26,14 +26,14 @@ func Usage(all bool) string {
 const usageHead = `Usage: stickyd [flags] -- COMMAND [ARG...]
 
 Run copies of COMMAND behind one port. All connections of a session go to the
-same copy. Without --listen, Node servers have the port that they listen on.
+same copy. Without --listen, Node servers keep the port that they listen on.
 
 `
 
 const usageUnits = `
 DUR is a number with its unit, such as 500ms, 10s, 5m or 1h. In the file, names
-have _ for -, as in head_timeout = "10s", and variables stand below [env]. Flags
-win over the file, and the command behind -- wins over the file's.
+have _ for -, as in head_timeout = "10s", and variables go below [env]. Flags
+override the file, and a command after -- overrides the file's.
 `
 
 const usageTail = `
