@@ -3,6 +3,7 @@ package e2e
 import (
 	"fmt"
 	"io"
+	"io/fs"
 	"net/http"
 	"os"
 	"os/exec"
@@ -74,6 +75,41 @@ func TestEveryCommandInTheReadmeWorks(t *testing.T) {
 			})
 		}
 	}
+}
+
+// Links to other sites are not followed.
+func TestLinksInOurTextsLeadToFiles(t *testing.T) {
+	link := regexp.MustCompile(`\]\(([^)#\s]+)`)
+	for _, path := range texts(t) {
+		for _, m := range link.FindAllStringSubmatch(readREADME(t, path), -1) {
+			if strings.Contains(m[1], "://") {
+				continue
+			}
+			if _, err := os.Stat(filepath.Join("../..", filepath.Dir(path), m[1])); err != nil {
+				t.Errorf("%s: %v", path, err)
+			}
+		}
+	}
+}
+
+// texts are the paths of all our Markdown, from the top of the checkout.
+func texts(t *testing.T) (paths []string) {
+	t.Helper()
+	err := fs.WalkDir(os.DirFS("../.."), ".", func(path string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case d.IsDir() && (d.Name() == "node_modules" || path != "." && strings.HasPrefix(d.Name(), ".")):
+			return fs.SkipDir
+		case strings.HasSuffix(path, ".md"):
+			paths = append(paths, path)
+		}
+		return nil
+	})
+	if err != nil || len(paths) < 5 {
+		t.Fatalf("%v: %v", paths, err)
+	}
+	return paths
 }
 
 // tryOwnModule builds the worker in Go as a module beside a clone.
@@ -154,9 +190,9 @@ func tryNodeSocketIO(t *testing.T, shell string) {
 	}
 }
 
-// Those that stand in its text.
+// Those that the text of the benchmarks' README names.
 func TestBenchmarksInTheReadmeRun(t *testing.T) {
-	text := readREADME(t, "README.md")
+	text := readREADME(t, "scripts/bench/README.md")
 	for line, try := range map[string]tryOut{
 		"go run ./scripts/bench": func(t *testing.T, shell string) {
 			tryToEnd("| new connections | stickyd |")(t, shell+" --quick --rounds 1 --only new,stickyd")
@@ -171,7 +207,7 @@ func TestBenchmarksInTheReadmeRun(t *testing.T) {
 	} {
 		t.Run(line, func(t *testing.T) {
 			if !strings.Contains(text, "`"+line+"`") {
-				t.Error("the README does not name it any more")
+				t.Error("that README does not name it any more")
 			}
 			try(t, line)
 		})
