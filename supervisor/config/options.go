@@ -15,6 +15,7 @@ type option struct {
 	example string // a value to show where there is no default
 	place   place
 	common  bool // in the help of one screen
+	test    bool // only for tests: neither in the help nor in the reference
 	effect  Effect
 	help    string
 	kind    kind
@@ -129,9 +130,8 @@ var options = []option{
 		kind: one(number(16, 1000000), func(l *loaded) *int { return &l.MaxWaiting }),
 	},
 	{
-		name: "poller", arg: "HOW", def: "auto",
+		name: "poller", arg: "HOW", def: "auto", test: true,
 		effect: OnUpgrade,
-		help:   "how stickyd waits for its sockets",
 		kind:   one(choice("auto", "runtime"), func(l *loaded) *string { return &l.Poller }),
 	},
 	{

@@ -12,7 +12,7 @@ func Usage(all bool) string {
 	var b strings.Builder
 	b.WriteString(usageHead)
 	for i := range options {
-		if o := &options[i]; all || o.common {
+		if o := &options[i]; o.common || all && !o.test {
 			o.writeHelp(&b, all)
 		}
 	}

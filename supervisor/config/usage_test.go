@@ -29,6 +29,12 @@ func TestHelpShowsEveryOption(t *testing.T) {
 		if o.place == fileOnly {
 			label = " " + o.key() + " "
 		}
+		if o.test {
+			if strings.Contains(Usage(true)+Reference(), o.name) {
+				t.Errorf("%s is shown, and only for tests", o.name)
+			}
+			continue
+		}
 		if !strings.Contains(Usage(true), label) {
 			t.Errorf("help --all lacks %q", label)
 		}
@@ -83,7 +89,7 @@ func TestReferenceSetsEveryKeyToItsDefault(t *testing.T) {
 			def = "false"
 		}
 		switch {
-		case o.place == flagOnly || o.kind.form == formTable || o.kind.form == formArgv:
+		case o.place == flagOnly || o.test || o.kind.form == formTable || o.kind.form == formArgv:
 			if found {
 				t.Errorf("%s is set", o.key())
 			}
@@ -120,7 +126,7 @@ func TestReferenceExplainsWhatIsAllowed(t *testing.T) {
 	}
 	word := regexp.MustCompile(`[^\s,;"]+`)
 	for _, o := range options {
-		if o.place == flagOnly {
+		if o.place == flagOnly || o.test {
 			continue
 		}
 		words := word.FindAllString(comments[o.key()], -1)
