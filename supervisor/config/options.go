@@ -80,7 +80,7 @@ var options = []option{
 	{
 		name: "serialization", arg: "HOW", def: "advanced",
 		effect: Replaced,
-		help:   "encoding of messages to Node",
+		help:   "encoding of Node's messages",
 		kind:   one(choice("advanced", "json"), func(l *loaded) *string { return &l.Serialization }),
 	},
 	{
@@ -103,7 +103,7 @@ var options = []option{
 	},
 	{
 		name: "head-timeout", arg: "DUR", def: "10s",
-		help: "wait for a whole request head",
+		help: "wait for the head's session id",
 		kind: one(duration(100*time.Millisecond, 10*time.Minute),
 			func(l *loaded) *time.Duration { return &l.HeadTimeout }),
 	},
@@ -155,7 +155,7 @@ var options = []option{
 	{
 		name: "worker-nice", arg: "N", def: "0",
 		effect: Replaced,
-		help:   "niceness added to the workers'",
+		help:   "niceness of workers, added to stickyd's",
 		kind:   one(number(-20, 19), func(l *loaded) *int { return &l.WorkerNice }),
 	},
 	{
@@ -213,7 +213,7 @@ var options = []option{
 	},
 	{
 		name: "max-unready", arg: "N", def: "0",
-		help: "failed workers before a restart stops",
+		help: "new workers that may crash in a restart",
 		kind: one(number(0, 1024), func(l *loaded) *int { return &l.MaxUnready }),
 	},
 	{
@@ -229,7 +229,7 @@ var options = []option{
 	},
 	{
 		name: "recycle-connections", arg: "N", def: "never",
-		help: "replace a worker after N",
+		help: "replace one after N connections",
 		kind: one(unless("never", 0, number(1, 1000000000)), func(l *loaded) *int { return &l.RecycleConnections }),
 	},
 	{
