@@ -69,9 +69,7 @@ func (l *Link) handleOurs(m object) {
 	case "ready":
 		l.saysReady()
 	case "bind":
-		if id, ok := bytesOf(m.text("id")); ok && len(id) > 0 {
-			l.bind(id)
-		}
+		l.bind(ids(m))
 		if adopted, ok := m.number("adopted"); ok {
 			l.settle(adopted)
 		}
@@ -144,10 +142,16 @@ func (l *Link) adopted(attached bool) {
 	l.becomeReady()
 }
 
-// bind makes a session the worker's. The library is told if it is refused.
-func (l *Link) bind(id []byte) {
-	if !l.bindOne(id) {
-		l.send(object{{"cmd", ours}, {"act", "refused"}, {"id", latin1(id)}})
+// bind makes sessions the worker's. The library is told which are refused.
+func (l *Link) bind(ids [][]byte) {
+	var refused []any
+	for _, id := range ids {
+		if !l.bindOne(id) {
+			refused = append(refused, latin1(id))
+		}
+	}
+	if len(refused) > 0 {
+		l.send(object{{"cmd", ours}, {"act", "refused"}, {"ids", refused}})
 	}
 }
 
@@ -160,10 +164,11 @@ func (l *Link) bindOne(id []byte) (ok bool) {
 	return ok
 }
 
-// ids returns the session ids in a message.
+// ids returns the session ids in a message: of one alone, which V8 writes in less time,
+// or of a list, which libraries of before say, in workers that an upgrade brings along.
 func ids(m object) (ids [][]byte) {
 	list, _ := m.get("ids").([]any)
-	for _, element := range list {
+	for _, element := range append(list, m.get("id")) {
 		text, _ := element.(string)
 		if id, ok := bytesOf(text); ok && len(id) > 0 {
 			ids = append(ids, id)

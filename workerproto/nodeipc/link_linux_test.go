@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -392,12 +393,12 @@ func TestOwnLibraryIsToldOfRefusals(t *testing.T) {
 			p.told.await("bind taken0")
 			p.silent() // a published library would not know
 			p.hello()
-			for _, id := range []string{"a", "taken1", "b", "taken\u00fe"} {
-				p.sayOurs("bind", member{"id", id})
-			}
+			p.sayOurs("bind", member{"ids", []any{"a", "taken1", "b", "taken\u00fe"}}) // as a library of before
 			p.hears("settled")
-			for _, id := range []string{"taken1", "taken\u00fe"} {
-				if o, _ := p.hear(); o.text("act") != "refused" || o.text("id") != id {
+			p.sayOurs("bind", member{"id", "taken2"})
+			for _, want := range [][]any{{"taken1", "taken\u00fe"}, {"taken2"}} {
+				o, _ := p.hear()
+				if refused, _ := o.get("ids").([]any); o.text("act") != "refused" || !slices.Equal(refused, want) {
 					t.Error("told", o)
 				}
 			}

@@ -79,7 +79,7 @@ function lose(id) {
 
 /** Listens to what stickyd says of sessions. */
 function listen() {
-  hear('refused', ({ id }) => lose(id)); // it is another worker's
+  hear('refused', ({ ids }) => ids.forEach(lose)); // another worker's
   hear('sessions', () => {
     none = false;
     send('heard');
